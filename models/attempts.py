@@ -1,0 +1,191 @@
+"""Claiming and settling: each changes a job only if it is still what the caller believes it to be."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from models.batches import spec_of
+from models.job import JobMessage, JobSpec
+from models.measurement import Measurement
+from models.states import JobState, Outcome
+from models.tables import Attempt, Batch, Boot, Job, now
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A worker's right to one attempt; it holds as long as job, boot and number match the row."""
+
+    job_id: int
+    batch_id: int
+    batch_name: str
+    attempt_id: int
+    number: int
+    boot_id: int
+    spec: JobSpec
+    queue_wait_s: float
+    started_at: datetime
+
+
+def claim(session: Session, message: JobMessage, boot_id: int) -> Claim | None:
+    """Turn a delivery into an attempt, counted before it starts; None if the job is not there to be had.
+
+    What runs is what the row says; the message only names it.
+    """
+    moment = now()
+    batch_id = select(Batch.id).where(Batch.uid == message.batch).scalar_subquery()
+    job = session.scalar(
+        update(Job)
+        .where(Job.id == message.job, Job.batch_id == batch_id, Job.state == JobState.QUEUED)
+        .values(
+            state=JobState.RUNNING,
+            attempts=Job.attempts + 1,
+            boot_id=boot_id,
+            heartbeat_at=moment,
+            cancel_requested=False,
+        )
+        .returning(Job)
+    )
+    if job is None:
+        return None
+    queue_wait_s = (moment - job.queued_at).total_seconds()
+    attempt_id = session.scalar(
+        insert(Attempt)
+        .values(
+            job_id=job.id,
+            batch_id=job.batch_id,
+            boot_id=boot_id,
+            number=job.attempts,
+            started_at=moment,
+            # A clock that was set back must not make a wait negative.
+            queue_wait_s=max(0.0, queue_wait_s),
+        )
+        .returning(Attempt.id)
+    )
+    batch_name = session.scalar(select(Batch.name).where(Batch.id == job.batch_id))
+    assert attempt_id is not None
+    assert batch_name is not None
+    return Claim(
+        job.id,
+        job.batch_id,
+        batch_name,
+        attempt_id,
+        job.attempts,
+        boot_id,
+        spec_of(job),
+        queue_wait_s,
+        moment,
+    )
+
+
+def settle(
+    session: Session,
+    claim: Claim,
+    outcome: Outcome,
+    measured: Measurement,
+    *,
+    load_id: int | None,
+    picture: str | None = None,
+    cause: str | None = None,
+    error: str | None = None,
+) -> bool:
+    """Write an attempt's measurements and its job's state; False if the job is no longer this claim's."""
+    moment = now()
+    state = {
+        Outcome.SUCCEEDED: JobState.SUCCEEDED,
+        Outcome.FAILED: JobState.FAILED,
+        Outcome.CANCELLED: JobState.CANCELLED,
+    }[outcome]
+    if not _update_if_owned(
+        session,
+        claim,
+        state=state,
+        finished_at=moment,
+        picture=picture,
+        cause=cause,
+        error=error,
+        cancel_requested=False,
+    ):
+        return False
+    session.execute(
+        update(Attempt)
+        .where(Attempt.id == claim.attempt_id)
+        .values(
+            outcome=outcome,
+            cause=cause,
+            error=error,
+            finished_at=moment,
+            load_id=load_id,
+            **measured.columns(),
+        )
+    )
+    return True
+
+
+def give_back(session: Session, claim: Claim, cause: str, error: str) -> bool:
+    """Put a claimed job back on the queue, to be published again; its attempt counts as lost."""
+    moment = now()
+    if not _update_if_owned(session, claim, state=JobState.QUEUED, queued_at=moment, published_at=None, boot_id=None):
+        return False
+    session.execute(
+        update(Attempt)
+        .where(Attempt.id == claim.attempt_id)
+        .values(outcome=Outcome.LOST, cause=cause, error=error, finished_at=moment)
+    )
+    return True
+
+
+def renew(session: Session, claim: Claim) -> bool | None:
+    """Give a sign of life; return whether cancelling was asked for, None if the job is no longer this claim's."""
+    if not _update_if_owned(session, claim, heartbeat_at=now()):
+        return None
+    return session.scalar(select(Job.cancel_requested).where(Job.id == claim.job_id))
+
+
+def rescue(session: Session, boot_id: int) -> list[int]:
+    """Put back every running job of earlier boots on this boot's host and device; return their numbers.
+
+    Only the holder of the device's lock may call it: the lock says that those boots are gone.
+    """
+    here = select(Boot.host, Boot.device).where(Boot.id == boot_id).subquery()
+    gone = (
+        select(Boot.id)
+        .join(here, (here.c.host == Boot.host) & (here.c.device == Boot.device))
+        .where(Boot.id != boot_id)
+    )
+    jobs = list(
+        session.scalars(
+            update(Job)
+            .where(Job.state == JobState.RUNNING, Job.boot_id.in_(gone))
+            .values(state=JobState.QUEUED, queued_at=now(), published_at=None, boot_id=None)
+            .returning(Job.id)
+        )
+    )
+    session.execute(
+        update(Attempt)
+        .where(Attempt.outcome == Outcome.RUNNING, Attempt.boot_id.in_(gone))
+        .values(
+            outcome=Outcome.LOST,
+            cause="worker_lost",
+            error="the worker went away before it settled",
+            finished_at=now(),
+        )
+    )
+    return sorted(jobs)
+
+
+def _update_if_owned(session: Session, claim: Claim, **values: object) -> bool:
+    updated = session.scalar(
+        update(Job)
+        .where(
+            Job.id == claim.job_id,
+            Job.state == JobState.RUNNING,
+            Job.boot_id == claim.boot_id,
+            Job.attempts == claim.number,
+        )
+        .values(values)
+        .returning(Job.id)
+        .execution_options(synchronize_session=False)
+    )
+    return updated is not None

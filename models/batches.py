@@ -1,0 +1,183 @@
+"""Writing and finding batches: create, publish marks, cancel, retry.
+
+Rows come first: a batch and its jobs are committed before the first message leaves, so a crash or a
+dead Redis in between leaves jobs that say "not published" and can be published later.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import uuid4
+
+from pydantic import TypeAdapter
+from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from models.errors import BadInputError, NotFoundError
+from models.job import JobMessage, JobSpec
+from models.states import FINISHED, JobState
+from models.tables import Batch, Job, now
+
+#: Rows a statement: bounds the memory of a large batch.
+CHUNK = 1_000
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A job before it has a row."""
+
+    spec: JobSpec
+    source_line: int | None = None
+
+
+def fingerprint(jobs: Iterable[PlannedJob], asked_seeds: Sequence[int | None]) -> str:
+    """Return a digest of what was asked for; seeds that were drawn rather than asked for do not count.
+
+    `asked_seeds` runs beside `jobs`: the seed that the user gave, None where one was drawn.
+    """
+    digest = hashlib.sha256()
+    for job, seed in zip(jobs, asked_seeds, strict=True):
+        digest.update(job.spec.model_copy(update={"seed": seed if seed is not None else -1}).model_dump_json().encode())
+    return digest.hexdigest()
+
+
+def create_batch(
+    session: Session, name: str, source: str, jobs: Sequence[PlannedJob], *, priority: int, digest: str
+) -> Batch:
+    """Insert a batch and its jobs, all queued and not yet published.
+
+    Raises:
+        BadInputError: if a batch of that name is there already.
+    """
+    moment = now()
+    batch = Batch(uid=uuid4().hex, name=name, source=source, fingerprint=digest, created_at=moment)
+    session.add(batch)
+    try:
+        session.flush()
+    except IntegrityError:
+        raise BadInputError([f"--batch {name}: a batch of that name is there already; choose another name"]) from None
+    for start in range(0, len(jobs), CHUNK):
+        session.execute(
+            insert(Job),
+            [
+                job.spec.model_dump()
+                | {
+                    "batch_id": batch.id,
+                    "source_line": job.source_line,
+                    "priority": priority,
+                    "queued_at": moment,
+                }
+                for job in jobs[start : start + CHUNK]
+            ],
+        )
+    return batch
+
+
+def free_name(session: Session, stem: str) -> str:
+    """Return the first of `stem-1`, `stem-2`, … that no batch has."""
+    taken = set(session.scalars(select(Batch.name).where(Batch.name.startswith(f"{stem}-", autoescape=True))))
+    number = 1
+    while f"{stem}-{number}" in taken:
+        number += 1
+    return f"{stem}-{number}"
+
+
+def find_batch(session: Session, name: str | None) -> Batch:
+    """Return the batch called `name`, or the newest one.
+
+    Raises:
+        NotFoundError: naming the newest batches there are.
+    """
+    query = select(Batch).order_by(Batch.id.desc()).limit(1)
+    batch = session.scalar(query if name is None else query.where(Batch.name == name))
+    if batch is not None:
+        return batch
+    names = list(session.scalars(select(Batch.name).order_by(Batch.id.desc()).limit(5)))
+    if not names:
+        raise NotFoundError("there is no batch yet: `producer enqueue --prompts FILE` makes one")
+    raise NotFoundError(f"there is no batch {name!r}; the newest are {', '.join(names)}")
+
+
+def find_unfinished(session: Session, digest: str) -> Batch | None:
+    """Return the newest batch with this fingerprint that still has jobs to do."""
+    return session.scalar(
+        select(Batch)
+        .where(Batch.fingerprint == digest)
+        .where(select(Job.id).where(Job.batch_id == Batch.id, Job.state.not_in(FINISHED)).exists())
+        .order_by(Batch.id.desc())
+        .limit(1)
+    )
+
+
+def unpublished(
+    session: Session, *, batch_id: int | None = None, after: int = 0, limit: int = CHUNK
+) -> list[tuple[JobMessage, int]]:
+    """Return up to `limit` messages, with their priority, of queued jobs that are not on the queue.
+
+    They come in order of job number, beginning after job `after`.
+    """
+    query = (
+        select(Job, Batch.uid)
+        .join(Batch)
+        .where(Job.state == JobState.QUEUED, Job.published_at.is_(None), Job.id > after)
+        .order_by(Job.id)
+        .limit(limit)
+    )
+    if batch_id is not None:
+        query = query.where(Job.batch_id == batch_id)
+    return [(JobMessage(job=job.id, batch=uid, spec=spec_of(job)), job.priority) for job, uid in session.execute(query)]
+
+
+def spec_of(job: Job) -> JobSpec:
+    """Return what the row asks for."""
+    return JobSpec.model_validate({name: getattr(job, name) for name in JobSpec.model_fields})
+
+
+def mark_published(session: Session, job_ids: Sequence[int], moment: datetime) -> None:
+    """Note that these jobs' messages are on the queue."""
+    session.execute(update(Job).where(Job.id.in_(job_ids)).values(published_at=moment))
+
+
+def unmark_published(session: Session, batch_id: int) -> int:
+    """Forget that a batch's queued jobs were published, and return how many those are.
+
+    For a queue that was emptied; a message that is still there is dropped when its job was claimed before.
+    """
+    return _changed(session, Job.batch_id == batch_id, Job.state == JobState.QUEUED, values={"published_at": None})
+
+
+def cancel(session: Session, *scope: ColumnElement[bool]) -> tuple[int, int]:
+    """Cancel the queued jobs in scope at once and ask for the running ones; return how many of each."""
+    queued = _changed(
+        session,
+        Job.state == JobState.QUEUED,
+        *scope,
+        values={"state": JobState.CANCELLED, "finished_at": now(), "cause": "cancelled"},
+    )
+    running = _changed(session, Job.state == JobState.RUNNING, *scope, values={"cancel_requested": True})
+    return queued, running
+
+
+def retry(session: Session, *scope: ColumnElement[bool], states: Sequence[JobState] = (JobState.FAILED,)) -> int:
+    """Put the failed jobs in scope back on the queue, not yet published, and return how many."""
+    return _changed(
+        session,
+        Job.state.in_(states),
+        *scope,
+        values={
+            "state": JobState.QUEUED,
+            "queued_at": now(),
+            "published_at": None,
+            "cancel_requested": False,
+            "finished_at": None,
+            "cause": None,
+            "error": None,
+        },
+    )
+
+
+def _changed(session: Session, *where: ColumnElement[bool], values: dict[str, object]) -> int:
+    result = session.execute(update(Job).where(*where).values(values).execution_options(synchronize_session=False))
+    return TypeAdapter(int).validate_python(getattr(result, "rowcount", 0))

@@ -1,0 +1,86 @@
+"""Recording a worker process's life: its start, its loads, its end."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from models.measurement import MemoryReading
+from models.tables import Boot, Load, now
+
+#: The kinds of memory that a load records.
+_LOAD_KINDS = ("rss", "device_allocated", "device_driver", "available")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a boot runs, as found by the worker."""
+
+    host: str
+    pid: int
+    device: str
+    device_name: str
+    chip: str
+    threads: int
+    dtype: str
+    memory_total_bytes: int | None
+    versions: Mapping[str, str]
+    memory_sources: Mapping[str, str]
+
+
+def record_boot(session: Session, machine: Machine) -> int:
+    """Insert a boot and return its number."""
+    boot = Boot(**asdict(machine), started_at=now())
+    session.add(boot)
+    session.flush()
+    return boot.id
+
+
+def record_load(
+    session: Session,
+    boot_id: int,
+    *,
+    checkpoint: str,
+    revision: str,
+    load_s: float,
+    warmup_s: float,
+    warmup_steps: int,
+    before: MemoryReading,
+    after: MemoryReading,
+) -> int:
+    """Insert a load with its warm-up and return its number."""
+    memory = before.columns("before") | after.columns("after")
+    load = Load(
+        boot_id=boot_id,
+        checkpoint=checkpoint,
+        revision=revision,
+        loaded_at=now(),
+        load_s=load_s,
+        warmup_s=warmup_s,
+        warmup_steps=warmup_steps,
+        **{name: value for name, value in memory.items() if name.startswith(_LOAD_KINDS)},
+    )
+    session.add(load)
+    session.flush()
+    return load.id
+
+
+def mark_ready(session: Session, boot_id: int) -> None:
+    """Note that the boot can take its first job."""
+    session.execute(update(Boot).where(Boot.id == boot_id).values(ready_at=now()))
+
+
+def note_peak(session: Session, boot_id: int, rss_lifetime_peak_bytes: int) -> None:
+    """Keep the operating system's own figure of the process's highest resident memory."""
+    session.execute(update(Boot).where(Boot.id == boot_id).values(rss_lifetime_peak_bytes=rss_lifetime_peak_bytes))
+
+
+def mark_ended(session: Session, boot_id: int) -> None:
+    """Note an orderly end; a boot that was killed has none."""
+    session.execute(update(Boot).where(Boot.id == boot_id).values(ended_at=now()))
+
+
+def boot_of_process(session: Session, host: str, pid: int) -> Boot | None:
+    """Return the newest boot of that process."""
+    return session.scalar(select(Boot).where(Boot.host == host, Boot.pid == pid).order_by(Boot.id.desc()).limit(1))

@@ -1,0 +1,64 @@
+"""Names of checkpoints and the values that a job takes from its checkpoint where it names none."""
+
+import re
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from models.errors import CheckpointError
+
+STABLE_DIFFUSION_1_5 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+DEMO = "demo"
+#: The hub moved the repository; the old name still stands in many scripts.
+_MOVED = {"runwayml/stable-diffusion-v1-5": STABLE_DIFFUSION_1_5}
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w-]*(?:\.[\w-]+)*/[A-Za-z0-9][\w-]*(?:\.[\w-]+)*", re.ASCII)
+#: A folder may carry its own defaults in this file.
+DEFAULTS_FILE = "nightshift.json"
+
+
+class CheckpointDefaults(BaseModel):
+    """Size, steps, guidance and scheduler of a job that does not say; the values here are Stable Diffusion 1.5's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width: int = 512
+    height: int = 512
+    steps: int = 25
+    guidance: float = 7.5
+    scheduler: str = "PNDM"
+
+
+_DEMO_DEFAULTS = CheckpointDefaults(width=128, height=128, steps=12, scheduler="DPM++ 2M")
+
+
+def canonical_checkpoint(name: str) -> str:
+    """Return the name under which a checkpoint is known: moved hub ids renamed, local paths made absolute."""
+    name = name.strip()
+    path = Path(name).expanduser()
+    if name == DEMO:
+        return DEMO
+    if is_hub_id(name) and not path.exists():
+        return _MOVED.get(name, name)
+    return str(path.resolve())
+
+
+def is_hub_id(name: str) -> bool:
+    """Tell whether `name` reads as `owner/repository`; absolute paths never do."""
+    return _HUB_ID.fullmatch(name) is not None
+
+
+def checkpoint_defaults(name: str) -> CheckpointDefaults:
+    """Return what a job takes from checkpoint `name` (as `canonical_checkpoint` gives it) where it names nothing.
+
+    Raises:
+        CheckpointError: if the folder's `nightshift.json` cannot be used.
+    """
+    if name == DEMO:
+        return _DEMO_DEFAULTS
+    file = Path(name) / DEFAULTS_FILE
+    if is_hub_id(name) or not file.is_file():
+        return CheckpointDefaults()
+    try:
+        return CheckpointDefaults.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise CheckpointError(f"{file} cannot be used: {error}") from error

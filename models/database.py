@@ -1,0 +1,150 @@
+"""The database: engines, transactions and the schema's version.
+
+SQLite is the default. What makes it hold up with two processes: write-ahead logging, a 30 s wait for
+the write lock, and write transactions that take that lock at their start (one that reads first and
+writes later fails at once when another has written in between). Reads use connections of their own
+and never wait.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from models.errors import DatabaseError
+from models.settings import without_password
+
+BUSY_TIMEOUT_S = 30
+
+
+class Database:
+    """Access to one database, its schema brought to this program's version.
+
+    Raises:
+        DatabaseError: if it cannot be reached, written, or has a version that this program does not know.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.shown_url = without_password(url)
+        try:
+            self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
+            self._writer = self._engine(begin="BEGIN IMMEDIATE")
+            self._reader = self._engine(begin="BEGIN")
+        except (ArgumentError, ImportError) as error:
+            raise DatabaseError(f"NIGHTSHIFT_DATABASE_URL={self.shown_url}: {error}") from None
+        with self._explained():
+            self._bring_to_head()
+
+    def _engine(self, begin: str) -> Engine:
+        if not self.is_sqlite:
+            return create_engine(self.url, pool_pre_ping=True)
+        engine = create_engine(self.url, connect_args={"timeout": BUSY_TIMEOUT_S, "isolation_level": None})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+        return engine
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """Open one write transaction, committed at the end of the block."""
+        with self._explained(), Session(self._writer, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Open one read transaction: every query in the block sees the same moment."""
+        with self._explained(), Session(self._reader, expire_on_commit=False) as session:
+            yield session
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._writer.dispose()
+        self._reader.dispose()
+
+    def revision(self) -> str | None:
+        """Return the schema's version, None for an empty database."""
+        with self._explained(), self._reader.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+
+    def _bring_to_head(self) -> None:
+        if self.is_sqlite and (file := make_url(self.url).database):
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
+        config = migration_config()
+        script = ScriptDirectory.from_config(config)
+        head = script.get_current_head()
+        current = self.revision()
+        if current == head:
+            return
+        if current is not None and current not in {step.revision for step in script.walk_revisions()}:
+            raise DatabaseError(
+                f"the database {self.shown_url} is at version {current}, which this program (at {head}) does not "
+                "know: it was made by a newer one. Upgrade Nightshift, or set NIGHTSHIFT_DATABASE_URL to another"
+            )
+        if not self.is_sqlite:
+            raise DatabaseError(
+                f"the database {self.shown_url} is at version {current or 'none'}, this program needs {head}: "
+                "run `alembic upgrade head` in the project's folder"
+            )
+        with self._writer.connect() as connection, connection.begin():
+            # Whoever waited for the lock may find the work done.
+            if MigrationContext.configure(connection).get_current_revision() != head:
+                upgrade(connection, config)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what the driver or the file system says into one line that a user can act on."""
+        try:
+            yield
+        except (DBAPIError, OSError) as error:
+            reason = str(error.orig if isinstance(error, DBAPIError) else error).splitlines()[0]
+            raise DatabaseError(f"the database {self.shown_url} cannot be used: {reason}.{_advice(reason)}") from error
+        except SQLAlchemyError as error:
+            raise DatabaseError(f"the database {self.shown_url}: {error}") from error
+
+
+def migration_config() -> Config:
+    """Return Alembic's configuration, found beside the installed packages."""
+    config = Config()
+    config.set_main_option("script_location", str(files("migrations")).replace("%", "%%"))
+    return config
+
+
+def upgrade(connection: Connection, config: Config, revision: str = "head") -> None:
+    """Bring the schema behind `connection` to `revision` within its transaction."""
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    # NORMAL loses at most the last commits when the machine loses power, never the file; FULL took 7 ms a commit.
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _advice(reason: str) -> str:
+    for symptom, advice in (
+        ("full", " Free some space and run it again"),
+        ("No space", " Free some space and run it again"),
+        ("locked", f" Another program has held it for {BUSY_TIMEOUT_S} s: see what else has it open"),
+        ("unable to open", " Is its folder there and may you write to it? NIGHTSHIFT_DATA_DIR moves it"),
+        ("readonly", " Make the file and its folder writable, or move it with NIGHTSHIFT_DATA_DIR"),
+        ("Permission", " Make the folder writable, or choose another with NIGHTSHIFT_DATA_DIR"),
+        ("Read-only", " Choose another folder with NIGHTSHIFT_DATA_DIR"),
+        ("not a database", " Move the file away, or set NIGHTSHIFT_DATABASE_URL to another"),
+    ):
+        if symptom in reason:
+            return advice
+    return " Is NIGHTSHIFT_DATABASE_URL right and the server running?"

@@ -1,0 +1,56 @@
+"""Every error that a user can cause or mend, under one root.
+
+The message of each is one line: what happened, to which job or line, and what to do next.
+"""
+
+
+class NightshiftError(Exception):
+    """Root of the project's own errors; the command line shows its message without a traceback."""
+
+
+class BadInputError(NightshiftError):
+    """What the user typed or wrote in a file does not hold; carries every problem found at once."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class SettingsError(NightshiftError):
+    """A `NIGHTSHIFT_` variable or a line of `.env` has a value that cannot be used."""
+
+
+class NotFoundError(NightshiftError):
+    """No batch, job or record answers to what was asked for."""
+
+
+class DatabaseError(NightshiftError):
+    """The database cannot be reached, written, or is of another version than this program."""
+
+
+class BrokerError(NightshiftError):
+    """The Redis server cannot be reached or does not let us in."""
+
+
+class CheckpointError(NightshiftError):
+    """A checkpoint is missing, incomplete, or of a kind that is not loaded here."""
+
+
+class DeviceError(NightshiftError):
+    """The device that was asked for is absent, or another worker has it."""
+
+
+class GenerationError(NightshiftError):
+    """One job cannot become a picture; `cause` is the short word under which the report counts it."""
+
+    def __init__(self, cause: str, message: str) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+class CancelledError(NightshiftError):
+    """The running job was cancelled by `producer cancel`."""
+
+
+class DiskFullError(NightshiftError):
+    """No room for a picture: the job goes back to the queue and the worker stops."""

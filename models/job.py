@@ -1,0 +1,74 @@
+"""What a job asks for, and the message that carries it to a worker."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+from models.schedulers import canonical_name
+
+#: Seeds are stored as a signed 64-bit integer, the widest that SQLite and PostgreSQL both take.
+MAX_SEED = 2**63 - 1
+#: SD 1.5's latents are an eighth of the picture's width and height.
+SIZE_MULTIPLE = 8
+MIN_SIZE, MAX_SIZE = 64, 2048
+MAX_STEPS = 500
+MAX_GUIDANCE = 100.0
+MAX_PROMPT = 10_000
+#: Redis serves 0 first and 9 last.
+DEFAULT_PRIORITY, LOWEST_PRIORITY = 5, 9
+
+
+def _multiple_of_eight(value: int) -> int:
+    if value % SIZE_MULTIPLE:
+        near = max(MIN_SIZE, round(value / SIZE_MULTIPLE) * SIZE_MULTIPLE)
+        raise ValueError(f"{value} is not a multiple of {SIZE_MULTIPLE}; {near} is the nearest")
+    return value
+
+
+def _no_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("holds a NUL character, which no database text and no PNG text may")
+    return text
+
+
+Prompt = Annotated[str, Field(max_length=MAX_PROMPT), AfterValidator(_no_nul)]
+Size = Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE), AfterValidator(_multiple_of_eight)]
+CheckpointName = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1024), AfterValidator(_no_nul)
+]
+
+
+class JobSpec(BaseModel):
+    """One requested picture, every value settled: the same spec on the same device gives the same pixels."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompt: Prompt
+    negative_prompt: Prompt = ""
+    seed: int = Field(ge=0, le=MAX_SEED)
+    steps: int = Field(ge=1, le=MAX_STEPS)
+    guidance: float = Field(ge=0, le=MAX_GUIDANCE, allow_inf_nan=False)
+    width: Size
+    height: Size
+    scheduler: str
+    checkpoint: CheckpointName
+
+    @field_validator("scheduler")
+    @classmethod
+    def _known_scheduler(cls, value: str) -> str:
+        return canonical_name(value)
+
+
+class JobMessage(BaseModel):
+    """A job on the wire.
+
+    `job` is the row's number and `batch` the batch's random uid: a number alone could mean another
+    row after a database was started anew beside an old queue.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    job: int = Field(ge=1)
+    batch: str = Field(pattern=r"^[0-9a-f]{32}$")
+    spec: JobSpec

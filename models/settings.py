@@ -1,0 +1,94 @@
+"""Settings: `NIGHTSHIFT_` environment variables and a `.env` file in the current folder."""
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from dotenv import dotenv_values
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from models.checkpoints import STABLE_DIFFUSION_1_5, canonical_checkpoint
+from models.errors import SettingsError
+
+PREFIX = "NIGHTSHIFT_"
+ENV_FILE = ".env"
+
+
+class Settings(BaseSettings):
+    """What a user may set; each field's description is what `producer doctor` and the README say of it."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=ENV_FILE, extra="ignore", frozen=True)
+
+    broker_url: str = Field("redis://127.0.0.1:6379/0", description="Redis server that holds the queue")
+    data_dir: Path = Field(Path("~/nightshift"), description="folder of the SQLite file, pictures, logs")
+    database_url: str = Field("", description="SQLAlchemy URL; empty: nightshift.db in the data folder")
+    checkpoint: str = Field(STABLE_DIFFUSION_1_5, description="hub id, folder, .safetensors file, or demo")
+    pin_checkpoint: bool = Field(False, description="refuse jobs that name another checkpoint")
+    single_file_config: str = Field(
+        STABLE_DIFFUSION_1_5, description="folder or hub id whose configs describe a .safetensors file"
+    )
+    device: str = Field("auto", pattern=r"^(auto|mps|cuda(:\d+)?|cpu)$", description="auto, mps, cuda, cuda:N, cpu")
+    dtype: Literal["auto", "float16", "bfloat16", "float32"] = Field(
+        "auto", description="auto: float16 on mps and cuda, float32 on cpu"
+    )
+    attention_slicing: bool = Field(False, description="less memory, slower; may give NaN on mps")
+    safety_checker: bool = Field(False, description="fail a job whose picture the safety checker blocks")
+    warmup_steps: int = Field(2, ge=1, le=500, description="steps of the throw-away first generation")
+    memory_sample_s: float = Field(0.05, ge=0.005, le=10, description="seconds between two memory samples")
+    heartbeat_s: float = Field(5.0, gt=0, le=600, description="seconds between two signs of life of a running job")
+    log_format: Literal["text", "json"] = Field("text", description="the worker's log: text or JSON lines")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="DEBUG lets Celery, diffusers and the hub speak too"
+    )
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @field_validator("checkpoint")
+    @classmethod
+    def _canonical(cls, value: str) -> str:
+        return canonical_checkpoint(value)
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy URL in force."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'nightshift.db'}"
+
+    def origin(self, name: str) -> str:
+        """Say where the value of field `name` comes from: environment, `.env`, or default."""
+        variable = (PREFIX + name).upper()
+        if any(key.upper() == variable for key in os.environ):
+            return "environment"
+        if any(key.upper() == variable for key in dotenv_values(ENV_FILE)):
+            return ENV_FILE
+        return "default"
+
+
+@cache
+def load_settings() -> Settings:
+    """Read the settings once for this process.
+
+    Raises:
+        SettingsError: naming each variable that cannot be used.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = [
+            f"{PREFIX}{str(e['loc'][0]).upper()}={e['input']!r}: {e['msg']}" for e in error.errors(include_url=False)
+        ]
+        raise SettingsError("; ".join(problems)) from None
+
+
+def without_password(url: str) -> str:
+    """Return `url` as it may be shown: its password replaced by `***`."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "(a URL that cannot be read)"

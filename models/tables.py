@@ -1,0 +1,236 @@
+"""Tables: batches, jobs, boots, loads, attempts.
+
+Times of day are UTC; durations are seconds from the monotonic clock (`_s`); sizes are bytes (`_bytes`).
+A measurement that was not made is NULL, never 0.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from models.states import JobState, Outcome
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC; SQLite keeps no zone, so it is put back when read."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a moment without a zone, which nobody could place."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time of day needs its zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        """Give the moment its zone back."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def now() -> datetime:
+    """The present moment, for storage; durations use the monotonic clock."""
+    return datetime.now(UTC)
+
+
+class Base(DeclarativeBase):
+    """Names every constraint, so that a migration can name it too on every database."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+Key = Annotated[int, mapped_column(primary_key=True)]
+Bytes = Annotated[int | None, mapped_column(BigInteger)]
+Moment = Annotated[datetime, mapped_column(UtcDateTime)]
+MomentOrNone = Annotated[datetime | None, mapped_column(UtcDateTime)]
+Word = Annotated[str, mapped_column(String(64))]
+LongText = Annotated[str, mapped_column(Text)]
+LongTextOrNone = Annotated[str | None, mapped_column(Text)]
+
+
+class Batch(Base):
+    """The jobs of one `enqueue`."""
+
+    __tablename__ = "batches"
+
+    id: Mapped[Key]
+    uid: Mapped[str] = mapped_column(String(32), unique=True)
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    #: Digest of everything that was asked for: the same command again finds its unfinished batch by it.
+    fingerprint: Mapped[str] = mapped_column(String(64), index=True)
+    source: Mapped[LongText]
+    created_at: Mapped[Moment]
+
+
+class Job(Base):
+    """One requested picture."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        Index("ix_jobs_batch_id_state", "batch_id", "state"),
+        Index("ix_jobs_state_published_at", "state", "published_at"),
+    )
+
+    id: Mapped[Key]
+    batch_id: Mapped[int] = mapped_column(ForeignKey("batches.id"))
+    #: Line of the prompts file, None for a prompt from the command line.
+    source_line: Mapped[int | None]
+    prompt: Mapped[LongText]
+    negative_prompt: Mapped[LongText]
+    seed: Mapped[int] = mapped_column(BigInteger)
+    steps: Mapped[int]
+    guidance: Mapped[float]
+    width: Mapped[int]
+    height: Mapped[int]
+    scheduler: Mapped[Word]
+    checkpoint: Mapped[LongText]
+    priority: Mapped[int]
+    state: Mapped[str] = mapped_column(String(16), default=JobState.QUEUED)
+    #: Attempts claimed so far.
+    attempts: Mapped[int] = mapped_column(default=0)
+    queued_at: Mapped[Moment]
+    #: When its message was put on the queue; None: not published yet.
+    published_at: Mapped[MomentOrNone]
+    #: The boot that owns the job while it runs.
+    boot_id: Mapped[int | None] = mapped_column(ForeignKey("boots.id"), index=True)
+    heartbeat_at: Mapped[MomentOrNone]
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    finished_at: Mapped[MomentOrNone]
+    #: Short word under which failures are counted, and the line that says what happened.
+    cause: Mapped[str | None] = mapped_column(String(32))
+    error: Mapped[LongTextOrNone]
+    #: Path below the data folder.
+    picture: Mapped[LongTextOrNone]
+
+
+class Boot(Base):
+    """One life of a worker process."""
+
+    __tablename__ = "boots"
+
+    id: Mapped[Key]
+    host: Mapped[str] = mapped_column(String(255))
+    pid: Mapped[int]
+    #: What the settings named: mps, cuda, cuda:1, cpu.
+    device: Mapped[Word]
+    #: The driver's or system's name of it.
+    device_name: Mapped[LongText]
+    chip: Mapped[LongText]
+    threads: Mapped[int]
+    dtype: Mapped[Word]
+    memory_total_bytes: Mapped[Bytes]
+    #: Of Python, the operating system and the libraries that make pictures.
+    versions: Mapped[dict[str, str]] = mapped_column(JSON)
+    #: Which call each memory figure of this boot's rows comes from.
+    memory_sources: Mapped[dict[str, str]] = mapped_column(JSON)
+    started_at: Mapped[Moment]
+    #: When the first job could be taken.
+    ready_at: Mapped[MomentOrNone]
+    ended_at: Mapped[MomentOrNone]
+    #: Highest resident memory of the process by the operating system's own accounting.
+    rss_lifetime_peak_bytes: Mapped[Bytes]
+
+
+class Load(Base):
+    """Bringing one checkpoint's weights to the device, and the warm-up that follows."""
+
+    __tablename__ = "loads"
+
+    id: Mapped[Key]
+    boot_id: Mapped[int] = mapped_column(ForeignKey("boots.id"), index=True)
+    checkpoint: Mapped[LongText]
+    #: Commit of a hub repository, or sha256 of local files.
+    revision: Mapped[LongText]
+    loaded_at: Mapped[Moment]
+    load_s: Mapped[float]
+    warmup_s: Mapped[float]
+    warmup_steps: Mapped[int]
+    rss_before_bytes: Mapped[Bytes]
+    rss_after_bytes: Mapped[Bytes]
+    device_allocated_before_bytes: Mapped[Bytes]
+    device_allocated_after_bytes: Mapped[Bytes]
+    device_driver_before_bytes: Mapped[Bytes]
+    device_driver_after_bytes: Mapped[Bytes]
+    available_before_bytes: Mapped[Bytes]
+    available_after_bytes: Mapped[Bytes]
+
+
+class Attempt(Base):
+    """One execution of a job and everything that was measured in it."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (
+        # Percentiles read one entry of these, in order, instead of sorting a million rows.
+        Index("ix_attempts_batch_id_outcome_cold_total_s", "batch_id", "outcome", "cold", "total_s"),
+        Index("ix_attempts_outcome_cold_total_s", "outcome", "cold", "total_s"),
+    )
+
+    id: Mapped[Key]
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), index=True)
+    #: The job's batch again: the report filters a million attempts by it.
+    batch_id: Mapped[int] = mapped_column(ForeignKey("batches.id"))
+    boot_id: Mapped[int] = mapped_column(ForeignKey("boots.id"), index=True)
+    load_id: Mapped[int | None] = mapped_column(ForeignKey("loads.id"))
+    #: 1 for the job's first attempt.
+    number: Mapped[int]
+    outcome: Mapped[str] = mapped_column(String(16), default=Outcome.RUNNING)
+    cause: Mapped[str | None] = mapped_column(String(32))
+    error: Mapped[LongTextOrNone]
+    started_at: Mapped[Moment]
+    finished_at: Mapped[MomentOrNone]
+    first_of_boot: Mapped[bool] = mapped_column(default=False)
+    #: First generation of its size since the load, warm-up counted: not steady state.
+    cold: Mapped[bool] = mapped_column(default=False)
+    queue_wait_s: Mapped[float]
+    encode_s: Mapped[float | None]
+    denoise_s: Mapped[float | None]
+    decode_s: Mapped[float | None]
+    check_s: Mapped[float | None]
+    save_s: Mapped[float | None]
+    total_s: Mapped[float | None]
+    steps_per_s: Mapped[float | None]
+    #: Decoded a second time in float32 after NaN or infinity.
+    decoded_again: Mapped[bool] = mapped_column(default=False)
+    prompt_tokens: Mapped[int | None]
+    #: The end of the prompt that the text encoder does not see.
+    prompt_cut: Mapped[LongTextOrNone]
+    picture_bytes: Mapped[Bytes]
+    rss_before_bytes: Mapped[Bytes]
+    rss_peak_bytes: Mapped[Bytes]
+    rss_after_bytes: Mapped[Bytes]
+    device_allocated_before_bytes: Mapped[Bytes]
+    device_allocated_peak_bytes: Mapped[Bytes]
+    device_allocated_after_bytes: Mapped[Bytes]
+    device_driver_before_bytes: Mapped[Bytes]
+    device_driver_peak_bytes: Mapped[Bytes]
+    device_driver_after_bytes: Mapped[Bytes]
+    available_before_bytes: Mapped[Bytes]
+    available_lowest_bytes: Mapped[Bytes]
+    available_after_bytes: Mapped[Bytes]
+    swap_before_bytes: Mapped[Bytes]
+    swap_peak_bytes: Mapped[Bytes]
+    swap_after_bytes: Mapped[Bytes]
