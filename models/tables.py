@@ -42,7 +42,8 @@ class UtcDateTime(TypeDecorator[datetime]):
         """Give the moment its zone back."""
         if value is None:
             return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        moment: datetime = value
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def now() -> datetime:
@@ -187,6 +188,7 @@ class Attempt(Base):
         # Percentiles read one entry of these, in order, instead of sorting a million rows.
         Index("ix_attempts_batch_id_outcome_cold_total_s", "batch_id", "outcome", "cold", "total_s"),
         Index("ix_attempts_outcome_cold_total_s", "outcome", "cold", "total_s"),
+        Index("ix_attempts_batch_id_load_id", "batch_id", "load_id"),
     )
 
     id: Mapped[Key]
@@ -194,7 +196,7 @@ class Attempt(Base):
     #: The job's batch again: the report filters a million attempts by it.
     batch_id: Mapped[int] = mapped_column(ForeignKey("batches.id"))
     boot_id: Mapped[int] = mapped_column(ForeignKey("boots.id"), index=True)
-    load_id: Mapped[int | None] = mapped_column(ForeignKey("loads.id"))
+    load_id: Mapped[int | None] = mapped_column(ForeignKey("loads.id"), index=True)
     #: 1 for the job's first attempt.
     number: Mapped[int]
     outcome: Mapped[str] = mapped_column(String(16), default=Outcome.RUNNING)

@@ -1,0 +1,105 @@
+"""Reading how far batches are: counts by state, failures, what runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from models.states import FINISHED, JobState, Outcome
+from models.tables import Attempt, Batch, Job
+
+
+@dataclass(frozen=True)
+class BatchProgress:
+    """How many jobs of a batch stand in each state."""
+
+    name: str
+    created_at: datetime
+    counts: dict[JobState, int]
+    #: Queued jobs that are not on the queue yet.
+    unpublished: int
+
+    @property
+    def total(self) -> int:
+        """All jobs of the batch."""
+        return sum(self.counts.values())
+
+    @property
+    def finished(self) -> int:
+        """Jobs that need nothing more."""
+        return sum(self.counts[state] for state in FINISHED)
+
+    @property
+    def remaining(self) -> int:
+        """Jobs that are queued or running."""
+        return self.total - self.finished
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A job that failed, with the line that says why."""
+
+    job_id: int
+    source_line: int | None
+    cause: str
+    error: str
+
+
+def batch_progress(session: Session, batch: Batch) -> BatchProgress:
+    """Return the batch's counts."""
+    counts = dict.fromkeys(JobState, 0)
+    rows = session.execute(select(Job.state, func.count()).where(Job.batch_id == batch.id).group_by(Job.state))
+    counts |= {JobState(state): count for state, count in rows}
+    waiting = session.scalar(
+        select(func.count()).where(Job.batch_id == batch.id, Job.state == JobState.QUEUED, Job.published_at.is_(None))
+    )
+    return BatchProgress(batch.name, batch.created_at, counts, waiting or 0)
+
+
+def newest_batches(session: Session, limit: int) -> Sequence[Batch]:
+    """Return the newest batches, newest first."""
+    return session.scalars(select(Batch).order_by(Batch.id.desc()).limit(limit)).all()
+
+
+def failures(session: Session, batch_id: int, limit: int) -> list[Failure]:
+    """Return the batch's first failed jobs."""
+    query = select(Job).where(Job.batch_id == batch_id, Job.state == JobState.FAILED).order_by(Job.id).limit(limit)
+    return [Failure(job.id, job.source_line, job.cause or "unknown", job.error or "") for job in session.scalars(query)]
+
+
+def failures_by_cause(session: Session, batch_id: int | None) -> dict[str, int]:
+    """Return how many jobs failed of each cause, most first."""
+    query = (
+        select(func.coalesce(Job.cause, "unknown"), func.count())
+        .where(Job.state == JobState.FAILED)
+        .group_by(Job.cause)
+        .order_by(func.count().desc())
+    )
+    if batch_id is not None:
+        query = query.where(Job.batch_id == batch_id)
+    return dict(session.execute(query).tuples().all())
+
+
+def recent_speed(session: Session, batch_id: int, window: int = 20) -> float | None:
+    """Return seconds a picture over the batch's last successes, by wall clock; None before there are two."""
+    finished = list(
+        session.scalars(
+            select(Job.finished_at)
+            .where(Job.batch_id == batch_id, Job.state == JobState.SUCCEEDED)
+            .order_by(Job.finished_at.desc())
+            .limit(window)
+        )
+    )
+    if len(finished) < 2 or finished[0] is None or finished[-1] is None:
+        return None
+    return (finished[0] - finished[-1]).total_seconds() / (len(finished) - 1)
+
+
+def lost_attempts(session: Session, batch_id: int | None) -> int:
+    """Return how many attempts ended without settling."""
+    query = select(func.count()).select_from(Attempt).where(Attempt.outcome == Outcome.LOST)
+    if batch_id is not None:
+        query = query.where(Attempt.batch_id == batch_id)
+    return session.scalar(query) or 0

@@ -1,0 +1,155 @@
+"""Making one picture with a loaded pipeline: encode the text, denoise, decode, check the tensors.
+
+Knows nothing of queues and rows. Must run on the thread that owns the device.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL.Image import Image
+
+from models.errors import GenerationError
+from models.job import JobSpec
+from worker.device import Device
+from worker.loading import LoadedCheckpoint
+from worker.schedulers import make_scheduler
+
+
+@dataclass
+class Generation:
+    """A picture and how long each part of it took, in seconds."""
+
+    picture: Image
+    encode_s: float
+    denoise_s: float
+    decode_s: float
+    check_s: float
+    decoded_again: bool
+    prompt_tokens: int
+    prompt_cut: str | None
+
+
+class _Lap:
+    """Stopwatch that waits for the device before it reads the clock."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        device.synchronize()
+        self._last = time.perf_counter()
+
+    def __call__(self) -> float:
+        self._device.synchronize()
+        now = time.perf_counter()
+        elapsed, self._last = now - self._last, now
+        return elapsed
+
+
+@torch.inference_mode()
+def generate(loaded: LoadedCheckpoint, device: Device, spec: JobSpec, on_step: Callable[[int], None]) -> Generation:
+    """Return the picture that `spec` asks for: `spec.width` x `spec.height` pixels, 8-bit RGB.
+
+    `on_step` is called with the number of steps done; whatever it raises stops the generation at once
+    and leaves the pipeline usable. The noise comes from a CPU generator seeded for this picture alone,
+    so the same spec gives the same picture whatever ran before it.
+
+    Raises:
+        GenerationError: `not_finite` if NaN or infinity is left after decoding again in float32;
+            `blocked` if the safety checker is on and blocks the picture.
+    """
+    pipeline = loaded.pipeline
+    lap = _Lap(device)
+    guided = spec.guidance > 1
+    tokens, cut = _tokens(pipeline.tokenizer, spec.prompt)
+    positive, negative = pipeline.encode_prompt(
+        spec.prompt, device.torch, 1, guided, negative_prompt=spec.negative_prompt if guided else None
+    )
+    encode_s = lap()
+
+    pipeline.scheduler = make_scheduler(spec.scheduler, loaded.scheduler_config)
+    latents = pipeline(
+        prompt_embeds=positive,
+        negative_prompt_embeds=negative,
+        num_inference_steps=spec.steps,
+        guidance_scale=spec.guidance,
+        width=spec.width,
+        height=spec.height,
+        generator=torch.Generator("cpu").manual_seed(spec.seed),
+        output_type="latent",
+        return_dict=False,
+        callback_on_step_end=_step_callback(on_step),
+        callback_on_step_end_tensor_inputs=[],
+    )[0]
+    denoise_s = lap()
+
+    image = _decode(pipeline.vae, latents)
+    decode_s = lap()
+    decoded_again = not _finite(image)
+    check_s = lap()
+    if decoded_again:
+        image = _decode_in_float32(pipeline.vae, latents)
+        decode_s += lap()
+        _require_finite(image, latents)
+        check_s += lap()
+    if pipeline.safety_checker is not None:
+        _require_harmless(pipeline, image, device)
+        check_s += lap()
+    picture = pipeline.image_processor.postprocess(image.float(), output_type="pil")[0]
+    decode_s += lap()
+    return Generation(picture, encode_s, denoise_s, decode_s, check_s, decoded_again, tokens, cut)
+
+
+def _tokens(tokenizer: Any, prompt: str) -> tuple[int, str | None]:
+    """Return how many tokens the prompt has, start and end tokens included, and the text that is cut off."""
+    ids = tokenizer(prompt, truncation=False, verbose=False).input_ids
+    limit = tokenizer.model_max_length
+    # The last place belongs to the end token, in the cut sequence as in the whole one.
+    return len(ids), tokenizer.decode(ids[limit - 1 : -1]).strip() if len(ids) > limit else None
+
+
+def _step_callback(on_step: Callable[[int], None]) -> Callable[..., dict[str, Any]]:
+    def on_step_end(_pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        on_step(step + 1)
+        return tensors
+
+    return on_step_end
+
+
+def _decode(vae: Any, latents: torch.Tensor) -> torch.Tensor:
+    scaled = (latents / vae.config.scaling_factor).to(vae.dtype)
+    image: torch.Tensor = vae.decode(scaled, return_dict=False)[0]
+    return image
+
+
+def _decode_in_float32(vae: Any, latents: torch.Tensor) -> torch.Tensor:
+    """Decode with float32 weights and activations; float16 overflows in some decoders."""
+    usual = vae.dtype
+    try:
+        return _decode(vae.to(torch.float32), latents.float())
+    finally:
+        vae.to(usual)
+
+
+def _finite(image: torch.Tensor) -> bool:
+    return bool(torch.isfinite(image).all())
+
+
+def _require_finite(image: torch.Tensor, latents: torch.Tensor) -> None:
+    if _finite(image):
+        return
+    where = "decoding, in float32 too" if _finite(latents) else "denoising"
+    raise GenerationError(
+        "not_finite",
+        f"NaN or infinity after {where}; no picture was written. Try NIGHTSHIFT_DTYPE=float32, "
+        "NIGHTSHIFT_ATTENTION_SLICING=false, or a lower guidance",
+    )
+
+
+def _require_harmless(pipeline: Any, image: torch.Tensor, device: Device) -> None:
+    _, flagged = pipeline.run_safety_checker(image.clone(), device.torch, pipeline.vae.dtype)
+    if flagged and flagged[0]:
+        raise GenerationError(
+            "blocked", "the safety checker blocked the picture; NIGHTSHIFT_SAFETY_CHECKER=false turns it off"
+        )

@@ -1,0 +1,88 @@
+"""Bringing a checkpoint's weights to the device."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import StableDiffusionPipeline
+from huggingface_hub import snapshot_download
+from safetensors import SafetensorError
+
+from models.checkpoints import is_hub_id
+from models.errors import CheckpointError
+from models.settings import Settings
+from worker.device import Device
+from worker.local_checkpoint import LocalCheckpoint
+
+
+@dataclass(frozen=True)
+class LoadedCheckpoint:
+    """A pipeline on the device."""
+
+    name: str
+    revision: str
+    pipeline: Any
+    #: The checkpoint's own noise schedule; every job's scheduler is made over it.
+    scheduler_config: Any
+
+
+def load_checkpoint(checkpoint: LocalCheckpoint, device: Device, settings: Settings) -> LoadedCheckpoint:
+    """Return the checkpoint as a pipeline on `device`; safetensors only, and never code from the checkpoint.
+
+    Raises:
+        CheckpointError: if files are missing or broken.
+    """
+    try:
+        pipeline = _read(checkpoint, device.dtype, settings)
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise CheckpointError(
+            f"checkpoint {checkpoint.name} at {checkpoint.path} cannot be loaded: {reason}. If it is incomplete, "
+            "`producer download` fetches what is missing"
+        ) from error
+    if settings.safety_checker and pipeline.safety_checker is None:
+        raise CheckpointError(
+            f"NIGHTSHIFT_SAFETY_CHECKER is on, but checkpoint {checkpoint.name} brings no safety checker: "
+            "take one that does, or turn it off"
+        )
+    pipeline.set_progress_bar_config(disable=True)
+    if settings.attention_slicing:
+        pipeline.enable_attention_slicing()
+    pipeline.to(device.torch)
+    return LoadedCheckpoint(checkpoint.name, checkpoint.revision, pipeline, pipeline.scheduler.config)
+
+
+def _read(checkpoint: LocalCheckpoint, dtype: torch.dtype, settings: Settings) -> Any:
+    # Without a safety checker its weights are not read at all, which saves some 200 MB.
+    options: dict[str, Any] = {} if settings.safety_checker else {"safety_checker": None, "feature_extractor": None}
+    options |= {"dtype": dtype, "local_files_only": True, "requires_safety_checker": settings.safety_checker}
+    if not checkpoint.is_single_file:
+        return StableDiffusionPipeline.from_pretrained(
+            checkpoint.path, variant=_variant(checkpoint.path, dtype), use_safetensors=True, **options
+        )
+    options.pop("requires_safety_checker")
+    return StableDiffusionPipeline.from_single_file(
+        str(checkpoint.path), config=str(_config_folder(settings.single_file_config)), **options
+    )
+
+
+def _variant(folder: Path, dtype: torch.dtype) -> str | None:
+    """Return the variant whose files are here: fp16 for half precision, or for any if there is nothing else."""
+    unet = folder / "unet"
+    half = (unet / "diffusion_pytorch_model.fp16.safetensors").exists()
+    full = (unet / "diffusion_pytorch_model.safetensors").exists()
+    return "fp16" if half and (dtype is not torch.float32 or not full) else None
+
+
+def _config_folder(name: str) -> Path:
+    """Return the folder whose configs describe a single file: diffusers cannot tell all of it from the weights."""
+    if not is_hub_id(name):
+        return Path(name).expanduser()
+    try:
+        return Path(snapshot_download(name, local_files_only=True))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"a single .safetensors file needs the configs of {name}, which are not on this machine: "
+            f"`producer download {name}` fetches them, or NIGHTSHIFT_SINGLE_FILE_CONFIG names a folder that has them"
+        ) from error

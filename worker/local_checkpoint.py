@@ -1,0 +1,91 @@
+"""Finding a checkpoint's files on this machine. The worker never downloads: `producer download` does."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+from models.checkpoints import DEMO, is_hub_id
+from models.errors import CheckpointError
+
+#: Where a component's class may come from; anything else would be code out of the checkpoint.
+_LIBRARIES = {"diffusers", "transformers", "stable_diffusion"}
+_PIPELINE = "StableDiffusionPipeline"
+
+
+@dataclass(frozen=True)
+class LocalCheckpoint:
+    """A checkpoint on this disk: a folder in diffusers' layout or a single `.safetensors` file."""
+
+    name: str
+    path: Path
+    #: Commit of a hub repository, or `sha256:` and the digest of local files.
+    revision: str
+
+    @property
+    def is_single_file(self) -> bool:
+        """Whether it is a single `.safetensors` file."""
+        return self.path.is_file()
+
+
+def find_checkpoint(name: str, demo_folder: Path) -> LocalCheckpoint:
+    """Return where checkpoint `name` lies; `demo` is what `demo_folder` holds.
+
+    Raises:
+        CheckpointError: if it is not here, incomplete, or no StableDiffusionPipeline.
+    """
+    if is_hub_id(name):
+        path = _hub_snapshot(name)
+        _require_pipeline(name, path)
+        return LocalCheckpoint(name, path, path.name)
+    path = demo_folder if name == DEMO else Path(name)
+    if path.is_file():
+        if path.suffix != ".safetensors":
+            raise CheckpointError(f"checkpoint {name}: only .safetensors files are loaded, other formats can run code")
+        return LocalCheckpoint(name, path, _digest([path]))
+    if not path.is_dir():
+        raise CheckpointError(
+            f"checkpoint {name}: there is no such file or folder. Name a folder, a .safetensors file, a hub id such "
+            "as owner/name, or demo, with --checkpoint or NIGHTSHIFT_CHECKPOINT"
+        )
+    _require_pipeline(name, path)
+    files = (f for f in path.rglob("*") if f.suffix in {".json", ".txt", ".safetensors"} and f.is_file())
+    return LocalCheckpoint(name, path, _digest(sorted(files)))
+
+
+def _hub_snapshot(name: str) -> Path:
+    try:
+        return Path(snapshot_download(name, local_files_only=True))
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"checkpoint {name} is not on this machine: `producer download {name}` fetches it. Without a network, "
+            "set NIGHTSHIFT_CHECKPOINT to a folder or .safetensors file, or HF_HOME to a cache that holds it"
+        ) from error
+
+
+def _require_pipeline(name: str, folder: Path) -> None:
+    index_file = folder / "model_index.json"
+    try:
+        index = json.loads(index_file.read_text())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"checkpoint {name}: {index_file} cannot be read ({error}). It takes a folder in diffusers' layout; "
+            "a download that was cut short goes on with `producer download`"
+        ) from error
+    if index.get("_class_name") != _PIPELINE:
+        raise CheckpointError(f"checkpoint {name} is a {index.get('_class_name')}; only a {_PIPELINE} is loaded here")
+    for component, source in index.items():
+        if isinstance(source, list) and source[0] is not None and source[0] not in _LIBRARIES:
+            raise CheckpointError(f"checkpoint {name}: its {component} wants code from {source[0]!r}, which is not run")
+
+
+def _digest(files: Iterable[Path]) -> str:
+    total = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            total.update(hashlib.file_digest(file, "sha256").digest())
+    return f"sha256:{total.hexdigest()}"

@@ -1,0 +1,61 @@
+"""The worker's log: one readable line an event, or JSON lines; libraries are quiet unless asked for."""
+
+import logging
+import os
+import sys
+import warnings
+
+from pythonjsonlogger.json import JsonFormatter
+
+from models.settings import Settings
+
+log = logging.getLogger("nightshift")
+
+#: Loggers whose complaints a user must see: a broker that is away, an error in Celery itself.
+_HEARD = ("celery", "kombu")
+
+
+def configure_logging(settings: Settings) -> None:
+    """Send our lines and the libraries' complaints to standard error in the format of the settings."""
+    handler = logging.StreamHandler(sys.stderr)
+    if settings.log_format == "json":
+        handler.setFormatter(
+            JsonFormatter("{asctime}{levelname}{message}", style="{", rename_fields={"asctime": "time"})
+        )
+    else:
+        handler.setFormatter(logging.Formatter("{asctime} {levelname:7} {message}", "%Y-%m-%d %H:%M:%S", style="{"))
+    everything = settings.log_level == "DEBUG"
+    logging.basicConfig(handlers=[handler], level=logging.DEBUG if everything else logging.CRITICAL, force=True)
+    log.setLevel(settings.log_level)
+    for name in _HEARD:
+        logging.getLogger(name).setLevel(logging.DEBUG if everything else logging.ERROR)
+    logging.captureWarnings(True)
+    if not everything:
+        warnings.simplefilter("ignore")
+        logging.getLogger("celery.worker.consumer.consumer").addFilter(_one_line)
+
+
+def _one_line(record: logging.LogRecord) -> bool:
+    """Cut what Celery writes of a lost connection or a foreign message to one line, without its traceback."""
+    said = [line for line in record.getMessage().splitlines() if line.strip()]
+    # What happened and what follows stand first; details for Celery's developers come after.
+    record.msg, record.args, record.exc_info = " ".join(said[:2]), (), None
+    return True
+
+
+def quiet_libraries() -> None:
+    """Stop progress bars and notices of the hub, transformers and diffusers; call before they are imported."""
+    for variable, value in {
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "DIFFUSERS_VERBOSITY": "error",
+        "TQDM_DISABLE": "1",
+        "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
+    }.items():
+        os.environ.setdefault(variable, value)
+
+
+def gigabytes(count: int | None) -> str:
+    """Return a size as people read it, or that it was not measured."""
+    return "not measured" if count is None else f"{count / 1e9:.2f} GB"

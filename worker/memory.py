@@ -1,0 +1,67 @@
+"""Reading memory, and catching its peak while something runs."""
+
+import resource
+import sys
+import threading
+from types import TracebackType
+
+import psutil
+
+from models.measurement import MemoryReading, extreme
+from worker.device import Device
+
+_PROCESS = psutil.Process()
+
+
+def read_memory(device: Device) -> MemoryReading:
+    """Return this process's, the device's and the machine's memory at this moment."""
+    return MemoryReading(
+        rss=_PROCESS.memory_info().rss,
+        device_allocated=device.allocated_bytes(),
+        device_driver=device.driver_bytes(),
+        available=psutil.virtual_memory().available,
+        swap=psutil.swap_memory().used,
+    )
+
+
+class MemoryWatch:
+    """Samples memory from a thread between entering and leaving; the device's own peaks win where it keeps them."""
+
+    before: MemoryReading
+    peak: MemoryReading
+    after: MemoryReading
+
+    def __init__(self, device: Device, interval_s: float) -> None:
+        self._device = device
+        self._interval_s = interval_s
+        self._done = threading.Event()
+        self._samples: list[MemoryReading] = []
+
+    def __enter__(self) -> "MemoryWatch":
+        self._device.reset_peaks()
+        self.before = read_memory(self._device)
+        self._worst = self.before
+        self._thread = threading.Thread(target=self._sample, name="memory-watch", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+        self.after = read_memory(self._device)
+        allocated, driver = self._device.peak_bytes()
+        counted = MemoryReading(device_allocated=allocated, device_driver=driver)
+        self.peak = extreme([self._worst, self.after, counted])
+
+    def _sample(self) -> None:
+        while not self._done.wait(self._interval_s):
+            self._worst = extreme([self._worst, read_memory(self._device)])
+
+
+def rss_lifetime_peak() -> int:
+    """Return the highest resident memory of this process so far, by the operating system's own accounting."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Bytes on macOS, kibibytes elsewhere (getrusage(2) of each).
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,85 @@
+"""Pictures on disk: where, with which parameters inside, and never half written."""
+
+import errno
+import io
+import json
+import os
+from pathlib import Path
+
+from PIL.Image import Image
+from PIL.PngImagePlugin import PngInfo
+
+from models.errors import DiskFullError
+from models.job import JobSpec
+from models.schedulers import SCHEDULERS
+
+PICTURES = "pictures"
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def picture_path(batch_id: int, job_id: int) -> Path:
+    """Return a job's picture below the data folder: made of numbers alone, so no prompt or name can steer it."""
+    return Path(PICTURES, f"batch-{batch_id:04d}", f"job-{job_id:08d}.png")
+
+
+def encode_png(picture: Image, parameters: str) -> bytes:
+    """Return the picture as PNG with A1111's `parameters` text inside, as tEXt, or iTXt beyond Latin-1."""
+    info = PngInfo()
+    info.add_text("parameters", parameters)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", pnginfo=info)
+    return buffer.getvalue()
+
+
+def write_picture(path: Path, content: bytes) -> None:
+    """Write `content` to `path` whole or not at all: temporary file, synced, renamed.
+
+    Raises:
+        DiskFullError: if there is no room; nothing is left behind.
+    """
+    work = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with work.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            work.replace(path)
+        finally:
+            work.unlink(missing_ok=True)
+    except OSError as error:
+        if error.errno in _DISK_FULL:
+            raise DiskFullError(f"no room for {path}: free some space and start the worker again") from error
+        raise
+
+
+def parameters_text(spec: JobSpec, checkpoint: str, revision: str, version: str) -> str:
+    """Return A1111's `parameters`: prompt, negative prompt, and one line of settings.
+
+    Order and quoting follow A1111's own writer: a value with a comma, a colon or a newline is JSON-quoted,
+    and a field without a value is left out.
+    """
+    scheduler = SCHEDULERS[spec.scheduler]
+    digest = revision.removeprefix("sha256:") if revision.startswith("sha256:") else None
+    fields = {
+        "Steps": spec.steps,
+        "Sampler": scheduler.sampler,
+        "Schedule type": scheduler.schedule_type,
+        "CFG scale": f"{spec.guidance:g}",
+        "Seed": spec.seed,
+        "Size": f"{spec.width}x{spec.height}",
+        # A1111's short hash is the first ten digits of a single file's sha256.
+        "Model hash": digest[:10] if digest and checkpoint.endswith(".safetensors") else None,
+        "Model": Path(checkpoint).name.removesuffix(".safetensors"),
+        "RNG": "CPU",
+        "Version": f"Nightshift {version}",
+    }
+    line = ", ".join(f"{key}: {_quoted(value)}" for key, value in fields.items() if value is not None)
+    negative = [f"Negative prompt: {spec.negative_prompt}"] if spec.negative_prompt else []
+    return "\n".join([spec.prompt, *negative, line])
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    return json.dumps(text, ensure_ascii=False) if any(mark in text for mark in ",:\n") else text

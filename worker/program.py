@@ -1,0 +1,154 @@
+"""What `celery -A worker worker` runs: takes the device, loads, warms up, and only then takes jobs."""
+
+import os
+import platform
+import socket
+import warnings
+from concurrent.futures import Future, wait
+from importlib.metadata import version
+from typing import Any
+
+from celery import bootsteps, signals
+from celery.apps.worker import Worker
+from celery.platforms import SecurityWarning
+from celery.worker import state
+from filelock import FileLock, Timeout
+
+from models.attempts import rescue
+from models.boots import Machine, mark_ended, mark_ready, record_boot
+from models.database import Database
+from models.errors import BrokerError, DeviceError, NightshiftError
+from models.settings import Settings, load_settings
+from worker import transport
+from worker.celery import publish
+from worker.log import configure_logging, log, quiet_libraries
+
+quiet_libraries()
+
+# These bring torch, diffusers and transformers, which the line above has made quiet.
+import psutil  # noqa: E402
+import torch  # noqa: E402
+
+from worker.attempt import AttemptRunner  # noqa: E402
+from worker.device import Device, chip, choose_device  # noqa: E402
+from worker.engine import Engine  # noqa: E402
+from worker.task import GenerateTask  # noqa: E402
+
+EX_FAILURE = 1
+_LIBRARIES = ("nightshift", "torch", "diffusers", "transformers", "celery", "kombu")
+
+
+class Boot(bootsteps.StartStopStep):
+    """Celery starts its consumer after this step, so no job is taken before the pipeline is warm."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, parent: Any, **_options: Any) -> None:
+        self._lock: FileLock | None = None
+        self._boot_id: int | None = None
+        self._database: Database | None = None
+
+    def start(self, parent: Any) -> None:
+        """Load and warm up on the pool's thread, which owns the device from then on."""
+        loading: Future[None] = parent.pool.executor.submit(self._boot, parent.app, load_settings())
+        while not wait([loading], timeout=0.2).done:
+            state.maybe_shutdown()
+        try:
+            loading.result()
+        except NightshiftError as error:
+            log.critical("the worker cannot start: %s", error)
+            raise SystemExit(EX_FAILURE) from error
+
+    def stop(self, parent: Any) -> None:
+        """Note the end of the boot and let the device go."""
+        if self._database is not None and self._boot_id is not None:
+            with self._database.writing() as session:
+                mark_ended(session, self._boot_id)
+        if self._lock is not None:
+            self._lock.release()
+
+    terminate = stop
+
+    def _boot(self, app: Any, settings: Settings) -> None:
+        device = choose_device(settings.device, settings.dtype)
+        database = self._database = Database(settings.database)
+        self._lock = _take_device(device, settings)
+        with database.writing() as session:
+            boot_id = self._boot_id = record_boot(session, _machine(device))
+            rescued = rescue(session, boot_id)
+        if rescued:
+            log.warning("put back %d jobs that an earlier worker left running", len(rescued))
+        engine = Engine(device, settings, database, boot_id)
+        engine.use(settings.checkpoint)
+        app.register_task(GenerateTask(AttemptRunner(engine, database, settings, boot_id)))
+        _publish_leftovers(app, database)
+        with database.writing() as session:
+            mark_ready(session, boot_id)
+        log.info("ready for jobs on %s (%s)", device.name, device.describe())
+
+
+class Program(Worker):
+    """Celery's worker program with what this queue needs fixed: one thread, no chatter between workers."""
+
+    def __init__(self, app: Any = None, hostname: str | None = None, **options: Any) -> None:
+        fixed = {"pool_cls": "threads", "concurrency": 1, "without_mingle": True, "without_gossip": True, "quiet": True}
+        # Root is a danger with pickled messages only, and this queue takes JSON alone.
+        warnings.simplefilter("ignore", SecurityWarning)
+        transport.install()
+        super().__init__(app, hostname, **options | fixed)
+
+    def on_init_blueprint(self) -> None:
+        """Add the boot to the program's steps."""
+        super().on_init_blueprint()
+        self.app.steps["worker"].add(Boot)
+
+
+@signals.setup_logging.connect
+def _setup_logging(**_options: Any) -> None:
+    configure_logging(load_settings())
+
+
+def _take_device(device: Device, settings: Settings) -> FileLock:
+    """Hold the device's lock until the process ends; the system lets it go even after `kill -9`."""
+    folder = settings.data_dir / "locks"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{device.name.replace(':', '-')}.lock", thread_local=False)
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise DeviceError(
+            f"another worker has the device {device.name} ({folder} is locked): stop that one first, or set "
+            "NIGHTSHIFT_DEVICE to another device"
+        ) from None
+    except OSError as error:
+        raise DeviceError(
+            f"{folder} cannot be written ({error.strerror}): choose another NIGHTSHIFT_DATA_DIR"
+        ) from error
+    return lock
+
+
+def _machine(device: Device) -> Machine:
+    return Machine(
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        device=device.name,
+        device_name=device.describe(),
+        chip=chip(),
+        threads=torch.get_num_threads(),
+        dtype=device.dtype_name,
+        memory_total_bytes=psutil.virtual_memory().total,
+        versions={"system": platform.platform(), "python": platform.python_version()}
+        | {library: version(library) for library in _LIBRARIES},
+        memory_sources=device.memory_sources(),
+    )
+
+
+def _publish_leftovers(app: Any, database: Database) -> None:
+    """Put jobs on the queue that are not there: put back just now, or enqueued while Redis was away."""
+    try:
+        count = publish(app, database)
+    except BrokerError as error:
+        log.warning("%s; jobs that wait to be published stay in the database", error)
+        return
+    if count:
+        log.info("published %d jobs that were not on the queue", count)

@@ -1,0 +1,45 @@
+"""The Celery task: the gate between a delivery and an attempt."""
+
+from typing import Any
+
+from celery import Task
+from celery.worker import state
+from pydantic import ValidationError
+
+from models.errors import DatabaseError, DiskFullError
+from models.job import JobMessage
+from worker.attempt import AttemptRunner
+from worker.celery import TASK
+from worker.log import log
+
+#: Exit statuses of sysexits.h that a supervisor may tell apart.
+EX_IOERR, EX_TEMPFAIL = 74, 75
+
+
+class GenerateTask(Task):
+    """Runs on the pool's one thread, which owns the device."""
+
+    name = TASK
+    ignore_result = True
+    acks_late = True
+
+    def __init__(self, runner: AttemptRunner) -> None:
+        self._runner = runner
+
+    def run(self, *args: Any, **kwargs: Any) -> None:
+        """Make the job in the message; a message that is no job of ours is dropped with a line in the log."""
+        try:
+            message = JobMessage.model_validate(args[0] if len(args) == 1 and not kwargs else None)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"])) or "message"
+            log.warning("message dropped, it is no job of ours: %s: %s", where, first["msg"])
+            return
+        try:
+            self._runner.run(message)
+        except DiskFullError as error:
+            log.critical("job %d went back to the queue: %s", message.job, error)
+            state.should_stop = EX_IOERR
+        except DatabaseError as error:
+            log.critical("job %d: %s; the worker stops, its next start puts the job back", message.job, error)
+            state.should_stop = EX_TEMPFAIL
