@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from models.measurement import MemoryReading
@@ -79,8 +79,3 @@ def note_peak(session: Session, boot_id: int, rss_lifetime_peak_bytes: int) -> N
 def mark_ended(session: Session, boot_id: int) -> None:
     """Note an orderly end; a boot that was killed has none."""
     session.execute(update(Boot).where(Boot.id == boot_id).values(ended_at=now()))
-
-
-def boot_of_process(session: Session, host: str, pid: int) -> Boot | None:
-    """Return the newest boot of that process."""
-    return session.scalar(select(Boot).where(Boot.host == host, Boot.pid == pid).order_by(Boot.id.desc()).limit(1))

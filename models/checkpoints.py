@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.errors import CheckpointError
+from models.job import Guidance, SchedulerName, Size, Steps
 
 STABLE_DIFFUSION_1_5 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 DEMO = "demo"
@@ -21,11 +22,11 @@ class CheckpointDefaults(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    width: int = 512
-    height: int = 512
-    steps: int = 25
-    guidance: float = 7.5
-    scheduler: str = "PNDM"
+    width: Size = 512
+    height: Size = 512
+    steps: Steps = 25
+    guidance: Guidance = 7.5
+    scheduler: SchedulerName = "PNDM"
 
 
 _DEMO_DEFAULTS = CheckpointDefaults(width=128, height=128, steps=12, scheduler="DPM++ 2M")
@@ -61,4 +62,4 @@ def checkpoint_defaults(name: str) -> CheckpointDefaults:
     try:
         return CheckpointDefaults.model_validate_json(file.read_bytes())
     except (OSError, ValidationError) as error:
-        raise CheckpointError(f"{file} cannot be used: {error}") from error
+        raise CheckpointError(f"{file} cannot be used: {' '.join(str(error).split())}") from error

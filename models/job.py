@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from models.schedulers import canonical_name
 
@@ -33,6 +33,9 @@ def _no_nul(text: str) -> str:
 
 Prompt = Annotated[str, Field(max_length=MAX_PROMPT), AfterValidator(_no_nul)]
 Size = Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE), AfterValidator(_multiple_of_eight)]
+Steps = Annotated[int, Field(ge=1, le=MAX_STEPS)]
+Guidance = Annotated[float, Field(ge=0, le=MAX_GUIDANCE, allow_inf_nan=False)]
+SchedulerName = Annotated[str, AfterValidator(canonical_name)]
 CheckpointName = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1024), AfterValidator(_no_nul)
 ]
@@ -46,17 +49,12 @@ class JobSpec(BaseModel):
     prompt: Prompt
     negative_prompt: Prompt = ""
     seed: int = Field(ge=0, le=MAX_SEED)
-    steps: int = Field(ge=1, le=MAX_STEPS)
-    guidance: float = Field(ge=0, le=MAX_GUIDANCE, allow_inf_nan=False)
+    steps: Steps
+    guidance: Guidance
     width: Size
     height: Size
-    scheduler: str
+    scheduler: SchedulerName
     checkpoint: CheckpointName
-
-    @field_validator("scheduler")
-    @classmethod
-    def _known_scheduler(cls, value: str) -> str:
-        return canonical_name(value)
 
 
 class JobMessage(BaseModel):

@@ -48,12 +48,20 @@ class Settings(BaseSettings):
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().resolve()
+        try:
+            return value.expanduser().resolve()
+        except (OSError, RuntimeError) as error:
+            raise ValueError(str(error)) from None
 
     @field_validator("checkpoint")
     @classmethod
     def _canonical(cls, value: str) -> str:
-        return canonical_checkpoint(value)
+        if not value.strip():
+            raise ValueError("is empty; name a hub id, a folder, a .safetensors file, or demo")
+        try:
+            return canonical_checkpoint(value)
+        except (OSError, RuntimeError) as error:
+            raise ValueError(str(error)) from None
 
     @property
     def database(self) -> str:

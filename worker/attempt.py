@@ -11,13 +11,14 @@ from models.database import Database
 from models.errors import CancelledError, CheckpointError, DatabaseError, DiskFullError, GenerationError
 from models.job import JobMessage
 from models.measurement import Measurement
+from models.pictures import picture_path
 from models.settings import Settings
 from models.states import Outcome
 from worker.engine import Engine
 from worker.heartbeat import Heartbeat
 from worker.log import gigabytes, log
 from worker.memory import rss_lifetime_peak
-from worker.picture import encode_png, parameters_text, picture_path, write_picture
+from worker.picture import encode_png, parameters_text, write_picture
 
 _VERSION = version("nightshift")
 

@@ -8,12 +8,23 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
+from tokenizers.trainers import BpeTrainer
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 _SEED = 0
 _TEXT_WIDTH = 32
 _LATENT_CHANNELS = 4
+#: Words of product photos, so that a usual prompt fits CLIP's 77 places as it does in Stable Diffusion.
+_WORDS = """
+a an and at background black blue boot boots brown canvas casual centered clean closed collection color colour
+design detail details elegant green grey gray high top high-top image in isolated lace laces leather light lighting
+loafer loafers low made man men minimalist modern navy new of on one only orange pair photo photography picture pink
+plain product professional quality red rubber season shadow shoe shoes shot side simple sneaker sneakers soft sole
+sport spring studio style suede summer autumn winter tan the toe view white with woman women yellow , . - ; : ! ?
+"""
 
 
 def build_demo_checkpoint(folder: Path) -> None:
@@ -26,15 +37,15 @@ def build_demo_checkpoint(folder: Path) -> None:
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_SEED)
-            _pipeline(work).save_pretrained(work / "checkpoint")
+            _pipeline().save_pretrained(work / "checkpoint")
         (work / "checkpoint").chmod(0o755)
         os.replace(work / "checkpoint", folder)  # noqa: PTH105 - Path.replace cannot say that a folder moves
     finally:
         shutil.rmtree(work)
 
 
-def _pipeline(work: Path) -> StableDiffusionPipeline:
-    tokenizer = _byte_tokenizer(work)
+def _pipeline() -> StableDiffusionPipeline:
+    tokenizer = _tokenizer()
     text_encoder = CLIPTextModel(
         CLIPTextConfig(
             vocab_size=len(tokenizer),
@@ -76,10 +87,24 @@ def _pipeline(work: Path) -> StableDiffusionPipeline:
     )
 
 
-def _byte_tokenizer(work: Path) -> CLIPTokenizer:
-    """Return CLIP's tokenizer with a vocabulary of single bytes: no merges, so any text has tokens."""
-    letters = sorted(ByteLevel.alphabet())
-    words = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
-    (work / "vocab.json").write_text(json.dumps({word: number for number, word in enumerate(words)}))
-    (work / "merges.txt").write_text("#version: 0.2\n")
-    return CLIPTokenizer.from_pretrained(work, model_max_length=77)
+def _tokenizer() -> CLIPTokenizer:
+    """Return CLIP's tokenizer with a small vocabulary of its own: the words below are one token each."""
+    plain = CLIPTokenizer(vocab=None, merges=None).backend_tokenizer
+    model = Tokenizer(BPE(end_of_word_suffix="</w>"))
+    model.normalizer, model.pre_tokenizer = plain.normalizer, plain.pre_tokenizer
+    alphabet = ByteLevel.alphabet()
+    trainer = BpeTrainer(
+        vocab_size=2_000,
+        min_frequency=1,
+        show_progress=False,
+        # Every byte alone and at a word's end, so that any text in any script has tokens.
+        initial_alphabet=alphabet,
+        end_of_word_suffix="</w>",
+    )
+    model.train_from_iterator([_WORDS], trainer)
+    learned = json.loads(model.to_str())["model"]
+    vocabulary = dict(learned["vocab"])
+    for token in [*(f"{letter}</w>" for letter in sorted(alphabet)), "<|startoftext|>", "<|endoftext|>"]:
+        vocabulary.setdefault(token, len(vocabulary))
+    merges = [tuple(pair) for pair in learned["merges"]]
+    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=77)

@@ -131,10 +131,10 @@ def choose_device(name: str, dtype: str) -> Device:
 
 def _why_not(kind: str) -> str:
     if kind == "mps":
-        if not torch.backends.mps.is_built():  # type: ignore[no-untyped-call]
+        if not torch.backends.mps.is_built():
             return "this torch is built without MPS, which only macOS on Apple silicon has"
         return "MPS wants macOS 14 or later on Apple silicon"
-    if not torch.backends.cuda.is_built():
+    if not torch.backends.cuda.is_built():  # type: ignore[no-untyped-call]
         return "this torch is built without CUDA"
     return f"torch sees {torch.cuda.device_count()} CUDA devices"
 

@@ -1,4 +1,4 @@
-"""Pictures on disk: where, with which parameters inside, and never half written."""
+"""Pictures on disk: with their parameters inside, and never half written."""
 
 import errno
 import io
@@ -13,13 +13,7 @@ from models.errors import DiskFullError
 from models.job import JobSpec
 from models.schedulers import SCHEDULERS
 
-PICTURES = "pictures"
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
-
-
-def picture_path(batch_id: int, job_id: int) -> Path:
-    """Return a job's picture below the data folder: made of numbers alone, so no prompt or name can steer it."""
-    return Path(PICTURES, f"batch-{batch_id:04d}", f"job-{job_id:08d}.png")
 
 
 def encode_png(picture: Image, parameters: str) -> bytes:

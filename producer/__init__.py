@@ -1,0 +1,1 @@
+"""The Click program: reads prompts, plans, publishes, follows, reports."""

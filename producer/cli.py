@@ -1,0 +1,64 @@
+"""The `producer` program: its commands, loaded one at a time, and where errors become one line."""
+
+import sys
+from importlib import import_module
+
+import click
+
+from models.errors import BadInputError, NightshiftError, NotFoundError, SettingsError
+
+#: Each command's module and the line that `producer --help` shows. The modules bring SQLAlchemy, rich and
+#: Celery; the list alone answers `--help`, which must not wait for them.
+COMMANDS = {
+    "enqueue": "Put the prompts of a file on the queue.",
+    "run": "Do everything here: server, worker, queue, progress, report.",
+    "status": "Show how far batches are.",
+    "watch": "Follow a batch until it is done.",
+    "report": "Say how fast it went and when it will be done.",
+    "estimate": "Say how long a number of pictures would take.",
+    "cancel": "Cancel a batch or a job.",
+    "retry": "Queue the failed jobs of a batch again.",
+    "publish": "Put jobs on the queue that are not there.",
+    "download": "Fetch a checkpoint from the hub.",
+    "doctor": "Check device, memory, disk, Redis, database, checkpoint.",
+}
+#: Exit statuses: 0 done, 1 failed work, 2 wrong use.
+FAILED, WRONG_USE = 1, 2
+_WRONG_USE = (BadInputError, NotFoundError, SettingsError)
+
+
+class _Program(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"producer.commands.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except NightshiftError as error:
+            for line in str(error).splitlines():
+                click.echo(f"producer: {line}", err=True)
+            ctx.exit(WRONG_USE if isinstance(error, _WRONG_USE) else FAILED)
+        except BrokenPipeError:
+            # Whoever read our output has seen enough, as `head` does.
+            sys.stderr.close()
+            ctx.exit(FAILED)
+
+
+@click.command(cls=_Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="nightshift", prog_name="producer")
+def main() -> None:
+    """Make pictures in the thousands: put prompts on a queue, leave, and find every picture in the morning.
+
+    Settings are NIGHTSHIFT_ environment variables or lines of a .env file; `producer doctor` lists them.
+    Exit status: 0 done, 1 failed work, 2 wrong use.
+    """

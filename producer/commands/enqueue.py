@@ -1,0 +1,80 @@
+"""`producer enqueue`."""
+
+from collections import Counter
+from typing import Any
+
+import click
+
+from models.database import Database
+from models.settings import Settings, load_settings
+from models.states import JobState
+from producer.cli import FAILED
+from producer.follow import follow
+from producer.job_options import Order, job_options, read_order
+from producer.preview import preview
+from producer.queueing import publish_with_progress, record_batch
+from producer.show import NOT_MEASURED, duration, size
+from producer.tokens import PLACES, cut_prompts
+
+_SHOWN_LINES = 5
+_SHOWN_WARNINGS = 5
+
+
+@click.command
+@job_options
+@click.option("--follow", "following", is_flag=True, help="Show progress until the batch is done.")
+@click.option("--dry-run", is_flag=True, help="Say what would be made, how long and how much disk it would take.")
+@click.pass_context
+def command(ctx: click.Context, /, following: bool, dry_run: bool, **options: Any) -> None:
+    """Put the prompts of a file on the queue, as one batch of jobs.
+
+    The whole file is checked first: every problem is listed with its line, and then nothing is queued.
+    Columns of .csv and keys of .jsonl are named as the flags; a line's own value wins over a flag.
+    """
+    settings = load_settings()
+    order = read_order(settings, **options)
+    warn_of_cut_prompts(order, settings)
+    if dry_run:
+        _preview(order, settings)
+        return
+    database = Database(settings.database)
+    batch = record_batch(database, order.plan, name=order.name, source=order.source, priority=order.priority)
+    count = len(order.plan.jobs)
+    click.echo(f"{batch.name}: {count:,} jobs recorded")
+    publish_with_progress(database, count)
+    click.echo(f"{batch.name}: {count:,} jobs queued; `producer watch {batch.name}` follows them")
+    if following and follow(database, batch.name).counts[JobState.FAILED]:
+        ctx.exit(FAILED)
+
+
+def warn_of_cut_prompts(order: Order, settings: Settings) -> None:
+    """Say which prompts are longer than the text encoder sees, and what of them is cut."""
+    cut = cut_prompts(order.plan.jobs, settings.data_dir)
+    for prompt, end in list(cut.items())[:_SHOWN_WARNINGS]:
+        line = next(job.source_line for job in order.plan.jobs if job.spec.prompt == prompt)
+        where = f"line {line}: " if line else ""
+        shown = end if len(end) <= 80 else f"{end[:80]}…"
+        click.echo(f"producer: warning: {where}the prompt has over {PLACES} tokens, cut off is: {shown}", err=True)
+    if len(cut) > _SHOWN_WARNINGS:
+        click.echo(f"producer: warning: … and {len(cut) - _SHOWN_WARNINGS:,} more prompts are cut", err=True)
+
+
+def _preview(order: Order, settings: Settings) -> None:
+    jobs = order.plan.jobs
+    with Database(settings.database).reading() as session:
+        needs = preview(session, Counter(job.spec for job in jobs))
+    click.echo(f"{len(jobs):,} jobs would be queued:")
+    for job in jobs[:_SHOWN_LINES]:
+        s = job.spec
+        click.echo(
+            f"  {s.width}x{s.height}, {s.steps} steps, {s.scheduler}, guidance {s.guidance:g}, seed {s.seed}: ",
+            nl=False,
+        )
+        click.echo(s.prompt if len(s.prompt) <= 100 else f"{s.prompt[:100]}…")
+    if len(jobs) > _SHOWN_LINES:
+        click.echo(f"  … and {len(jobs) - _SHOWN_LINES:,} more")
+    between = f" (95 of 100 times {duration(needs.low_s)} to {duration(needs.high_s)})" if needs.low_s else ""
+    why = "" if needs.seconds is not None else ": this machine has made no such picture yet"
+    click.echo(f"time by this machine's own history: {duration(needs.seconds)}{between}{why}")
+    click.echo(f"disk: {NOT_MEASURED if needs.disk_bytes is None else size(needs.disk_bytes)}")
+    click.echo("Nothing was queued (--dry-run).")

@@ -1,0 +1,54 @@
+"""`producer estimate`."""
+
+import json
+from collections import Counter
+from dataclasses import asdict
+
+import click
+
+from models.checkpoints import canonical_checkpoint
+from models.database import Database
+from models.settings import load_settings
+from producer.plan import Flags, plan_jobs
+from producer.preview import preview
+from producer.prompts import Request
+from producer.show import NOT_MEASURED, duration, size
+
+
+@click.command
+@click.option("--images", type=click.IntRange(1), required=True, help="Number of pictures.")
+@click.option("--checkpoint", metavar="NAME", help="Hub id, folder, .safetensors file, or demo.")
+@click.option("--steps", type=int)
+@click.option("--width", type=int)
+@click.option("--height", type=int)
+@click.option("--scheduler", metavar="NAME")
+@click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
+def command(
+    images: int,
+    checkpoint: str | None,
+    steps: int | None,
+    width: int | None,
+    height: int | None,
+    scheduler: str | None,
+    as_json: bool,
+) -> None:
+    """Say how long so many pictures would take, by what this machine has measured of such pictures."""
+    settings = load_settings()
+    flags = Flags(steps=steps, width=width, height=height, scheduler=scheduler, seed=0, checkpoint=checkpoint)
+    (job,) = plan_jobs([Request(None, {"prompt": "any"})], flags, settings.checkpoint, "estimate").jobs
+    with Database(settings.database).reading() as session:
+        needs = preview(session, Counter({job.spec: images}))
+    if as_json:
+        click.echo(json.dumps(asdict(needs), indent=2))
+        return
+    spec = job.spec
+    click.echo(
+        f"{images:,} pictures of {spec.width}x{spec.height}, {spec.steps} steps, {spec.scheduler}, "
+        f"{canonical_checkpoint(spec.checkpoint)}: {duration(needs.seconds)}"
+    )
+    if needs.seconds is None:
+        click.echo("This machine has made no such picture yet; the first few tell.")
+        return
+    if needs.low_s is not None:
+        click.echo(f"95 of 100 times between {duration(needs.low_s)} and {duration(needs.high_s)}")
+    click.echo(f"disk: {NOT_MEASURED if needs.disk_bytes is None else size(needs.disk_bytes)}")

@@ -1,0 +1,125 @@
+"""`producer run`."""
+
+import signal
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+from filelock import FileLock, Timeout
+
+from models.batches import unmark_published
+from models.checkpoints import DEMO
+from models.database import Database
+from models.errors import DatabaseError, NightshiftError
+from models.pictures import batch_folder
+from models.progress import BatchProgress, failures
+from models.settings import Settings, load_settings
+from models.states import JobState
+from models.tables import Batch
+from producer.cli import FAILED
+from producer.commands.enqueue import warn_of_cut_prompts
+from producer.embedded_server import embedded_server
+from producer.figures import build_report
+from producer.follow import follow
+from producer.job_options import Order, job_options, read_order
+from producer.leftovers import stop_leftovers
+from producer.queueing import record_batch, unfinished_batch
+from producer.report_page import print_report
+from producer.show import console
+from producer.worker_process import WorkerProcess, worker_process
+from worker.celery import make_app, publish
+
+
+@click.command
+@job_options
+@click.pass_context
+def command(ctx: click.Context, /, **options: Any) -> None:
+    """Do everything on this machine: server, worker, queue, progress, report. Leaves nothing running.
+
+    Run again with the same arguments, it goes on with its unfinished batch; a finished one is made anew.
+    Ctrl+C finishes the running picture and stops; twice stops at once. Neither loses a job.
+    """
+    settings = load_settings()
+    order = read_order(settings, **options)
+    warn_of_cut_prompts(order, settings)
+    database = Database(settings.database)
+    signal.signal(signal.SIGTERM, _interrupt)
+    folder = _folder(settings)
+    with ExitStack() as stack:
+        stack.enter_context(_only_run(folder))
+        for role in stop_leftovers(folder):
+            click.echo(f"stopped a {role} that an earlier run left behind")
+        url = stack.enter_context(embedded_server(folder))
+        checkpoint = order.plan.jobs[0].spec.checkpoint
+        if checkpoint == DEMO:
+            click.echo("demo: a small pipeline with random weights, to try out the queue; its pictures show noise")
+        click.echo(f"starting a worker on {checkpoint} …")
+        worker = stack.enter_context(worker_process(settings, folder, broker_url=url, checkpoint=checkpoint))
+        batch = _batch(database, order)
+        publish(make_app(settings.model_copy(update={"broker_url": url})), database, batch.id)
+        progress = _follow(ctx, database, batch, worker)
+    _tell(database, batch, settings)
+    if progress.counts[JobState.FAILED]:
+        ctx.exit(FAILED)
+
+
+def _batch(database: Database, order: Order) -> Batch:
+    """Return the unfinished batch of the same arguments, to be published anew, or a new one."""
+    batch = unfinished_batch(database, order.plan)
+    if batch is None:
+        batch = record_batch(database, order.plan, name=order.name, source=order.source, priority=order.priority)
+        click.echo(f"{batch.name}: {len(order.plan.jobs):,} jobs")
+        return batch
+    with database.writing() as session:
+        left = unmark_published(session, batch.id)
+    click.echo(f"{batch.name}: going on with its unfinished jobs, {left:,} of them queued")
+    return batch
+
+
+def _follow(ctx: click.Context, database: Database, batch: Batch, worker: WorkerProcess) -> BatchProgress:
+    try:
+        return follow(database, batch.name, worker.check, waiting="the worker loads the checkpoint")
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, lambda *_: worker.kill())
+        click.echo("\nfinishing the running picture; Ctrl+C again stops at once", err=True)
+        click.echo(f"{batch.name} is not done; the same command goes on with it", err=True)
+        ctx.exit(FAILED)
+
+
+def _tell(database: Database, batch: Batch, settings: Settings) -> None:
+    with database.reading() as session:
+        failed = failures(session, batch.id, limit=5)
+        report = build_report(session, batch.name, everything=False)
+    print_report(console(), report)
+    for failure in failed:
+        click.echo(f"job {failure.job_id} failed: {failure.error}")
+    click.echo(f"The pictures are in {settings.data_dir / batch_folder(batch.id)}")
+
+
+def _folder(settings: Settings) -> Path:
+    folder = settings.data_dir / "run"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseError(
+            f"{folder} cannot be written ({error.strerror}): choose another NIGHTSHIFT_DATA_DIR"
+        ) from error
+    return folder
+
+
+def _only_run(folder: Path) -> FileLock:
+    lock = FileLock(folder / "run.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise NightshiftError(
+            f"another `producer run` is at work with {folder}: wait for it, `producer watch` follows it, or choose "
+            "another NIGHTSHIFT_DATA_DIR"
+        ) from None
+    return lock
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

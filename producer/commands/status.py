@@ -1,0 +1,57 @@
+"""`producer status`."""
+
+import json
+from dataclasses import asdict
+
+import click
+
+from models.batches import find_batch
+from models.database import Database
+from models.progress import BatchProgress, batch_progress, failures, newest_batches
+from models.settings import load_settings
+from models.states import JobState
+from producer.show import console, moment, table
+
+_NEWEST = 20
+_SHOWN_FAILURES = 10
+
+
+@click.command
+@click.argument("batch", required=False)
+@click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
+def command(batch: str | None, as_json: bool) -> None:
+    """Show how far BATCH is, or the newest batches."""
+    with Database(load_settings().database).reading() as session:
+        batches = [find_batch(session, batch)] if batch else newest_batches(session, _NEWEST)
+        progress = [batch_progress(session, b) for b in batches]
+        failed = failures(session, batches[0].id, _SHOWN_FAILURES) if batch else []
+    if as_json:
+        rows = [asdict(p) | {"total": p.total, "remaining": p.remaining} for p in progress]
+        extra = {"failures": [asdict(f) for f in failed]} if batch else {}
+        click.echo(json.dumps((rows[0] | extra) if batch else rows, indent=2, default=str))
+        return
+    if not progress:
+        click.echo("There is no batch yet: `producer enqueue --prompts FILE` makes one.")
+        return
+    out = console()
+    shown = table(None, "batch", "made at", *JobState, "of", right=(*JobState, "of"))
+    for row in progress:
+        shown.add_row(row.name, moment(row.created_at), *(str(row.counts[s]) for s in JobState), str(row.total))
+    out.print(shown)
+    for row in progress:
+        _advise(row)
+    for failure in failed:
+        line = f", line {failure.source_line}" if failure.source_line else ""
+        out.print(f"job {failure.job_id}{line}: {failure.error}", soft_wrap=True)
+    more = progress[0].counts[JobState.FAILED] - len(failed) if batch else 0
+    if more > 0:
+        out.print(f"… and {more} more failed jobs")
+
+
+def _advise(row: BatchProgress) -> None:
+    if row.unpublished:
+        click.echo(
+            f"{row.name}: {row.unpublished} queued jobs are not on the queue; `producer publish` puts them there"
+        )
+    if row.counts[JobState.FAILED]:
+        click.echo(f"{row.name}: {row.counts[JobState.FAILED]} failed; `producer retry {row.name}` queues them again")

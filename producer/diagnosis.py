@@ -1,0 +1,123 @@
+"""The checks of `producer doctor`: a line each, and what to do where one is wrong."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import redis
+from sqlalchemy import func, select
+
+from models.checkpoints import DEMO
+from models.database import Database
+from models.errors import NightshiftError
+from models.settings import PREFIX, Settings, without_password
+from models.tables import Job
+from producer.probe import probe_device
+from producer.show import NOT_MEASURED, size
+
+#: Below these a night's work is in danger: SD 1.5 peaks near 10 GB, a 512x512 PNG is half a megabyte.
+_LITTLE_MEMORY, _LITTLE_DISK = 4e9, 5e9
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the diagnosis; `remedy` is None where nothing is wrong."""
+
+    name: str
+    found: str
+    remedy: str | None = None
+
+
+def diagnose(settings: Settings) -> Iterator[Check]:
+    """Yield each check as it is done."""
+    try:
+        probe = probe_device()
+    except NightshiftError as error:
+        probe = {}
+        yield Check("device", "cannot be asked", str(error))
+    else:
+        yield from _device(probe)
+    yield _memory()
+    yield _disk(settings)
+    for check in (_redis, _database):
+        yield check(settings)
+    if probe:
+        yield _checkpoint(settings, probe)
+    yield from _settings(settings)
+
+
+def _device(probe: dict[str, Any]) -> Iterator[Check]:
+    if "device_error" in probe:
+        yield Check("device", ", ".join(probe["available"]), probe["device_error"])
+    else:
+        slow = probe["device"] == "cpu"
+        note = "; slow: a 512x512 picture takes minutes" if slow else ""
+        yield Check("device", f"{probe['device']}: {probe['device_name']}, {probe['dtype']}{note}")
+    yield Check("versions", ", ".join(f"{name} {version}" for name, version in probe["versions"].items()))
+
+
+def _memory() -> Check:
+    memory, swap = psutil.virtual_memory(), psutil.swap_memory()
+    found = f"{size(memory.available)} available of {size(memory.total)}, swap {size(swap.used)} used"
+    little = memory.available < _LITTLE_MEMORY
+    return Check("memory", found, "close other applications: Stable Diffusion 1.5 peaks near 10 GB" if little else None)
+
+
+def _disk(settings: Settings) -> Check:
+    folder = settings.data_dir
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not os.access(there, os.W_OK):
+        return Check("disk", f"{folder} cannot be written", "choose another folder with NIGHTSHIFT_DATA_DIR")
+    free = shutil.disk_usage(there).free
+    remedy = "free some space, or move the data with NIGHTSHIFT_DATA_DIR" if free < _LITTLE_DISK else None
+    return Check("disk", f"{size(free)} free at {folder}", remedy)
+
+
+def _redis(settings: Settings) -> Check:
+    from worker.celery import SOCKET_TIMEOUT_S, app, explain_broker_error
+
+    try:
+        with app.connection_for_write(connect_timeout=SOCKET_TIMEOUT_S) as connection:
+            connection.connect()
+            client: redis.Redis = connection.default_channel.client
+            server: dict[str, Any] = client.info("server")
+            kept = client.config_get("appendonly").get("appendonly")
+    except Exception as error:  # noqa: BLE001 - whatever the transport raises is the finding
+        return Check("redis", "no", str(explain_broker_error(app, error)))
+    name = f"valkey {server['valkey_version']}" if "valkey_version" in server else f"redis {server['redis_version']}"
+    found = f"{name} at {without_password(settings.broker_url)}, append-only file {kept or NOT_MEASURED}"
+    remedy = "without the append-only file a restart of Redis empties the queue: `producer publish BATCH` refills it"
+    return Check("redis", found, remedy if kept == "no" else None)
+
+
+def _database(settings: Settings) -> Check:
+    try:
+        database = Database(settings.database)
+        with database.reading() as session:
+            jobs = session.scalar(select(func.count()).select_from(Job))
+    except NightshiftError as error:
+        return Check("database", "no", str(error))
+    return Check("database", f"{database.shown_url}, version {database.revision()}, {jobs:,} jobs")
+
+
+def _checkpoint(settings: Settings, probe: dict[str, Any]) -> Check:
+    if settings.checkpoint == DEMO:
+        return Check("checkpoint", "demo, which the worker builds itself")
+    if "checkpoint_error" in probe:
+        return Check("checkpoint", f"{settings.checkpoint} is not here", probe["checkpoint_error"])
+    return Check("checkpoint", f"{settings.checkpoint} ({probe['revision'][:19]}) at {probe['checkpoint_path']}")
+
+
+def _settings(settings: Settings) -> Iterator[Check]:
+    shown: dict[str, Callable[[str], str]] = {"broker_url": without_password, "database_url": without_password}
+    for name in Settings.model_fields:
+        value = str(getattr(settings, name))
+        text = shown[name](value) if name in shown and value else value
+        yield Check((PREFIX + name).upper(), f"{text or '(empty)'}  [{settings.origin(name)}]")
+    known = {(PREFIX + name).upper() for name in Settings.model_fields} | {f"{PREFIX}REDIS_PORT"}
+    for variable in sorted(os.environ):
+        if variable.upper().startswith(PREFIX) and variable.upper() not in known:
+            yield Check(variable, "is no setting", "see the list above for what there is")

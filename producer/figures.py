@@ -1,0 +1,197 @@
+"""The report's figures: everything that `producer report` shows, as plain data."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from models import throughput
+from models.batches import find_batch
+from models.progress import BatchProgress, batch_progress, failures_by_cause, lost_attempts
+from models.throughput import Estimate, LoadSums, MemoryFigures, Sums
+
+#: The seed's estimates: validation during training, then data sets.
+ESTIMATED_PICTURES = (24, 100, 1_000, 3_000)
+
+
+@dataclass(frozen=True)
+class LoadFigures:
+    """A worker boot with one of its loads."""
+
+    boot: int
+    host: str
+    device: str
+    device_name: str
+    chip: str
+    threads: int
+    dtype: str
+    checkpoint: str
+    revision: str
+    versions: dict[str, str]
+    started_at: datetime
+    memory_total_bytes: int | None
+    rss_lifetime_peak_bytes: int | None
+    load_s: float
+    warmup_s: float
+    warmup_steps: int
+    load_rss_bytes: int | None
+    available_before_bytes: int | None
+    available_after_bytes: int | None
+    pictures: int
+
+
+@dataclass(frozen=True)
+class SpeedFigures:
+    """Seconds a picture and pictures a minute."""
+
+    pictures: int
+    cold_pictures: int
+    steady_pictures: int
+    mean_s: float | None
+    median_s: float | None
+    p95_s: float | None
+    min_s: float | None
+    max_s: float | None
+    steps_per_s: float | None
+    wall_s: float | None
+    busy_s: float
+    per_minute_wall: float | None
+    per_minute_busy: float | None
+    queue_wait_mean_s: float | None
+    queue_wait_max_s: float | None
+    #: Mean seconds a picture by part, and its share of the whole.
+    parts: dict[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class HardwareFigures:
+    """One row of the hardware table: a device's pace with a checkpoint."""
+
+    device_name: str
+    device: str
+    dtype: str
+    checkpoint: str
+    pictures: int
+    mean_s: float | None
+    rss_peak_bytes: int | None
+    device_peak_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that is known of a batch, or of everything."""
+
+    scope: str
+    progress: BatchProgress | None
+    remaining_s: float | None
+    loads: list[LoadFigures]
+    speed: SpeedFigures | None
+    memory: list[MemoryFigures]
+    failures: dict[str, int]
+    lost_attempts: int
+    estimates: list[Estimate]
+    hardware: list[HardwareFigures]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as JSON can carry it; None is "not measured"."""
+        data = asdict(self)
+        if self.speed is not None:
+            data["speed"]["parts"] = {
+                part: {"mean_s": mean, "share": share} for part, (mean, share) in self.speed.parts.items()
+            }
+        return data
+
+
+def build_report(session: Session, batch_name: str | None, *, everything: bool) -> Report:
+    """Return the figures of one batch (the newest where none is named), or of everything."""
+    batch = None if everything else find_batch(session, batch_name)
+    batch_id = None if batch is None else batch.id
+    loads = throughput.sums_by_load(session, batch_id)
+    sums = throughput.add_up(load.sums for load in loads)
+    progress = None if batch is None else batch_progress(session, batch)
+    remaining = throughput.estimate(sums, progress.remaining) if sums and progress and progress.remaining else None
+    return Report(
+        scope="everything" if batch is None else batch.name,
+        progress=progress,
+        remaining_s=remaining.seconds if remaining else None,
+        loads=[_load_figures(load) for load in loads],
+        speed=_speed(session, batch_id, sums) if sums else None,
+        memory=throughput.memory_figures(session, sums, loads[-1].boot.memory_sources) if sums else [],
+        failures=failures_by_cause(session, batch_id),
+        lost_attempts=lost_attempts(session, batch_id),
+        estimates=[e for n in ESTIMATED_PICTURES if sums and (e := throughput.estimate(sums, n))],
+        hardware=_hardware(loads if everything else throughput.sums_by_load(session, None)),
+    )
+
+
+def _load_figures(found: LoadSums) -> LoadFigures:
+    boot, load = found.boot, found.load
+    return LoadFigures(
+        boot=boot.id,
+        host=boot.host,
+        device=boot.device,
+        device_name=boot.device_name,
+        chip=boot.chip,
+        threads=boot.threads,
+        dtype=boot.dtype,
+        checkpoint=load.checkpoint,
+        revision=load.revision,
+        versions=boot.versions,
+        started_at=boot.started_at,
+        memory_total_bytes=boot.memory_total_bytes,
+        rss_lifetime_peak_bytes=boot.rss_lifetime_peak_bytes,
+        load_s=load.load_s,
+        warmup_s=load.warmup_s,
+        warmup_steps=load.warmup_steps,
+        load_rss_bytes=_difference(load.rss_after_bytes, load.rss_before_bytes),
+        available_before_bytes=load.available_before_bytes,
+        available_after_bytes=load.available_after_bytes,
+        pictures=found.sums.count,
+    )
+
+
+def _difference(after: int | None, before: int | None) -> int | None:
+    return None if after is None or before is None else after - before
+
+
+def _speed(session: Session, batch_id: int | None, sums: Sums) -> SpeedFigures:
+    def percentile(share: float) -> float | None:
+        return throughput.steady_percentile(session, batch_id, sums.steady_count, share)
+
+    measured = sum(sums.parts_s.values())
+    return SpeedFigures(
+        pictures=sums.count,
+        cold_pictures=sums.cold,
+        steady_pictures=sums.steady_count,
+        mean_s=sums.mean_s,
+        median_s=percentile(0.5),
+        p95_s=percentile(0.95),
+        min_s=sums.fastest_s,
+        max_s=sums.slowest_s,
+        steps_per_s=sums.steps_per_s,
+        wall_s=sums.wall_s,
+        busy_s=sums.busy_s,
+        per_minute_wall=60 * sums.count / sums.wall_s if sums.wall_s else None,
+        per_minute_busy=60 * sums.count / sums.busy_s if sums.busy_s else None,
+        queue_wait_mean_s=sums.queue_wait_s / sums.count,
+        queue_wait_max_s=sums.longest_wait_s,
+        parts={part: (total / sums.count, total / measured) for part, total in sums.parts_s.items() if measured},
+    )
+
+
+def _hardware(loads: list[LoadSums]) -> list[HardwareFigures]:
+    """Return a row for each device and checkpoint, where several devices have made pictures."""
+    grouped: dict[tuple[str, str, str, str], list[Sums]] = {}
+    for found in loads:
+        key = (found.boot.device_name, found.boot.device, found.boot.dtype, found.load.checkpoint)
+        grouped.setdefault(key, []).append(found.sums)
+    if len({key[:3] for key in grouped}) < 2:
+        return []
+    rows = []
+    for key, parts in grouped.items():
+        sums = throughput.add_up(parts)
+        assert sums is not None
+        peaks = sums.memory_peaks
+        rows.append(HardwareFigures(*key, sums.count, sums.mean_s, peaks["rss"], peaks["device_driver"]))
+    return rows

@@ -1,0 +1,74 @@
+"""Following a batch live: a bar on a terminal, a line now and then elsewhere."""
+
+import time
+from collections.abc import Callable
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from models.batches import find_batch
+from models.database import Database
+from models.progress import BatchProgress, batch_progress, recent_speed
+from models.states import JobState
+from producer.show import console, duration
+
+_POLL_S = 0.25
+#: Seconds between two lines where the output is no terminal.
+_LINE_S = 10.0
+
+
+def follow(
+    database: Database,
+    batch_name: str,
+    check: Callable[[], None] = lambda: None,
+    waiting: str = "waiting for a worker: `celery -A worker worker` starts one",
+) -> BatchProgress:
+    """Show the batch's progress until nothing of it remains, and return where it ended.
+
+    `check` is called at every look and may raise to end the following; `waiting` is what is said before
+    the first job runs.
+    """
+    out = console(error=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[detail]}"),
+        console=out,
+        disable=not out.is_terminal,
+        expand=True,
+    )
+    next_line = 0.0
+    with bar:
+        shown = bar.add_task(batch_name, total=None, detail=waiting)
+        while True:
+            progress, speed_s = _look(database, batch_name)
+            detail = _detail(progress, speed_s, waiting)
+            bar.update(shown, total=progress.total, completed=progress.finished, detail=detail)
+            over = progress.remaining == 0
+            if not out.is_terminal and (over or time.monotonic() >= next_line):
+                out.print(f"{batch_name}: {progress.finished} of {progress.total}; {detail}")
+                next_line = time.monotonic() + _LINE_S
+            if over:
+                return progress
+            check()
+            time.sleep(_POLL_S)
+
+
+def _look(database: Database, batch_name: str) -> tuple[BatchProgress, float | None]:
+    with database.reading() as session:
+        batch = find_batch(session, batch_name)
+        return batch_progress(session, batch), recent_speed(session, batch.id)
+
+
+def _detail(progress: BatchProgress, speed_s: float | None, waiting: str) -> str:
+    counts = progress.counts
+    words = [f"{counts[JobState.FAILED]} failed"]
+    if counts[JobState.CANCELLED]:
+        words.append(f"{counts[JobState.CANCELLED]} cancelled")
+    if speed_s:
+        words.append(f"{60 / speed_s:.1f} a minute")
+        if progress.remaining:
+            words.append(f"{duration(progress.remaining * speed_s)} left")
+    elif progress.remaining and not counts[JobState.RUNNING]:
+        words.append(waiting)
+    return ", ".join(words)

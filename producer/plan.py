@@ -1,0 +1,189 @@
+"""Planning: what the lines and the flags ask for, as the jobs of one batch."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from models.batches import PlannedJob, fingerprint
+from models.checkpoints import DEFAULTS_FILE, DEMO, CheckpointDefaults, canonical_checkpoint, checkpoint_defaults
+from models.errors import CheckpointError
+from models.job import MAX_SEED, CheckpointName, JobSpec
+from models.schedulers import SCHEDULERS
+from models.settings import PREFIX
+from producer.problems import place, refuse, visible
+from producer.prompts import Request
+
+#: Pictures that one prompt may ask for.
+MAX_COUNT = 10_000
+#: Jobs of one batch; more would not fit in memory while they are planned.
+MAX_JOBS = 1_000_000
+#: Drawn seeds stay short enough to be typed again, and leave room for the seeds that follow.
+DRAWN_SEEDS = 2**32
+#: What pydantic would turn into a number although it is none: JSON's true, and 1.5 or 1.0 for a whole one.
+_NO_NUMBERS: Mapping[str, tuple[type, ...]] = {
+    "guidance": (bool,),
+    **dict.fromkeys(("seed", "steps", "width", "height", "count"), (bool, float)),
+}
+_CHECKPOINT_NAME = TypeAdapter[str](CheckpointName)
+
+
+@dataclass(frozen=True)
+class Flags:
+    """The command line's values; None where a flag was not given. A line's own value wins over a flag."""
+
+    negative_prompt: str | None = None
+    seed: int | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    width: int | None = None
+    height: int | None = None
+    scheduler: str | None = None
+    checkpoint: str | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The jobs of one batch in the order of the requests, and the digest of what was asked for."""
+
+    jobs: list[PlannedJob]
+    fingerprint: str
+
+
+def plan_jobs(requests: Sequence[Request], flags: Flags, default_checkpoint: str, source: str) -> Plan:
+    """Settle every value: a line's own, else the flag's, else the checkpoint's default.
+
+    A request for several pictures takes as many seeds in a row. Where no seed is asked for, the first
+    is drawn, and the fingerprint leaves it out. `source` is what the requests were read from.
+
+    Raises:
+        BadInputError: naming every line, and once every flag, that cannot be used.
+    """
+    orders = _Orders(flags, default_checkpoint, source)
+    # The flags alone first: a wrong one is a mistake even where every line overrides it.
+    orders.settle(Request(None, {"prompt": "any", "checkpoint": DEMO, **orders.given}))
+    jobs: list[PlannedJob] = []
+    asked_seeds: list[int | None] = []
+    for request in requests:
+        order = orders.settle(request)
+        if order is None:
+            continue
+        if len(jobs) + order.count > MAX_JOBS:
+            orders.problems[f"{place(source)}: asks for over {MAX_JOBS:,} pictures; split it into batches"] = None
+            break
+        asked = "seed" in request.values or "seed" in orders.given
+        for seed in range(order.spec.seed, order.spec.seed + order.count):
+            jobs.append(PlannedJob(order.spec.model_copy(update={"seed": seed}), request.line))
+            asked_seeds.append(seed if asked else None)
+    refuse(orders.problems)
+    return Plan(jobs, fingerprint(jobs, asked_seeds))
+
+
+class _Order(BaseModel):
+    """One request with every value settled: its first picture, and how many there are."""
+
+    spec: JobSpec
+    count: int = Field(ge=1, le=MAX_COUNT)
+
+
+class _Orders:
+    """Settles requests one by one and keeps what is wrong with them."""
+
+    def __init__(self, flags: Flags, default_checkpoint: str, source: str) -> None:
+        self.given = {name: value for name, value in vars(flags).items() if value is not None}
+        #: In the order found and each once, for a wrong flag shows in every request; the values say nothing.
+        self.problems: dict[str, None] = {}
+        self._default_checkpoint = default_checkpoint
+        self._source = source
+        self._look_up = cache(_look_up)
+
+    def settle(self, request: Request) -> _Order | None:
+        """Return the order, or None where its values do not hold, which is noted."""
+
+        def complain(name: str, what: str) -> None:
+            self.problems[f"{self._origin(request, name)}: {what}"] = None
+
+        asked = {"checkpoint": self._default_checkpoint, "count": 1, **self.given, **request.values}
+        checkpoint, defaults, problem = self._look_up(asked["checkpoint"])
+        if problem:
+            complain("checkpoint", problem)
+        if not str(asked["prompt"]).strip():
+            complain("prompt", "is empty; write what the picture shows")
+        # No field takes None, so that stands in for what pydantic would wrongly take.
+        values = {name: None if isinstance(asked[name], _NO_NUMBERS.get(name, ())) else asked[name] for name in asked}
+        values = {"seed": secrets.randbelow(DRAWN_SEEDS), **defaults, **values, "checkpoint": checkpoint}
+        try:
+            order = _Order.model_validate({"count": values.pop("count"), "spec": values})
+        except ValidationError as refused:
+            for error in refused.errors(include_url=False):
+                name = str(error["loc"][-1])
+                complain(name, _phrase(name, asked.get(name, error["input"]), error))
+            return None
+        if order.spec.seed + order.count - 1 > MAX_SEED:
+            name = "count" if "count" in request.values and "seed" not in request.values else "seed"
+            complain(name, f"{order.count:,} seeds from {order.spec.seed} on run past the largest, {MAX_SEED}")
+            return None
+        return order
+
+    def _origin(self, request: Request, name: str) -> str:
+        if name in request.values and request.line is not None:
+            return f"{place(self._source, request.line)}: {name}"
+        if name in request.values or name in self.given:
+            return f"--{name.replace('_', '-')}"
+        if name == "checkpoint":
+            return f"{PREFIX}CHECKPOINT"
+        checkpoint = request.values.get("checkpoint", self.given.get("checkpoint", self._default_checkpoint))
+        return f"{place(f'{checkpoint}/{DEFAULTS_FILE}')}: {name}"
+
+
+def _look_up(name: object) -> tuple[object, Mapping[str, object], str | None]:
+    """Return a checkpoint's canonical name, its defaults, and what is wrong with it if anything is."""
+    checkpoint, defaults, problem = name, CheckpointDefaults(), None
+    try:
+        checkpoint = canonical_checkpoint(_CHECKPOINT_NAME.validate_python(name))
+        defaults = checkpoint_defaults(checkpoint)
+    except ValidationError:
+        pass  # JobSpec refuses the same name and says why.
+    except OSError as error:
+        problem = f"{visible(name)} cannot be looked up: {error.strerror or error}"
+    except RuntimeError:  # pathlib's word for it
+        problem = f"{visible(name)} starts with a user whom this machine does not know"
+    except CheckpointError as error:
+        problem = " ".join(str(error).split())
+    return checkpoint, defaults.model_dump(), problem
+
+
+def _phrase(name: str, value: object, error: ErrorDetails) -> str:
+    match error["type"]:
+        case "int_type" | "int_parsing" | "int_from_float":
+            return f"{visible(value)} is not a whole number"
+        case "float_type" | "float_parsing":
+            return f"{visible(value)} is not a number"
+        case "greater_than_equal" | "less_than_equal" | "finite_number" | "int_parsing_size":
+            # A number from a CSV file is text, but reads as a number.
+            number = visible(value).strip("'")
+            return f"{number} is not between {_bound(name, 'minimum')} and {_bound(name, 'maximum')}"
+        case "string_type":
+            return f"{visible(value)} is not text"
+        case "string_unicode":
+            return f"{visible(value)} holds half of a surrogate pair, which is no character"
+        case "string_too_short":
+            return "is empty"
+        case "string_too_long":
+            return f"is {len(error['input']):,} characters long, the most is {error['ctx']['max_length']:,}; shorten it"
+        case "value_error" if name == "scheduler":
+            return f"no scheduler is called {visible(value)}; there are {', '.join(SCHEDULERS)}"
+        case "value_error":
+            return str(error["ctx"]["error"])
+        case _:
+            return error["msg"]
+
+
+@cache
+def _bound(name: str, side: str) -> int:
+    model = _Order if name == "count" else JobSpec
+    return int(model.model_json_schema()["properties"][name][side])

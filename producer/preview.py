@@ -1,0 +1,50 @@
+"""What a plan would take: time by this machine's own history, and disk."""
+
+import socket
+from collections import Counter
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from models.job import JobSpec
+from models.throughput import estimate, history
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Seconds and bytes; None where this machine has made nothing like it."""
+
+    pictures: int
+    seconds: float | None
+    low_s: float | None
+    high_s: float | None
+    disk_bytes: float | None
+
+
+def preview(session: Session, specs: Counter[JobSpec]) -> Preview:
+    """Return what making each spec so many times would take on this host.
+
+    Only what decides the pace counts: checkpoint, size, steps, scheduler. If one kind of job was never
+    made here, the whole is not measured.
+    """
+    kinds: Counter[JobSpec] = Counter()
+    for spec, count in specs.items():
+        kinds[spec.model_copy(update={"prompt": "", "negative_prompt": "", "seed": 0, "guidance": 0.0})] += count
+    total = Preview(sum(kinds.values()), 0.0, 0.0, 0.0, 0.0)
+    for spec, count in kinds.items():
+        found = history(
+            session, socket.gethostname(), spec.checkpoint, spec.width, spec.height, spec.steps, spec.scheduler
+        )
+        expected = estimate(found[0], count, found[1]) if found else None
+        total = Preview(
+            total.pictures,
+            _plus(total.seconds, expected.seconds if expected else None),
+            _plus(total.low_s, expected.low_s if expected else None),
+            _plus(total.high_s, expected.high_s if expected else None),
+            _plus(total.disk_bytes, count * found[0].picture_bytes / found[0].count if found else None),
+        )
+    return total
+
+
+def _plus(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else a + b

@@ -1,0 +1,33 @@
+"""Problems in what a user wrote: where each stands, what it quotes, and how many are shown."""
+
+from collections.abc import Collection
+from itertools import islice
+
+from models.errors import BadInputError
+
+MOST_SHOWN = 20
+MOST_QUOTED = 60
+
+
+def refuse(problems: Collection[str]) -> None:
+    """Raise what was found, if anything was.
+
+    Raises:
+        BadInputError: with the first `MOST_SHOWN` problems, and how many there are beyond.
+    """
+    if problems:
+        shown = list(islice(problems, MOST_SHOWN))
+        more = len(problems) - len(shown)
+        raise BadInputError(shown + [f"… and {more:,} more"] * (more > 0))
+
+
+def place(source: str, line: int | None = None) -> str:
+    """Name a source, or one of its lines, as every problem in it begins."""
+    name = "standard input" if source == "-" else source if source.isprintable() else repr(source)
+    return name if line is None else f"{name}, line {line}"
+
+
+def visible(value: object) -> str:
+    """Quote a value: one short line, and nothing in it that a terminal would obey."""
+    shown = repr(value[: MOST_QUOTED + 1] if isinstance(value, str) else value)
+    return shown if len(shown) <= MOST_QUOTED + 2 else f"{shown[:MOST_QUOTED]}…"

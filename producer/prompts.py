@@ -1,0 +1,209 @@
+"""Reading prompts from a text, CSV or JSON-lines file, or from standard input."""
+
+import codecs
+import csv
+import io
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from models.job import MAX_PROMPT
+from producer.problems import MOST_SHOWN, place, refuse, visible
+
+#: What a CSV column or a JSON key may be called: the names of the flags.
+KEYS = (
+    "prompt",
+    "negative_prompt",
+    "seed",
+    "steps",
+    "guidance",
+    "width",
+    "height",
+    "scheduler",
+    "checkpoint",
+    "count",
+)
+#: A source is read whole; this keeps a mistaken `/dev/zero` or film from filling the memory.
+MAX_BYTES = 256 * 2**20
+
+_Line = tuple[int, str]
+_Record = tuple[int, Mapping[str, object]]
+_Complain = Callable[[int | None, str], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one line asks for; only the values that it names."""
+
+    #: Counted from 1; None for a prompt from the command line.
+    line: int | None
+    #: By names from `KEYS`; a number of a CSV file is still text.
+    values: Mapping[str, object]
+
+
+def read_requests(source: str) -> list[Request]:
+    """Read the file `source`, or standard input if that is `-`, in the format that its suffix names.
+
+    `.csv` has a header row, `.jsonl` and `.ndjson` an object a line, anything else a prompt a line; `.json` and
+    `.tsv` are refused, since their lines are no prompts.
+    Blank lines and lines that start with `#` do not count.
+
+    Raises:
+        BadInputError: naming every line that cannot be used.
+    """
+    problems: list[str] = []
+
+    def complain(line: int | None, what: str) -> None:
+        problems.append(f"{place(source, line)}: {what}")
+
+    requests = []
+    parse = _PARSERS.get(Path(source).suffix.lower(), _parse_text)
+    data = _read(source, complain)
+    refuse(problems)
+    for line, values in parse(_decode(data, complain), complain):
+        prompt = values.get("prompt", "")
+        if prompt == "":
+            complain(line, "has no prompt; write one, or take the line out")
+        elif isinstance(prompt, str) and len(prompt) > MAX_PROMPT:
+            complain(line, f"prompt: is {len(prompt):,} characters long, the most is {MAX_PROMPT:,}; shorten it")
+        requests.append(Request(line, values))
+    if not requests and not problems:
+        complain(None, "has no prompt in it; write one a line")
+    refuse(problems)
+    return requests
+
+
+def _read(source: str, complain: _Complain) -> bytes:
+    data = b""
+    try:
+        if source != "-":
+            with Path(source).open("rb") as file:
+                data = file.read(MAX_BYTES + 1)
+        elif sys.stdin is not None:
+            data = sys.stdin.buffer.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        complain(None, "there is no such file")
+    except IsADirectoryError:
+        complain(None, "is a folder; name a file in it")
+    except PermissionError:
+        complain(None, "may not be read by you; change its permissions")
+    except OSError as error:
+        complain(None, f"cannot be read: {error.strerror or error}")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        complain(None, "is UTF-16 text; save it as UTF-8")
+    elif (nul := data.find(b"\0")) >= 0:
+        line = data.count(b"\n", 0, nul) + 1
+        complain(None, f"looks like a binary file, line {line} has a NUL byte; name a text, .csv or .jsonl file")
+    elif len(data) > MAX_BYTES:
+        complain(None, f"is larger than {MAX_BYTES // 2**20} MiB; split it")
+    return data
+
+
+def _decode(data: bytes, complain: _Complain) -> Iterator[_Line]:
+    # A bad byte becomes a lone surrogate, which no UTF-8 holds: reading goes on and finds the other problems too.
+    text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", errors="surrogateescape")
+    for number, line in enumerate(text, 1):
+        try:
+            line.encode()
+        except UnicodeEncodeError as error:
+            byte = len(line[: error.start].encode()) + 1
+            value = ord(line[error.start]) - 0xDC00
+            complain(number, f"byte {byte} (0x{value:02x}) is not UTF-8; save the prompts as UTF-8")
+        yield number, line
+
+
+def _counts(numbered: _Line) -> bool:
+    text = numbered[1].lstrip()
+    return text != "" and not text.startswith("#")
+
+
+def _parse_text(lines: Iterator[_Line], complain: _Complain) -> Iterator[_Record]:
+    for number, line in filter(_counts, lines):
+        yield number, {"prompt": line.strip()}
+
+
+def _parse_csv(lines: Iterator[_Line], complain: _Complain) -> Iterator[_Record]:
+    # csv's own limit would cut short the two messages that help: how long a prompt is, where a quote is left open.
+    csv.field_size_limit(MAX_BYTES)
+    columns: list[str] | None = None
+    for number, line in filter(_counts, lines):
+        # One reader a record: it takes just the lines that the record runs over, and the next one's number is known.
+        record = chain([line], (more for _, more in lines))
+        try:
+            cells = [cell.strip() for cell in next(csv.reader(record, strict=True, skipinitialspace=True))]
+        except csv.Error as error:
+            complain(
+                number, f"broken CSV: {error}; quote a cell that has commas or quotes in it, and double its quotes"
+            )
+            if columns is None:
+                return
+            continue
+        if not any(cells):
+            continue
+        if columns is None:
+            columns = [_canonical(cell) for cell in cells]
+            if "prompt" not in columns:
+                found = ", ".join(visible(cell) for cell in cells[:MOST_SHOWN])
+                complain(number, f"has no column 'prompt'; the header's columns, split at commas, are {found}")
+                return
+            _check_names("column", columns, number, complain)
+            continue
+        if len(cells) > len(columns):
+            complain(number, f"has {len(cells)} cells, the header {len(columns)}; quote a cell that has commas in it")
+        yield number, {name: cell for name, cell in zip(columns, cells, strict=False) if cell}
+
+
+def _parse_json(lines: Iterator[_Line], complain: _Complain) -> Iterator[_Record]:
+    # As a tuple of pairs an object shows its doubled keys, and cannot be mistaken for an array.
+    decode = json.JSONDecoder(object_pairs_hook=tuple).decode
+    for number, line in filter(_counts, lines):
+        try:
+            record = decode(line.rstrip())
+        except json.JSONDecodeError as error:
+            complain(number, f"broken JSON: {error.msg} (column {error.colno}); write one object a line")
+            continue
+        except (ValueError, RecursionError):
+            complain(number, "broken JSON: a number is too long or brackets are too deep; write one object a line")
+            continue
+        if not isinstance(record, tuple):
+            complain(number, 'is not a JSON object; write {"prompt": "…"}')
+            continue
+        named = [(_canonical(key), value) for key, value in record]
+        _check_names("key", [name for name, _ in named], number, complain)
+        values = {}
+        for name, value in named:
+            if name in KEYS and isinstance(value, (list, tuple)):
+                complain(number, f"{name}: is a list or an object; write text or a number")
+            if value is not None:
+                values[name] = value.strip() if isinstance(value, str) else value
+        yield number, values
+
+
+def _parse_nothing(lines: Iterator[_Line], complain: _Complain) -> Iterator[_Record]:
+    complain(None, "is of a kind that is not read; prompts come as text, .csv, or .jsonl with an object a line")
+    return iter(())
+
+
+_PARSERS = {
+    ".json": _parse_nothing,
+    ".tsv": _parse_nothing,
+    ".csv": _parse_csv,
+    ".jsonl": _parse_json,
+    ".ndjson": _parse_json,
+}
+
+
+def _canonical(name: str) -> str:
+    return "_".join(name.lower().replace("-", " ").replace("_", " ").split())
+
+
+def _check_names(kind: str, names: Sequence[str], line: int, complain: _Complain) -> None:
+    for name, times in Counter(names).items():
+        if name not in KEYS:
+            complain(line, f"unknown {kind} {visible(name)}; known are {', '.join(KEYS)}")
+        elif times > 1:
+            complain(line, f"{kind} {name} stands there {times} times; keep one")

@@ -1,0 +1,142 @@
+"""The report as people read it on a terminal."""
+
+from rich.console import Console
+
+from models.states import JobState
+from producer.figures import LoadFigures, Report, SpeedFigures
+from producer.show import NOT_MEASURED, duration, moment, number, seconds, size, table
+
+#: Newest loads shown; a batch may have met many restarts.
+_SHOWN_LOADS = 3
+_MEMORY_WORDS = {
+    "rss": "worker process (resident)",
+    "device_allocated": "device, allocated",
+    "device_driver": "device, held by the driver",
+    "available": "machine, available (lowest)",
+    "swap": "machine, swap used",
+}
+
+
+def print_report(out: Console, report: Report) -> None:
+    """Write the report's tables to `out`."""
+    _print_progress(out, report)
+    for load in report.loads[-_SHOWN_LOADS:]:
+        _print_load(out, load)
+    if len(report.loads) > _SHOWN_LOADS:
+        out.print(f"… and {len(report.loads) - _SHOWN_LOADS} earlier loads")
+    if report.speed is None:
+        out.print("No picture is finished yet: speed, memory and estimates are not measured.")
+    else:
+        _print_speed(out, report.speed)
+        _print_memory(out, report)
+    if report.failures or report.lost_attempts:
+        shown = table("Failures by cause", "cause", "jobs", right=("jobs",))
+        for cause, count in report.failures.items():
+            shown.add_row(cause, str(count))
+        if report.lost_attempts:
+            shown.add_row("attempts lost with their worker, job queued again", str(report.lost_attempts))
+        out.print(shown)
+    _print_estimates(out, report)
+    _print_hardware(out, report)
+
+
+def _print_progress(out: Console, report: Report) -> None:
+    progress = report.progress
+    if progress is None:
+        out.print("All batches", style="bold")
+        return
+    counts = progress.counts
+    out.print(f"Batch {progress.name}", style="bold")
+    line = f"{counts[JobState.SUCCEEDED]:,} of {progress.total:,} pictures made"
+    extra = [f"{counts[s]:,} {s}" for s in JobState if s is not JobState.SUCCEEDED and counts[s]]
+    out.print(", ".join([line, *extra]))
+    if progress.remaining:
+        out.print(f"{progress.remaining:,} to go: about {duration(report.remaining_s)} on one such device")
+
+
+def _print_load(out: Console, load: LoadFigures) -> None:
+    shown = table(f"Worker boot {load.boot}, {moment(load.started_at)}", "", "")
+    shown.show_header = False
+    versions = ", ".join(f"{name} {version}" for name, version in load.versions.items() if name != "system")
+    for name, value in (
+        ("device", f"{load.device}: {load.device_name}"),
+        ("chip", f"{load.chip}, {load.threads} threads in use"),
+        ("machine", f"{load.host}, {size(load.memory_total_bytes)} memory, {load.versions.get('system', '')}"),
+        ("dtype", load.dtype),
+        ("checkpoint", f"{load.checkpoint} ({load.revision.removeprefix('sha256:')[:12]})"),
+        ("versions", versions),
+        ("load", f"{seconds(load.load_s)}; resident memory grew by {size(load.load_rss_bytes)}, warm-up included"),
+        ("warm-up", f"{seconds(load.warmup_s)} ({load.warmup_steps} steps, thrown away)"),
+        (
+            "available",
+            f"{size(load.available_before_bytes)} before load, {size(load.available_after_bytes)} after warm-up",
+        ),
+        ("peak", f"{size(load.rss_lifetime_peak_bytes)} resident in the boot's life (getrusage)"),
+    ):
+        shown.add_row(name, value)
+    out.print(shown)
+
+
+def _print_speed(out: Console, speed: SpeedFigures) -> None:
+    shown = table("Steady state, seconds a picture", "pictures", "mean", "median", "p95", "min", "max", "steps/s")
+    shown.add_row(
+        f"{speed.steady_pictures:,}",
+        *map(seconds, (speed.mean_s, speed.median_s, speed.p95_s, speed.min_s, speed.max_s)),
+        number(speed.steps_per_s),
+    )
+    out.print(shown)
+    if speed.cold_pictures:
+        out.print(f"{speed.cold_pictures} first of their size after a load are left out of steady state.")
+    rate = table("Throughput, all pictures", "over", "time", "pictures a minute", right=("pictures a minute",))
+    rate.add_row("wall-clock time, first start to last finish", duration(speed.wall_s), number(speed.per_minute_wall))
+    rate.add_row("busy time, generating and saving", duration(speed.busy_s), number(speed.per_minute_busy))
+    out.print(rate)
+    where = table("Where the time goes", "part", "mean", "share", right=("mean", "share"))
+    for part, (mean, share) in speed.parts.items():
+        where.add_row(part, seconds(mean), f"{share:.1%}")
+    out.print(where)
+    out.print(f"Queue wait: mean {duration(speed.queue_wait_mean_s)}, longest {duration(speed.queue_wait_max_s)}")
+
+
+def _print_memory(out: Console, report: Report) -> None:
+    shown = table("Memory", "what", "source", "before", "peak", "after", right=("before", "peak", "after"))
+    for figures in report.memory:
+        shown.add_row(
+            _MEMORY_WORDS[figures.kind],
+            figures.source or NOT_MEASURED,
+            size(figures.before),
+            size(figures.peak),
+            size(figures.after),
+        )
+    out.print(shown)
+
+
+def _print_estimates(out: Console, report: Report) -> None:
+    if not report.estimates:
+        return
+    shown = table("Estimates from steady state", "pictures", "time", "95 of 100 times between", right=("pictures",))
+    for estimate in report.estimates:
+        between = (
+            f"{duration(estimate.low_s)} and {duration(estimate.high_s)}"
+            if estimate.low_s is not None
+            else f"{NOT_MEASURED}: fewer than 3 pictures"
+        )
+        shown.add_row(f"{estimate.pictures:,}", duration(estimate.seconds), between)
+    out.print(shown)
+
+
+def _print_hardware(out: Console, report: Report) -> None:
+    if not report.hardware:
+        return
+    shown = table("Hardware", "device", "dtype", "checkpoint", "pictures", "mean", "peak memory", "peak on device")
+    for row in report.hardware:
+        shown.add_row(
+            f"{row.device_name} ({row.device})",
+            row.dtype,
+            row.checkpoint,
+            f"{row.pictures:,}",
+            seconds(row.mean_s),
+            size(row.rss_peak_bytes),
+            size(row.device_peak_bytes),
+        )
+    out.print(shown)

@@ -1,0 +1,71 @@
+"""How figures read on a terminal: durations, sizes, tables; plain where the output is no terminal."""
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+NOT_MEASURED = "not measured"
+#: Width where there is no terminal to ask.
+_PLAIN_WIDTH = 120
+
+
+def console(*, error: bool = False) -> Console:
+    """Return a console on standard output, or on standard error."""
+    stream = sys.stderr if error else sys.stdout
+    return Console(
+        stderr=error, width=None if stream.isatty() else _PLAIN_WIDTH, highlight=False, markup=False, emoji=False
+    )
+
+
+def table(title: str | None, *columns: str, right: Sequence[str] = ()) -> Table:
+    """Return an empty table; the columns named in `right` are flush right."""
+    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return made
+
+
+def seconds(value: float | None) -> str:
+    """Return seconds as people read a picture's time: `8.93 s`."""
+    return NOT_MEASURED if value is None else f"{value:.3f} s" if value < 1 else f"{value:.2f} s"
+
+
+def duration(value: float | None) -> str:
+    """Return a long time as people read it: `3 min 33 s`, `7 h 25 min`."""
+    if value is None:
+        return NOT_MEASURED
+    if value < 60:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def size(count: float | None) -> str:
+    """Return bytes as people read them, in powers of ten."""
+    if count is None:
+        return NOT_MEASURED
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if abs(count) >= scale:
+            return f"{count / scale:.2f} {unit}"
+    return f"{count:.0f} B"
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Return a figure with its digits."""
+    return NOT_MEASURED if value is None else f"{value:,.{digits}f}"
+
+
+def moment(value: datetime | None) -> str:
+    """Return a time of day in the reader's own zone."""
+    return "-" if value is None else value.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def ago(value: datetime | None) -> str:
+    """Return how long ago it was."""
+    return "-" if value is None else f"{duration((datetime.now(UTC) - value).total_seconds())} ago"

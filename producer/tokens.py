@@ -1,0 +1,75 @@
+"""Counting a prompt's tokens as CLIP does, without torch or transformers."""
+
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from huggingface_hub import try_to_load_from_cache
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+
+from models.batches import PlannedJob
+from models.checkpoints import DEMO, is_hub_id
+
+#: CLIP's text encoder has 77 places; start and end token take two of them.
+PLACES = 77
+_USABLE = PLACES - 2
+#: How CLIP splits a text into words (openai/CLIP, clip/simple_tokenizer.py).
+_WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+
+
+def cut_prompts(jobs: Iterable[PlannedJob], data_dir: Path) -> dict[str, str]:
+    """Return the prompts that are too long, each with the end that CLIP does not see.
+
+    A checkpoint whose tokenizer is not on this machine is passed over: the worker's rows will say it.
+    """
+    cut: dict[str, str] = {}
+    seen: set[tuple[str, str]] = set()
+    for job in jobs:
+        key = (job.spec.checkpoint, job.spec.prompt)
+        if key in seen:
+            continue
+        seen.add(key)
+        tokenizer = _tokenizer(job.spec.checkpoint, data_dir)
+        # A token takes a character at least, so most prompts need no counting.
+        if tokenizer is None or len(job.spec.prompt) <= _USABLE:
+            continue
+        ids = tokenizer.encode(job.spec.prompt, add_special_tokens=False).ids
+        if len(ids) > _USABLE:
+            cut[job.spec.prompt] = tokenizer.decode(ids[_USABLE:]).replace("</w>", " ").strip()
+    return cut
+
+
+@cache
+def _tokenizer(checkpoint: str, data_dir: Path) -> Tokenizer | None:
+    whole = _file(checkpoint, data_dir, "tokenizer.json")
+    if whole is not None:
+        return Tokenizer.from_file(str(whole))
+    vocabulary, merges = (_file(checkpoint, data_dir, name) for name in ("vocab.json", "merges.txt"))
+    return None if vocabulary is None or merges is None else _clip_tokenizer(vocabulary, merges)
+
+
+def _clip_tokenizer(vocabulary: Path, merges: Path) -> Tokenizer:
+    """Build what transformers' CLIPTokenizer builds from the older files, which Stable Diffusion 1.5 has."""
+    tokenizer = Tokenizer(
+        models.BPE.from_file(str(vocabulary), str(merges), end_of_word_suffix="</w>", unk_token="<|endoftext|>")  # noqa: S106
+    )
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(_WORDS), behavior="removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def _file(checkpoint: str, data_dir: Path, name: str) -> Path | None:
+    if is_hub_id(checkpoint):
+        cached = try_to_load_from_cache(checkpoint, f"tokenizer/{name}")
+        return Path(cached) if isinstance(cached, str) else None
+    folder = data_dir / "checkpoints" / DEMO if checkpoint == DEMO else Path(checkpoint)
+    file = folder / "tokenizer" / name
+    return file if file.is_file() else None

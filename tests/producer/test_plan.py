@@ -1,0 +1,238 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from models.checkpoints import STABLE_DIFFUSION_1_5
+from models.errors import BadInputError
+from models.job import MAX_SEED
+from models.schedulers import SCHEDULERS
+from producer.plan import Flags, plan_jobs
+from producer.prompts import Request
+
+THERE_ARE = f"there are {', '.join(SCHEDULERS)}"
+
+
+def plan(*values, flags=None, checkpoint="demo"):
+    requests = [Request(line, {"prompt": "a cat", **value}) for line, value in enumerate(values, 1)]
+    return plan_jobs(requests, flags or Flags(), checkpoint, "p.csv")
+
+
+def specs(*values, **options):
+    return [job.spec for job in plan(*values, **options).jobs]
+
+
+def problems_of(*values, **options):
+    with pytest.raises(BadInputError) as caught:
+        plan(*values, **options)
+    return caught.value.problems
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """A folder with defaults of its own."""
+    (tmp_path / "nightshift.json").write_text(json.dumps({"width": 256, "steps": 4, "scheduler": "lcm"}))
+    return str(tmp_path)
+
+
+def test_values_that_nobody_names_are_the_checkpoints(checkpoint):
+    demo, own, hub = specs({}, {"checkpoint": checkpoint}, {"checkpoint": "runwayml/stable-diffusion-v1-5"})
+    assert (demo.checkpoint, demo.width, demo.height, demo.steps, demo.scheduler) == ("demo", 128, 128, 12, "DPM++ 2M")
+    assert (own.checkpoint, own.width, own.height, own.steps, own.scheduler) == (checkpoint, 256, 512, 4, "LCM")
+    assert (hub.checkpoint, hub.width, hub.guidance) == (STABLE_DIFFUSION_1_5, 512, 7.5)
+    assert demo.negative_prompt == ""
+
+
+def test_the_default_checkpoint_gives_way_to_the_flag_and_that_to_the_line(checkpoint):
+    flags = Flags(checkpoint=checkpoint)
+    assert [spec.checkpoint for spec in specs({}, {"checkpoint": "demo"}, flags=flags)] == [checkpoint, "demo"]
+
+
+# Of each value: the line's, the flag's, and how the line's comes out.
+VALUES = {
+    "negative_prompt": ("blurred", "dark", "blurred"),
+    "seed": ("7", 8, 7),
+    "steps": ("30", 31, 30),
+    "guidance": ("2.5", 3.5, 2.5),
+    "width": ("64", 2048, 64),
+    "height": ("2048", 64, 2048),
+    "scheduler": (" euler   A", "DDIM", "Euler a"),
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_line_wins_over_a_flag_and_a_flag_over_the_default(name):
+    line, flag, expected = VALUES[name]
+    own, given = specs({name: line}, {}, flags=Flags(**{name: flag}))
+    assert (getattr(own, name), getattr(given, name)) == (expected, flag)
+
+
+def test_an_empty_negative_prompt_of_a_line_wins_over_the_flag():
+    assert specs({"negative_prompt": ""}, flags=Flags(negative_prompt="dark"))[0].negative_prompt == ""
+
+
+def test_pictures_of_a_prompt_stand_in_a_row_with_seeds_that_follow():
+    jobs = plan({"seed": 5, "count": "3"}, {}, {"seed": 1, "count": 1}, flags=Flags(seed=40, count=2)).jobs
+    assert [(job.source_line, job.spec.seed) for job in jobs] == [(1, 5), (1, 6), (1, 7), (2, 40), (2, 41), (3, 1)]
+
+
+def test_drawn_seeds_follow_each_other_and_differ_between_requests():
+    first, second, other = (spec.seed for spec in specs({"count": 2}, {}))
+    assert second == first + 1
+    assert other not in (first, second)
+
+
+def test_the_last_seed_and_the_largest_count_are_within_reach():
+    jobs = plan({"seed": MAX_SEED - 9_999, "count": 10_000}).jobs
+    assert (len(jobs), jobs[-1].spec.seed) == (10_000, MAX_SEED)
+
+
+def test_drawn_seeds_leave_the_fingerprint_as_it_is():
+    assert plan({"count": 2}, {}).fingerprint == plan({"count": 2}, {}).fingerprint
+
+
+CHANGES = [
+    {"seed": 1}, {"prompt": "a dog"}, {"negative_prompt": "dark"}, {"steps": 13}, {"guidance": 7}, {"width": 64},
+    {"height": 64}, {"scheduler": "LCM"}, {"checkpoint": "an/other"}, {"count": 2},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+def test_whatever_is_asked_for_changes_the_fingerprint(change):
+    assert plan(change).fingerprint != plan({}).fingerprint
+
+
+def test_the_fingerprint_is_of_values_wherever_they_stand():
+    assert plan({"seed": "3", "steps": 20}).fingerprint == plan({}, flags=Flags(seed=3, steps=20)).fingerprint
+
+
+def test_prompts_of_the_command_line_have_no_source_line():
+    jobs = plan_jobs([Request(None, {"prompt": "a cat"})], Flags(), "demo", "--prompt").jobs
+    assert [(job.source_line, job.spec.prompt) for job in jobs] == [(None, "a cat")]
+
+
+NO_WHOLE = "is not a whole number"
+SEEDS = f"is not between 0 and {MAX_SEED}"
+BAD_LINES = [
+    ({"seed": "abc"}, f"seed: 'abc' {NO_WHOLE}"),
+    ({"seed": ""}, f"seed: '' {NO_WHOLE}"),
+    ({"seed": "-1"}, f"seed: -1 {SEEDS}"),
+    ({"seed": 2**63}, f"seed: 9223372036854775808 {SEEDS}"),
+    ({"seed": str(2**63)}, f"seed: 9223372036854775808 {SEEDS}"),
+    ({"seed": "9" * 5_000}, f"seed: {'9' * 59}… {SEEDS}"),
+    ({"seed": True}, f"seed: True {NO_WHOLE}"),
+    ({"seed": 5.0}, f"seed: 5.0 {NO_WHOLE}"),
+    ({"steps": "0"}, "steps: 0 is not between 1 and 500"),
+    ({"steps": 501}, "steps: 501 is not between 1 and 500"),
+    ({"steps": 1.5}, f"steps: 1.5 {NO_WHOLE}"),
+    ({"steps": "1.5"}, f"steps: '1.5' {NO_WHOLE}"),
+    ({"steps": float("nan")}, f"steps: nan {NO_WHOLE}"),
+    ({"guidance": "7,5"}, "guidance: '7,5' is not a number"),
+    ({"guidance": False}, "guidance: False is not a number"),
+    ({"guidance": "nan"}, "guidance: nan is not between 0 and 100"),
+    ({"guidance": float("inf")}, "guidance: inf is not between 0 and 100"),
+    ({"guidance": "1e999"}, "guidance: 1e999 is not between 0 and 100"),
+    ({"guidance": -0.5}, "guidance: -0.5 is not between 0 and 100"),
+    ({"width": 13}, "width: 13 is not between 64 and 2048"),
+    ({"width": "513"}, "width: 513 is not a multiple of 8; 512 is the nearest"),
+    ({"height": 2049}, "height: 2049 is not between 64 and 2048"),
+    ({"height": "wide\x1b[2J"}, rf"height: 'wide\x1b[2J' {NO_WHOLE}"),
+    ({"scheduler": "Eulr"}, f"scheduler: no scheduler is called 'Eulr'; {THERE_ARE}"),
+    ({"scheduler": "x" * 1_000_000}, f"scheduler: no scheduler is called '{'x' * 59}…; {THERE_ARE}"),
+    ({"scheduler": 1}, "scheduler: 1 is not text"),
+    ({"checkpoint": ""}, "checkpoint: is empty"),
+    ({"checkpoint": 5}, "checkpoint: 5 is not text"),
+    ({"checkpoint": "a\0b"}, "checkpoint: holds a NUL character, which no database text and no PNG text may"),
+    ({"checkpoint": "x" * 1_025}, "checkpoint: is 1,025 characters long, the most is 1,024; shorten it"),
+    ({"checkpoint": "x" * 300}, f"checkpoint: '{'x' * 59}… cannot be looked up: File name too long"),
+    (
+        {"checkpoint": "~nobody-here/sd"},
+        "checkpoint: '~nobody-here/sd' starts with a user whom this machine does not know",
+    ),
+    ({"prompt": 5}, "prompt: 5 is not text"),
+    ({"prompt": "a\0b"}, "prompt: holds a NUL character, which no database text and no PNG text may"),
+    ({"prompt": "a\ud800"}, r"prompt: 'a\ud800' holds half of a surrogate pair, which is no character"),
+    ({"negative_prompt": "x" * 10_001}, "negative_prompt: is 10,001 characters long, the most is 10,000; shorten it"),
+    ({"count": 0}, "count: 0 is not between 1 and 10000"),
+    ({"count": "10001"}, "count: 10001 is not between 1 and 10000"),
+    ({"count": True}, f"count: True {NO_WHOLE}"),
+    ({"count": "many"}, f"count: 'many' {NO_WHOLE}"),
+    ({"seed": MAX_SEED, "count": 2}, f"seed: 2 seeds from {MAX_SEED} on run past the largest, {MAX_SEED}"),
+]
+
+
+@pytest.mark.parametrize(("values", "problem"), BAD_LINES, ids=lambda value: ascii(value)[:40])
+def test_a_bad_value_of_a_line_is_named_with_its_line(values, problem):
+    assert problems_of({}, values) == [f"p.csv, line 2: {problem}"]
+
+
+BAD_FLAGS = [
+    (
+        Flags(negative_prompt="a\0"),
+        "--negative-prompt: holds a NUL character, which no database text and no PNG text may",
+    ),
+    (Flags(seed=-1), f"--seed: -1 {SEEDS}"),
+    (Flags(seed=2**63), f"--seed: 9223372036854775808 {SEEDS}"),
+    (Flags(seed=MAX_SEED, count=2), f"--seed: 2 seeds from {MAX_SEED} on run past the largest, {MAX_SEED}"),
+    (Flags(steps=0), "--steps: 0 is not between 1 and 500"),
+    (Flags(guidance=float("nan")), "--guidance: nan is not between 0 and 100"),
+    (Flags(width=100), "--width: 100 is not a multiple of 8; 96 is the nearest"),
+    (Flags(height=0), "--height: 0 is not between 64 and 2048"),
+    (Flags(scheduler=""), f"--scheduler: no scheduler is called ''; {THERE_ARE}"),
+    (Flags(checkpoint=" "), "--checkpoint: is empty"),
+    (Flags(count=0), "--count: 0 is not between 1 and 10000"),
+]
+
+
+@pytest.mark.parametrize(("flags", "problem"), BAD_FLAGS, ids=lambda value: ascii(value)[:40])
+def test_a_bad_flag_is_named_once(flags, problem):
+    assert problems_of({}, {}, {}, flags=flags) == [problem]
+
+
+def test_a_bad_flag_is_named_though_every_line_overrides_it():
+    assert problems_of({"steps": 5}, flags=Flags(steps=0)) == ["--steps: 0 is not between 1 and 500"]
+
+
+def test_a_count_that_runs_past_the_last_seed_is_blamed_on_the_line_that_names_it():
+    assert problems_of({}, {"count": 3}, flags=Flags(seed=MAX_SEED)) == [
+        f"p.csv, line 2: count: 3 seeds from {MAX_SEED} on run past the largest, {MAX_SEED}"
+    ]
+
+
+def test_problems_of_flags_and_lines_come_together():
+    assert problems_of({"seed": "x", "width": 1}, {"count": 0}, {}, flags=Flags(steps=0)) == [
+        "--steps: 0 is not between 1 and 500",
+        f"p.csv, line 1: seed: 'x' {NO_WHOLE}",
+        "p.csv, line 1: width: 1 is not between 64 and 2048",
+        "p.csv, line 2: count: 0 is not between 1 and 10000",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "problem"),
+    [
+        (" ", "is empty; write what the picture shows"),
+        ("x" * 10_001, "is 10,001 characters long, the most is 10,000; shorten it"),
+    ],
+    ids=["empty", "long"],
+)
+def test_a_bad_prompt_of_the_command_line_is_named_by_its_flag(prompt, problem):
+    with pytest.raises(BadInputError) as caught:
+        plan_jobs([Request(None, {"prompt": prompt})], Flags(), "demo", "--prompt")
+    assert caught.value.problems == [f"--prompt: {problem}"]
+
+
+def test_a_bad_default_is_named_by_its_file_once(checkpoint):
+    Path(checkpoint, "nightshift.json").write_text('{"steps": 0}')
+    assert problems_of({}, {}, checkpoint=checkpoint) == [
+        f"{checkpoint}/nightshift.json: steps: 0 is not between 1 and 500"
+    ]
+
+
+def test_defaults_that_cannot_be_read_are_one_line_and_hide_no_other_problem(checkpoint):
+    Path(checkpoint, "nightshift.json").write_text("{")
+    first, second, third = problems_of({}, {"checkpoint": checkpoint}, {"steps": 0}, checkpoint=checkpoint)
+    assert first.startswith(f"NIGHTSHIFT_CHECKPOINT: {checkpoint}/nightshift.json cannot be used: ")
+    assert second.startswith(f"p.csv, line 2: checkpoint: {checkpoint}/nightshift.json cannot be used: ")
+    assert third == "p.csv, line 3: steps: 0 is not between 1 and 500"
+    assert "\n" not in first
