@@ -61,5 +61,8 @@ def checkpoint_defaults(name: str) -> CheckpointDefaults:
         return CheckpointDefaults()
     try:
         return CheckpointDefaults.model_validate_json(file.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise CheckpointError(f"{file} cannot be used: {' '.join(str(error).split())}") from error
+    except OSError as error:
+        raise CheckpointError(f"{file} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
+        raise CheckpointError(f"{file} cannot be used: {problems}") from error

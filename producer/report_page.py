@@ -1,5 +1,7 @@
 """The report as people read it on a terminal."""
 
+from datetime import UTC, datetime, timedelta
+
 from rich.console import Console
 
 from models.states import JobState
@@ -51,7 +53,9 @@ def _print_progress(out: Console, report: Report) -> None:
     extra = [f"{counts[s]:,} {s}" for s in JobState if s is not JobState.SUCCEEDED and counts[s]]
     out.print(", ".join([line, *extra]))
     if progress.remaining:
-        out.print(f"{progress.remaining:,} to go: about {duration(report.remaining_s)} on one such device")
+        done_at = datetime.now(UTC) + timedelta(seconds=report.remaining_s) if report.remaining_s is not None else None
+        when = f", done about {moment(done_at)} if one such device works on" if done_at else ""
+        out.print(f"{progress.remaining:,} to go: {duration(report.remaining_s)}{when}")
 
 
 def _print_load(out: Console, load: LoadFigures) -> None:
@@ -69,12 +73,17 @@ def _print_load(out: Console, load: LoadFigures) -> None:
         ("warm-up", f"{seconds(load.warmup_s)} ({load.warmup_steps} steps, thrown away)"),
         (
             "available",
-            f"{size(load.available_before_bytes)} before load, {size(load.available_after_bytes)} after warm-up",
+            f"{_available(load.available_before_bytes, load.memory_total_bytes)} before load, "
+            f"{_available(load.available_after_bytes, load.memory_total_bytes)} after warm-up",
         ),
         ("peak", f"{size(load.rss_lifetime_peak_bytes)} resident in the boot's life (getrusage)"),
     ):
         shown.add_row(name, value)
     out.print(shown)
+
+
+def _available(count: int | None, total: int | None) -> str:
+    return size(count) if count is None or not total else f"{size(count)} ({1 - count / total:.1%} in use)"
 
 
 def _print_speed(out: Console, speed: SpeedFigures) -> None:

@@ -116,6 +116,7 @@ class Engine:
         # The old weights go first: two checkpoints at once may not fit.
         self._current = None
         self.device.empty_cache()
+        log.info("loading %s from %s …", name, local.path)
         before = read_memory(self.device)
         begun = time.perf_counter()
         loaded = load_checkpoint(local, self.device, self._settings)

@@ -40,7 +40,6 @@ def command(ctx: click.Context, /, following: bool, dry_run: bool, **options: An
     database = Database(settings.database)
     batch = record_batch(database, order.plan, name=order.name, source=order.source, priority=order.priority)
     count = len(order.plan.jobs)
-    click.echo(f"{batch.name}: {count:,} jobs recorded")
     publish_with_progress(database, count)
     click.echo(f"{batch.name}: {count:,} jobs queued; `producer watch {batch.name}` follows them")
     if following and follow(database, batch.name).counts[JobState.FAILED]:

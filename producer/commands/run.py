@@ -25,11 +25,11 @@ from producer.figures import build_report
 from producer.follow import follow
 from producer.job_options import Order, job_options, read_order
 from producer.leftovers import stop_leftovers
-from producer.queueing import record_batch, unfinished_batch
+from producer.queueing import publish_with_progress, record_batch, unfinished_batch
 from producer.report_page import print_report
 from producer.show import console
 from producer.worker_process import WorkerProcess, worker_process
-from worker.celery import make_app, publish
+from worker.celery import make_app
 
 
 @click.command
@@ -58,7 +58,8 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         click.echo(f"starting a worker on {checkpoint} …")
         worker = stack.enter_context(worker_process(settings, folder, broker_url=url, checkpoint=checkpoint))
         batch = _batch(database, order)
-        publish(make_app(settings.model_copy(update={"broker_url": url})), database, batch.id)
+        app = make_app(settings.model_copy(update={"broker_url": url}))
+        publish_with_progress(database, len(order.plan.jobs), batch.id, app=app)
         progress = _follow(ctx, database, batch, worker)
     _tell(database, batch, settings)
     if progress.counts[JobState.FAILED]:

@@ -224,8 +224,9 @@ def test_a_bad_prompt_of_the_command_line_is_named_by_its_flag(prompt, problem):
 
 def test_a_bad_default_is_named_by_its_file_once(checkpoint):
     Path(checkpoint, "nightshift.json").write_text('{"steps": 0}')
+    reason = "steps: Input should be greater than or equal to 1"
     assert problems_of({}, {}, checkpoint=checkpoint) == [
-        f"{checkpoint}/nightshift.json: steps: 0 is not between 1 and 500"
+        f"NIGHTSHIFT_CHECKPOINT: {checkpoint}/nightshift.json cannot be used: {reason}"
     ]
 
 

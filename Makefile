@@ -1,0 +1,72 @@
+# Works with GNU make 3.81 and BSD tools, which is what macOS has.
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+INSTALLING := Installing pinned versions into $(VENV) (torch is large, this takes a minute) …
+
+.DEFAULT_GOAL := help
+# The targets share one virtualenv, so `make -j` may not run two of them at once.
+.NOTPARALLEL:
+.PHONY: help demo test lint types imports pytest constraints clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.runtime ## Make 24 demonstration pictures from examples/shoes.txt, with no download of weights
+	$(BIN)/producer run --prompts examples/shoes.txt --checkpoint demo
+
+test: lint types imports pytest ## Everything CI runs: lint, types, imports, pytest
+
+lint: $(VENV)/.dev ## Ruff: rules and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev ## mypy, strict
+	$(BIN)/mypy
+
+imports: $(VENV)/.dev ## import-linter: which package may import which
+	$(BIN)/lint-imports
+
+pytest: $(VENV)/.dev ## The tests alone; make pytest ARGS="-k compose" picks some
+	$(BIN)/pytest $(ARGS)
+
+# Each stamp is written last, so an install that was interrupted is done again and a finished one costs nothing.
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Nightshift needs Python 3.11 or newer, but $(PYTHON) is: $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.13" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "$(INSTALLING)"
+	@$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "$(INSTALLING)"
+	@$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $(VENV)/.runtime $@
+
+# The oldest Python that the project supports, because a newer one would pick releases that the oldest cannot install.
+# torch pins its own CUDA packages, which exist on Linux alone, and its version is written without the build's suffix.
+constraints: ## Write constraints.txt anew from the newest releases that pyproject.toml allows
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
+		echo "constraints.txt is made with Python 3.11, but $(PYTHON) is: $$($(PYTHON) --version 2>&1). Name another: make constraints PYTHON=python3.11" >&2; exit 1; }
+	@rm -rf build/constraints && mkdir -p build/constraints
+	@$(PYTHON) -m venv build/constraints/venv
+	@echo "Installing the newest versions into build/constraints (torch is large, this takes a minute) …"
+	@build/constraints/venv/bin/python -m pip --disable-pip-version-check -qq install -e '.[dev]'
+	@build/constraints/venv/bin/python -m pip freeze --all --exclude nightshift --exclude pip > build/constraints/all.txt
+	@sed -n 1p constraints.txt > build/constraints/new.txt
+	@sed -E -e '/^(#|-e )/d' -e '/^(nvidia-|cuda-|triton==)/d' -e 's/^(torch==[0-9.]+)\+.*/\1/' build/constraints/all.txt \
+		| LC_ALL=C sort -f >> build/constraints/new.txt
+	@mv build/constraints/new.txt constraints.txt
+	@rm -rf build/constraints
+	@echo "constraints.txt is new; run make test before you commit it."
+
+clean: ## Remove .venv, caches and what the install left in the tree
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
