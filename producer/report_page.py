@@ -62,20 +62,18 @@ def _print_load(out: Console, load: LoadFigures) -> None:
     shown = table(f"Worker boot {load.boot}, {moment(load.started_at)}", "", "")
     shown.show_header = False
     versions = ", ".join(f"{name} {version}" for name, version in load.versions.items() if name != "system")
+    before = _available(load.available_before_bytes, load.memory_total_bytes)
+    after = _available(load.available_after_bytes, load.memory_total_bytes)
     for name, value in (
         ("device", f"{load.device}: {load.device_name}"),
-        ("chip", f"{load.chip}, {load.threads} threads in use"),
+        ("chip", f"{load.chip}, {load.threads} threads"),
         ("machine", f"{load.host}, {size(load.memory_total_bytes)} memory, {load.versions.get('system', '')}"),
         ("dtype", load.dtype),
         ("checkpoint", f"{load.checkpoint} ({load.revision.removeprefix('sha256:')[:12]})"),
         ("versions", versions),
         ("load", f"{seconds(load.load_s)}; resident memory grew by {size(load.load_rss_bytes)}, warm-up included"),
         ("warm-up", f"{seconds(load.warmup_s)} ({load.warmup_steps} steps, thrown away)"),
-        (
-            "available",
-            f"{_available(load.available_before_bytes, load.memory_total_bytes)} before load, "
-            f"{_available(load.available_after_bytes, load.memory_total_bytes)} after warm-up",
-        ),
+        ("available", f"{before} before load, {after} after warm-up"),
         ("peak", f"{size(load.rss_lifetime_peak_bytes)} resident in the boot's life (getrusage)"),
     ):
         shown.add_row(name, value)
@@ -87,7 +85,8 @@ def _available(count: int | None, total: int | None) -> str:
 
 
 def _print_speed(out: Console, speed: SpeedFigures) -> None:
-    shown = table("Steady state, seconds a picture", "pictures", "mean", "median", "p95", "min", "max", "steps/s")
+    columns = ("pictures", "mean", "median", "p95", "min", "max", "steps/s")
+    shown = table("Steady state, seconds a picture", *columns, right=columns)
     shown.add_row(
         f"{speed.steady_pictures:,}",
         *map(seconds, (speed.mean_s, speed.median_s, speed.p95_s, speed.min_s, speed.max_s)),
@@ -96,7 +95,7 @@ def _print_speed(out: Console, speed: SpeedFigures) -> None:
     out.print(shown)
     if speed.cold_pictures:
         out.print(f"{speed.cold_pictures} first of their size after a load are left out of steady state.")
-    rate = table("Throughput, all pictures", "over", "time", "pictures a minute", right=("pictures a minute",))
+    rate = table("Throughput, all pictures", "over", "time", "pictures a minute", right=("time", "pictures a minute"))
     rate.add_row("wall-clock time, first start to last finish", duration(speed.wall_s), number(speed.per_minute_wall))
     rate.add_row("busy time, generating and saving", duration(speed.busy_s), number(speed.per_minute_busy))
     out.print(rate)
@@ -104,7 +103,7 @@ def _print_speed(out: Console, speed: SpeedFigures) -> None:
     for part, (mean, share) in speed.parts.items():
         where.add_row(part, seconds(mean), f"{share:.1%}")
     out.print(where)
-    out.print(f"Queue wait: mean {duration(speed.queue_wait_mean_s)}, longest {duration(speed.queue_wait_max_s)}")
+    out.print(f"\nQueue wait: mean {duration(speed.queue_wait_mean_s)}, longest {duration(speed.queue_wait_max_s)}")
 
 
 def _print_memory(out: Console, report: Report) -> None:
@@ -123,7 +122,9 @@ def _print_memory(out: Console, report: Report) -> None:
 def _print_estimates(out: Console, report: Report) -> None:
     if not report.estimates:
         return
-    shown = table("Estimates from steady state", "pictures", "time", "95 of 100 times between", right=("pictures",))
+    shown = table(
+        "Estimates from steady state", "pictures", "time", "95 of 100 times between", right=("pictures", "time")
+    )
     for estimate in report.estimates:
         between = (
             f"{duration(estimate.low_s)} and {duration(estimate.high_s)}"

@@ -22,16 +22,23 @@ def console(*, error: bool = False) -> Console:
 
 
 def table(title: str | None, *columns: str, right: Sequence[str] = ()) -> Table:
-    """Return an empty table; the columns named in `right` are flush right."""
-    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    """Return an empty table, set off by a line; the columns named in `right` are flush right."""
+    heading = None if title is None else f"\n{title}"
+    made = Table(
+        title=heading, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False
+    )
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return made
 
 
 def seconds(value: float | None) -> str:
-    """Return seconds as people read a picture's time: `8.93 s`."""
-    return NOT_MEASURED if value is None else f"{value:.3f} s" if value < 1 else f"{value:.2f} s"
+    """Return seconds as people read a picture's time: `8.93 s`, `0.204 s`, `3.1 ms`."""
+    if value is None:
+        return NOT_MEASURED
+    if value < 0.1:
+        return f"{1000 * value:.1f} ms"
+    return f"{value:.3f} s" if value < 1 else f"{value:.2f} s"
 
 
 def duration(value: float | None) -> str:

@@ -1,6 +1,5 @@
 """The device that pictures are made on: choosing it, waiting for it, its memory counters, its name."""
 
-import os
 import platform
 import subprocess
 from dataclasses import dataclass
@@ -148,7 +147,7 @@ def chip() -> str:
         return answer.stdout.strip() or platform.processor()
     cpuinfo = Path("/proc/cpuinfo")
     names = [line.partition(":")[2].strip() for line in _lines(cpuinfo) if line.startswith("model name")]
-    return f"{names[0]} ({os.cpu_count()} threads)" if names else platform.machine()
+    return names[0] if names else platform.machine()
 
 
 def _lines(file: Path) -> list[str]:

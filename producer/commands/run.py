@@ -96,7 +96,7 @@ def _tell(database: Database, batch: Batch, settings: Settings) -> None:
     print_report(console(), report)
     for failure in failed:
         click.echo(f"job {failure.job_id} failed: {failure.error}")
-    click.echo(f"The pictures are in {settings.data_dir / batch_folder(batch.id)}")
+    click.echo(f"\nThe pictures are in {settings.data_dir / batch_folder(batch.id)}")
 
 
 def _folder(settings: Settings) -> Path:
