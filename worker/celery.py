@@ -108,7 +108,7 @@ def publish(
 def explain_broker_error(app: Celery, error: Exception) -> BrokerError:
     """Return one line on what is wrong with Redis and what to do."""
     url = without_password(app.conf.broker_url)
-    reason = str(error.__cause__ or error).splitlines()[0]
+    reason = (str(error.__cause__ or error) or type(error).__name__).splitlines()[0]
     if any(word in reason for word in ("WRONGPASS", "NOAUTH", "invalid username-password", "Authentication")):
         return BrokerError(
             f"Redis at {url} does not let us in ({reason}): NIGHTSHIFT_BROKER_URL=redis://:PASSWORD@HOST:PORT/0"

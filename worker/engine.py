@@ -131,8 +131,6 @@ class Engine:
             self.device.dtype_name,
             extra={"checkpoint": name, "revision": local.revision, "load_s": load_s},
         )
-        if not self._settings.safety_checker:
-            log.info("the safety checker is off; NIGHTSHIFT_SAFETY_CHECKER=true turns it on")
         spec = self._warmup_spec(name)
         begun = time.perf_counter()
         generate(loaded, self.device, spec, lambda _step: None)

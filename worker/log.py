@@ -19,9 +19,10 @@ def configure_logging(settings: Settings) -> None:
     """Send our lines and the libraries' complaints to standard error in the format of the settings."""
     handler = logging.StreamHandler(sys.stderr)
     if settings.log_format == "json":
-        handler.setFormatter(
-            JsonFormatter("{asctime}{levelname}{message}", style="{", rename_fields={"asctime": "time"})
+        formatter = JsonFormatter(
+            "{levelname}{message}", style="{", rename_fields={"levelname": "level"}, timestamp="time"
         )
+        handler.setFormatter(formatter)
     else:
         handler.setFormatter(logging.Formatter("{asctime} {levelname:7} {message}", "%Y-%m-%d %H:%M:%S", style="{"))
     everything = settings.log_level == "DEBUG"
@@ -43,8 +44,13 @@ def _one_line(record: logging.LogRecord) -> bool:
     return True
 
 
-def quiet_libraries() -> None:
-    """Stop progress bars and notices of the hub, transformers and diffusers; call before they are imported."""
+def quiet_libraries(settings: Settings) -> None:
+    """Stop progress bars and notices of the hub, transformers and diffusers, but at log level DEBUG.
+
+    They read these variables when they are imported, so call it before.
+    """
+    if settings.log_level == "DEBUG":
+        return
     for variable, value in {
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",

@@ -12,7 +12,7 @@ from models.errors import NightshiftError
 from models.settings import load_settings
 from worker.log import quiet_libraries
 
-quiet_libraries()
+quiet_libraries(load_settings())
 
 from worker.device import available_devices, chip, choose_device  # noqa: E402
 from worker.local_checkpoint import find_checkpoint  # noqa: E402

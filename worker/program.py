@@ -23,7 +23,7 @@ from worker import transport
 from worker.celery import publish
 from worker.log import configure_logging, log, quiet_libraries
 
-quiet_libraries()
+quiet_libraries(load_settings())
 
 # These bring torch, diffusers and transformers, which the line above has made quiet.
 import psutil  # noqa: E402
@@ -78,6 +78,8 @@ class Boot(bootsteps.StartStopStep):
             rescued = rescue(session, boot_id)
         if rescued:
             log.warning("put back %d jobs that an earlier worker left running", len(rescued))
+        if not settings.safety_checker:
+            log.info("the safety checker is off; NIGHTSHIFT_SAFETY_CHECKER=true turns it on")
         engine = Engine(device, settings, database, boot_id)
         engine.use(settings.checkpoint)
         app.register_task(GenerateTask(AttemptRunner(engine, database, settings, boot_id)))

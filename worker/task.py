@@ -3,6 +3,7 @@
 from typing import Any
 
 from celery import Task
+from celery.exceptions import Reject
 from celery.worker import state
 from pydantic import ValidationError
 
@@ -43,3 +44,5 @@ class GenerateTask(Task):
         except DatabaseError as error:
             log.critical("job %d: %s; the worker stops, its next start puts the job back", message.job, error)
             state.should_stop = EX_TEMPFAIL
+            # If not even the claim could be written, the message is all there is: back on the queue with it.
+            raise Reject(error, requeue=True) from error

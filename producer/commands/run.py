@@ -83,7 +83,8 @@ def _follow(ctx: click.Context, database: Database, batch: Batch, worker: Worker
     try:
         return follow(database, batch.name, worker.check, waiting="the worker loads the checkpoint")
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, lambda *_: worker.kill())
+        for again in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(again, lambda *_: worker.kill())
         click.echo("\nfinishing the running picture; Ctrl+C again stops at once", err=True)
         click.echo(f"{batch.name} is not done; the same command goes on with it", err=True)
         ctx.exit(FAILED)
