@@ -106,8 +106,9 @@ class Database:
         try:
             yield
         except (DBAPIError, OSError) as error:
-            reason = str(error.orig if isinstance(error, DBAPIError) else error).splitlines()[0]
-            raise DatabaseError(f"the database {self.shown_url} cannot be used: {reason}.{_advice(reason)}") from error
+            reason = str(error.orig if isinstance(error, DBAPIError) else error.strerror).splitlines()[0]
+            advice = _advice(reason) if self.is_sqlite else "Is NIGHTSHIFT_DATABASE_URL right and the server running?"
+            raise DatabaseError(f"the database {self.shown_url} cannot be used: {reason}. {advice}") from error
         except SQLAlchemyError as error:
             raise DatabaseError(f"the database {self.shown_url}: {error}") from error
 
@@ -135,16 +136,14 @@ def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
 
 
 def _advice(reason: str) -> str:
+    """Return what to do about SQLite's or the file system's complaint."""
     for symptom, advice in (
-        ("full", " Free some space and run it again"),
-        ("No space", " Free some space and run it again"),
-        ("locked", f" Another program has held it for {BUSY_TIMEOUT_S} s: see what else has it open"),
-        ("unable to open", " Is its folder there and may you write to it? NIGHTSHIFT_DATA_DIR moves it"),
-        ("readonly", " Make the file and its folder writable, or move it with NIGHTSHIFT_DATA_DIR"),
-        ("Permission", " Make the folder writable, or choose another with NIGHTSHIFT_DATA_DIR"),
-        ("Read-only", " Choose another folder with NIGHTSHIFT_DATA_DIR"),
-        ("not a database", " Move the file away, or set NIGHTSHIFT_DATABASE_URL to another"),
+        ("full", "Free some space and run it again"),
+        ("No space", "Free some space and run it again"),
+        ("locked", f"Another program has held it for {BUSY_TIMEOUT_S} s: see what else has it open"),
+        ("readonly", "Make the file and its folder writable, or move it with NIGHTSHIFT_DATA_DIR"),
+        ("not a database", "Move the file away, or set NIGHTSHIFT_DATABASE_URL to another"),
     ):
         if symptom in reason:
             return advice
-    return " Is NIGHTSHIFT_DATABASE_URL right and the server running?"
+    return "Choose a folder that you may write to with NIGHTSHIFT_DATA_DIR"
