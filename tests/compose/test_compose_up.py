@@ -1,13 +1,12 @@
 """docker-compose.yml brought up on a real engine: what was queued outlives every way of stopping the container."""
 
-import json
-
 import pytest
 import redis
 from compose_project import compose_command, compose_project, need_engine, pinned_image, run
 
+from worker.celery import KEY_PREFIX, QUEUE
+
 JOBS = 20
-QUEUE = "nightshift:jobs"
 
 
 @pytest.fixture(scope="module")
@@ -26,17 +25,10 @@ def broker_url(project):
     return url
 
 
-def put_jobs(broker_url: str, count: int) -> None:
-    """Put `count` jobs on the queue."""
-    with redis.Redis.from_url(broker_url) as client:
-        for number in range(count):
-            client.lpush(QUEUE, json.dumps({"job": number, "prompt": f"casual shoe {number}"}))
-
-
 def count_jobs(broker_url: str) -> int:
-    """Return how many jobs wait on the queue."""
+    """Return how many jobs wait on the queue, of whatever priority."""
     with redis.Redis.from_url(broker_url) as client:
-        return client.llen(QUEUE)
+        return sum(client.llen(key) for key in client.scan_iter(f"{KEY_PREFIX}{QUEUE}*"))
 
 
 def restart(project):
@@ -56,8 +48,9 @@ def remove_and_up(project):
 
 
 @pytest.mark.parametrize("stop_and_start", [restart, kill_and_up, remove_and_up])
-def test_twenty_jobs_outlive(project, broker_url, stop_and_start):
-    put_jobs(broker_url, JOBS)
+def test_twenty_jobs_outlive(project, broker_url, installation, stop_and_start):
+    with installation(broker_url) as nightshift:
+        nightshift.enqueue("--prompt", "a casual shoe", "--count", JOBS)
     assert count_jobs(broker_url) == JOBS
     started = run("docker", "inspect", "--format", "{{.State.StartedAt}}", project.container())
     stop_and_start(project)
