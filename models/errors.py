@@ -52,5 +52,5 @@ class CancelledError(NightshiftError):
     """The running job was cancelled by `producer cancel`."""
 
 
-class DiskFullError(NightshiftError):
-    """No room for a picture: the job goes back to the queue and the worker stops."""
+class StorageError(NightshiftError):
+    """A picture cannot be written: the job goes back to the queue and the worker stops, or every job would fail."""

@@ -40,6 +40,7 @@ class Measurement:
 
     first_of_boot: bool = False
     cold: bool = False
+    gap_s: float | None = None
     encode_s: float | None = None
     denoise_s: float | None = None
     decode_s: float | None = None

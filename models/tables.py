@@ -208,6 +208,8 @@ class Attempt(Base):
     #: First generation of its size since the load, warm-up counted: not steady state.
     cold: Mapped[bool] = mapped_column(default=False)
     queue_wait_s: Mapped[float]
+    #: From the end of the boot's attempt before to this delivery; NULL where the job was not waiting then.
+    gap_s: Mapped[float | None]
     encode_s: Mapped[float | None]
     denoise_s: Mapped[float | None]
     decode_s: Mapped[float | None]

@@ -46,6 +46,8 @@ class Sums:
     steady_squares: float
     fastest_s: float | None
     slowest_s: float | None
+    gaps: int
+    gap_s: float
     queue_wait_s: float
     longest_wait_s: float | None
     steps: float
@@ -61,6 +63,11 @@ class Sums:
     def mean_s(self) -> float | None:
         """Seconds a picture in steady state."""
         return self.steady_s / self.steady_count if self.steady_count else None
+
+    @property
+    def mean_gap_s(self) -> float | None:
+        """Seconds from one picture to the next where that one was waiting."""
+        return self.gap_s / self.gaps if self.gaps else None
 
     @property
     def deviation_s(self) -> float | None:
@@ -166,7 +173,8 @@ def estimate(sums: Sums, pictures: int, factor: float = 1.0) -> Estimate | None:
     """
     if sums.mean_s is None:
         return None
-    seconds = pictures * sums.mean_s * factor
+    # The gap between two pictures is no part of either, but of every night.
+    seconds = pictures * (sums.mean_s * factor + (sums.mean_gap_s or 0.0))
     seen = sums.steady_count
     if sums.deviation_s is None or seen < 3:
         return Estimate(pictures, seconds, None, None)
@@ -214,6 +222,8 @@ def _sums(session: Session, *where: ColumnElement[bool]) -> Sums:
         "steady_squares": func.coalesce(func.sum(case((steady, total * total))), 0.0),
         "fastest_s": func.min(case((steady, total))),
         "slowest_s": func.max(case((steady, total))),
+        "gaps": func.count(Attempt.gap_s),
+        "gap_s": func.coalesce(func.sum(Attempt.gap_s), 0.0),
         "queue_wait_s": func.coalesce(func.sum(Attempt.queue_wait_s), 0.0),
         "longest_wait_s": func.max(Attempt.queue_wait_s),
         "steps": func.coalesce(func.sum(Attempt.steps_per_s * Attempt.denoise_s), 0.0),

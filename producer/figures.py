@@ -58,6 +58,7 @@ class SpeedFigures:
     busy_s: float
     per_minute_wall: float | None
     per_minute_busy: float | None
+    gap_mean_s: float | None
     queue_wait_mean_s: float | None
     queue_wait_max_s: float | None
     #: Mean seconds a picture by part, and its share of the whole.
@@ -174,6 +175,7 @@ def _speed(session: Session, batch_id: int | None, sums: Sums) -> SpeedFigures:
         busy_s=sums.busy_s,
         per_minute_wall=60 * sums.count / sums.wall_s if sums.wall_s else None,
         per_minute_busy=60 * sums.count / sums.busy_s if sums.busy_s else None,
+        gap_mean_s=sums.mean_gap_s,
         queue_wait_mean_s=sums.queue_wait_s / sums.count,
         queue_wait_max_s=sums.longest_wait_s,
         parts={part: (total / sums.count, total / measured) for part, total in sums.parts_s.items() if measured},

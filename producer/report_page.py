@@ -103,7 +103,8 @@ def _print_speed(out: Console, speed: SpeedFigures) -> None:
     for part, (mean, share) in speed.parts.items():
         where.add_row(part, seconds(mean), f"{share:.1%}")
     out.print(where)
-    out.print(f"\nQueue wait: mean {duration(speed.queue_wait_mean_s)}, longest {duration(speed.queue_wait_max_s)}")
+    out.print(f"\nFrom one picture to the next that was waiting: {seconds(speed.gap_mean_s)}")
+    out.print(f"Queue wait: mean {duration(speed.queue_wait_mean_s)}, longest {duration(speed.queue_wait_max_s)}")
 
 
 def _print_memory(out: Console, report: Report) -> None:

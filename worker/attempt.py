@@ -8,7 +8,7 @@ from pathlib import Path
 from models.attempts import Claim, claim, give_back, settle
 from models.boots import note_peak
 from models.database import Database
-from models.errors import CancelledError, CheckpointError, DatabaseError, DiskFullError, GenerationError
+from models.errors import CancelledError, CheckpointError, DatabaseError, StorageError, GenerationError
 from models.job import JobMessage
 from models.measurement import Measurement
 from models.pictures import picture_path
@@ -43,25 +43,27 @@ class AttemptRunner:
         self._database = database
         self._settings = settings
         self._boot_id = boot_id
+        self._last_end: float | None = None
 
     def run(self, message: JobMessage) -> None:
         """Make the message's job, or drop the message if its job is not to be had.
 
         Raises:
-            DiskFullError: no room for the picture; the job is back on the queue.
+            StorageError: the picture cannot be written; the job is back on the queue.
             DatabaseError: the result could not be recorded; the job is still marked as running, and the
                 device's next boot puts it back.
         """
+        begun = time.perf_counter()
         with self._database.writing() as session:
             claimed = claim(session, message, self._boot_id)
         if claimed is None:
             log.warning("job %d: message dropped: the job is done, cancelled, or of another database", message.job)
             return
         try:
-            result = self._make(claimed)
-        except DiskFullError as error:
+            result = self._make(claimed, begun)
+        except StorageError as error:
             with self._database.writing() as session:
-                give_back(session, claimed, "disk_full", str(error))
+                give_back(session, claimed, "storage", str(error))
             raise
         with self._database.writing() as session:
             mine = settle(
@@ -77,12 +79,20 @@ class AttemptRunner:
             note_peak(session, self._boot_id, rss_lifetime_peak())
         _tell(claimed, result, mine)
 
-    def _make(self, claimed: Claim) -> _Result:
+    def _gap(self, claimed: Claim, begun: float) -> float | None:
+        """Seconds since the attempt before, None if the device was not waited for."""
+        gap = None if self._last_end is None else begun - self._last_end
+        return gap if gap is not None and claimed.queue_wait_s >= gap else None
+
+    def _make(self, claimed: Claim, begun: float) -> _Result:
         measured, load_id = Measurement(), None
+        gap_s = self._gap(claimed, begun)
         with Heartbeat(self._database, claimed, self._settings.heartbeat_s).beating() as heartbeat:
             try:
+                loading = time.perf_counter()
                 load_id = self._engine.use(claimed.spec.checkpoint)
-                begun = time.perf_counter()
+                # A switch of checkpoints is a load of its own, and no part of this picture.
+                begun += time.perf_counter() - loading
                 made, measured = self._engine.make(claimed.spec, heartbeat.check)
                 saving = time.perf_counter()
                 relative = picture_path(claimed.batch_id, claimed.job_id)
@@ -92,8 +102,9 @@ class AttemptRunner:
                 measured.picture_bytes = len(content)
                 ended = time.perf_counter()
                 measured.save_s, measured.total_s = ended - saving, ended - begun
+                measured.gap_s = gap_s
                 return _Result(Outcome.SUCCEEDED, measured, load_id, picture=relative)
-            except (DiskFullError, DatabaseError):
+            except (StorageError, DatabaseError):
                 raise
             except CancelledError as error:
                 return _Result(Outcome.CANCELLED, measured, load_id, cause="cancelled", error=str(error))
@@ -105,6 +116,8 @@ class AttemptRunner:
                 log.exception("job %d: an error that nobody foresaw", claimed.job_id)
                 text = f"{type(error).__name__}: {error}"
                 return _Result(Outcome.FAILED, measured, load_id, cause="unexpected", error=text)
+            finally:
+                self._last_end = time.perf_counter()
 
 
 def _tell(claimed: Claim, result: _Result, mine: bool) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL.Image import Image
 from PIL.PngImagePlugin import PngInfo
 
-from models.errors import DiskFullError
+from models.errors import StorageError
 from models.job import JobSpec
 from models.schedulers import SCHEDULERS
 
@@ -29,7 +29,7 @@ def write_picture(path: Path, content: bytes) -> None:
     """Write `content` to `path` whole or not at all: temporary file, synced, renamed.
 
     Raises:
-        DiskFullError: if there is no room; nothing is left behind.
+        StorageError: if there is no room, or the folder cannot be written; nothing is left behind.
     """
     work = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -43,9 +43,10 @@ def write_picture(path: Path, content: bytes) -> None:
         finally:
             work.unlink(missing_ok=True)
     except OSError as error:
-        if error.errno in _DISK_FULL:
-            raise DiskFullError(f"no room for {path}: free some space and start the worker again") from error
-        raise
+        remedy = "free some space" if error.errno in _DISK_FULL else "make its folder writable"
+        raise StorageError(
+            f"{path} cannot be written ({error.strerror}): {remedy} and start the worker again"
+        ) from error
 
 
 def parameters_text(spec: JobSpec, checkpoint: str, revision: str, version: str) -> str:

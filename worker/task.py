@@ -7,7 +7,7 @@ from celery.exceptions import Reject
 from celery.worker import state
 from pydantic import ValidationError
 
-from models.errors import DatabaseError, DiskFullError
+from models.errors import DatabaseError, StorageError
 from models.job import JobMessage
 from worker.attempt import AttemptRunner
 from worker.celery import TASK
@@ -38,7 +38,7 @@ class GenerateTask(Task):
             return
         try:
             self._runner.run(message)
-        except DiskFullError as error:
+        except StorageError as error:
             log.critical("job %d went back to the queue: %s", message.job, error)
             state.should_stop = EX_IOERR
         except DatabaseError as error:

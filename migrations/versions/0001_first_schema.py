@@ -119,6 +119,7 @@ def upgrade() -> None:
         sa.Column("first_of_boot", sa.Boolean(), nullable=False),
         sa.Column("cold", sa.Boolean(), nullable=False),
         sa.Column("queue_wait_s", sa.Double(), nullable=False),
+        sa.Column("gap_s", sa.Double(), nullable=True),
         sa.Column("encode_s", sa.Double(), nullable=True),
         sa.Column("denoise_s", sa.Double(), nullable=True),
         sa.Column("decode_s", sa.Double(), nullable=True),
