@@ -188,7 +188,8 @@ class Attempt(Base):
         # Percentiles read one entry of these, in order, instead of sorting a million rows.
         Index("ix_attempts_batch_id_outcome_cold_total_s", "batch_id", "outcome", "cold", "total_s"),
         Index("ix_attempts_outcome_cold_total_s", "outcome", "cold", "total_s"),
-        Index("ix_attempts_batch_id_load_id", "batch_id", "load_id"),
+        Index("ix_attempts_load_id_outcome_cold", "load_id", "outcome", "cold"),
+        Index("ix_attempts_batch_id_load_id_outcome_cold", "batch_id", "load_id", "outcome", "cold"),
     )
 
     id: Mapped[Key]
@@ -196,7 +197,7 @@ class Attempt(Base):
     #: The job's batch again: the report filters a million attempts by it.
     batch_id: Mapped[int] = mapped_column(ForeignKey("batches.id"))
     boot_id: Mapped[int] = mapped_column(ForeignKey("boots.id"), index=True)
-    load_id: Mapped[int | None] = mapped_column(ForeignKey("loads.id"), index=True)
+    load_id: Mapped[int | None] = mapped_column(ForeignKey("loads.id"))
     #: 1 for the job's first attempt.
     number: Mapped[int]
     outcome: Mapped[str] = mapped_column(String(16), default=Outcome.RUNNING)

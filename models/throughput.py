@@ -8,9 +8,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from statistics import NormalDist
+from typing import Any
 
-from scipy.special import stdtrit
-from sqlalchemy import ColumnElement, Float, and_, case, cast, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from models.measurement import MEMORY_KINDS
@@ -44,8 +45,6 @@ class Sums:
     steady_count: int
     steady_s: float
     steady_squares: float
-    fastest_s: float | None
-    slowest_s: float | None
     gaps: int
     gap_s: float
     queue_wait_s: float
@@ -90,6 +89,16 @@ class Sums:
         return self.steps / self.parts_s["denoise"] if self.parts_s["denoise"] else None
 
 
+#: How far back `history` looks, and how many of what it finds it takes.
+_LOOKED_AT, _TAKEN = 100_000, 1_000
+
+#: Columns of a query whose names and values a `Sums` takes over.
+_AS_THEY_ARE = (
+    *("count", "busy_s", "gaps", "gap_s", "queue_wait_s", "longest_wait_s", "steps"),
+    *("last_finish", "first_id", "last_id", "picture_bytes"),
+)
+
+
 @dataclass(frozen=True)
 class LoadSums:
     """A load, its boot, and the sums over what was made with it."""
@@ -111,6 +120,47 @@ def sums_by_load(session: Session, batch_id: int | None) -> list[LoadSums]:
     return found
 
 
+@dataclass(frozen=True)
+class Pace:
+    """A device's pace with a checkpoint, in steady state."""
+
+    device_name: str
+    device: str
+    dtype: str
+    checkpoint: str
+    pictures: int
+    mean_s: float
+    rss_peak_bytes: int | None
+    device_peak_bytes: int | None
+
+
+def pace_by_device(session: Session) -> list[Pace]:
+    """Return the pace of each device with each checkpoint over the newest pictures of each load.
+
+    There is none where only one device has made pictures.
+    """
+    grouped: dict[tuple[str, str, str, str], list[Sums]] = {}
+    for load, boot in session.execute(select(Load, Boot).join(Boot).order_by(Load.id)).tuples():
+        newest = (
+            select(Attempt.id)
+            .where(Attempt.load_id == load.id, Attempt.outcome == Outcome.SUCCEEDED, Attempt.cold.is_(False))
+            .order_by(Attempt.id.desc())
+            .limit(_TAKEN)
+        )
+        sums = _sums(session, Attempt.id.in_(newest))
+        if sums.count:
+            grouped.setdefault((boot.device_name, boot.device, boot.dtype, load.checkpoint), []).append(sums)
+    if len({key[:3] for key in grouped}) < 2:
+        return []
+    paces = []
+    for key, parts in grouped.items():
+        total = add_up(parts)
+        assert total is not None
+        peaks = total.memory_peaks
+        paces.append(Pace(*key, total.count, total.busy_s / total.count, peaks["rss"], peaks["device_driver"]))
+    return paces
+
+
 def add_up(parts: Iterable[Sums]) -> Sums | None:
     """Return the sums over all of `parts`, None if there are none."""
     total: Sums | None = None
@@ -127,12 +177,14 @@ def steady_percentile(session: Session, batch_id: int | None, steady_count: int,
     if steady_count == 0:
         return None
     rank = max(1, math.ceil(share * steady_count))
+    # From the nearer end: the database walks along an index that is in this order.
+    order, skipped = (Attempt.total_s, rank - 1) if share <= 0.5 else (Attempt.total_s.desc(), steady_count - rank)
     query = (
         select(Attempt.total_s)
         .where(Attempt.outcome == Outcome.SUCCEEDED, Attempt.cold.is_(False))
-        .order_by(Attempt.total_s)
+        .order_by(order)
         .limit(1)
-        .offset(rank - 1)
+        .offset(skipped)
     )
     return session.scalar(query if batch_id is None else query.where(Attempt.batch_id == batch_id))
 
@@ -178,7 +230,7 @@ def estimate(sums: Sums, pictures: int, factor: float = 1.0) -> Estimate | None:
     seen = sums.steady_count
     if sums.deviation_s is None or seen < 3:
         return Estimate(pictures, seconds, None, None)
-    margin = float(stdtrit(seen - 1, 0.975)) * sums.deviation_s * factor * math.sqrt(pictures + pictures**2 / seen)
+    margin = _t_quantile(seen - 1) * sums.deviation_s * factor * math.sqrt(pictures + pictures**2 / seen)
     return Estimate(pictures, seconds, max(0.0, seconds - margin), seconds + margin)
 
 
@@ -188,46 +240,43 @@ def history(
     """Return this host's own sums for such jobs, and the factor that scales them to `steps`.
 
     Pictures of the same checkpoint, size, steps and scheduler are taken first; failing that, those of the
-    same checkpoint and size, scaled by steps. None if there are none.
+    same checkpoint and size, scaled by steps. None if there are none. Only the newest attempts are looked
+    at: they say most about the next, and a long history must not make this slow.
     """
-    alike = [Boot.host == host, Job.checkpoint == checkpoint, Job.width == width, Job.height == height]
-    for where in ([Job.steps == steps, Job.scheduler == scheduler], []):
-        jobs = select(Job.id).where(*alike[1:], *where)
-        boots = select(Boot.id).where(alike[0])
-        conditions = (Attempt.outcome == Outcome.SUCCEEDED, Attempt.job_id.in_(jobs), Attempt.boot_id.in_(boots))
-        # The last of them say most about the next; a bound keeps this fast over a long history.
-        newest = select(Attempt.id).where(*conditions).order_by(Attempt.id.desc()).limit(1_000)
-        sums = _sums(session, Attempt.id.in_(newest))
+    last = session.scalar(select(func.max(Attempt.id))) or 0
+    alike = (Boot.host == host, Job.checkpoint == checkpoint, Job.width == width, Job.height == height)
+    for closer in ((Job.steps == steps, Job.scheduler == scheduler), ()):
+        newest = (
+            select(Attempt.id, Job.steps)
+            .join(Job, Attempt.job_id == Job.id)
+            .join(Boot, Attempt.boot_id == Boot.id)
+            .where(Attempt.id > last - _LOOKED_AT, Attempt.outcome == Outcome.SUCCEEDED, *alike, *closer)
+            .order_by(Attempt.id.desc())
+            .limit(_TAKEN)
+            .subquery()
+        )
+        sums = _sums(session, Attempt.id.in_(select(newest.c.id)))
         if sums.steady_count:
-            factor = 1.0 if where else steps * sums.steady_count / _steady_steps(session, newest.subquery().c.id)
-            return sums, factor
+            usual_steps = session.scalar(select(func.avg(newest.c.steps)))
+            return sums, 1.0 if closer else steps / float(usual_steps or steps)
     return None
 
 
-def _steady_steps(session: Session, attempt_ids: ColumnElement[int]) -> int:
-    query = (
-        select(func.sum(Job.steps)).join(Attempt).where(Attempt.id.in_(select(attempt_ids)), Attempt.cold.is_(False))
-    )
-    return session.scalar(query) or 1
-
-
 def _sums(session: Session, *where: ColumnElement[bool]) -> Sums:
-    total = cast(Attempt.total_s, Float)
-    steady = Attempt.cold.is_(False)
-    columns = {
+    return _add(_part(session, *where, cold=False), _part(session, *where, cold=True))
+
+
+def _part(session: Session, *where: ColumnElement[bool], cold: bool) -> Sums:
+    """Sum up the cold attempts or the others: two queries along an index, cheaper than deciding row by row."""
+    columns: dict[str, ColumnElement[Any]] = {
         "count": func.count(),
-        "busy_s": func.coalesce(func.sum(total), 0.0),
-        "steady_count": func.count(case((steady, 1))),
-        "steady_s": func.coalesce(func.sum(case((steady, total))), 0.0),
-        "steady_squares": func.coalesce(func.sum(case((steady, total * total))), 0.0),
-        "fastest_s": func.min(case((steady, total))),
-        "slowest_s": func.max(case((steady, total))),
+        "busy_s": func.coalesce(func.sum(Attempt.total_s), 0.0),
+        "squares": func.coalesce(func.sum(Attempt.total_s * Attempt.total_s), 0.0),
         "gaps": func.count(Attempt.gap_s),
         "gap_s": func.coalesce(func.sum(Attempt.gap_s), 0.0),
         "queue_wait_s": func.coalesce(func.sum(Attempt.queue_wait_s), 0.0),
         "longest_wait_s": func.max(Attempt.queue_wait_s),
         "steps": func.coalesce(func.sum(Attempt.steps_per_s * Attempt.denoise_s), 0.0),
-        "first_start": func.min(Attempt.started_at),
         "last_finish": func.max(Attempt.finished_at),
         "first_id": func.min(Attempt.id),
         "last_id": func.max(Attempt.id),
@@ -238,12 +287,18 @@ def _sums(session: Session, *where: ColumnElement[bool]) -> Sums:
         f"{kind}_worst": (func.min if kind == "available" else func.max)(getattr(Attempt, f"{kind}_{worst}_bytes"))
         for kind, worst in _WORST.items()
     }
-    row = session.execute(select(*(c.label(name) for name, c in columns.items())).where(and_(*where))).one()._mapping
+    query = select(*(column.label(name) for name, column in columns.items())).where(*where, Attempt.cold.is_(cold))
+    row = dict(session.execute(query).one()._mapping)
     return Sums(
-        cold=row["count"] - row["steady_count"],
+        # Attempts are numbered as they start, and the smallest number costs less than the smallest time of day.
+        first_start=session.scalar(select(Attempt.started_at).where(Attempt.id == row["first_id"])),
+        cold=row["count"] if cold else 0,
+        steady_count=0 if cold else row["count"],
+        steady_s=0.0 if cold else row["busy_s"],
+        steady_squares=0.0 if cold else row["squares"],
         parts_s={part: row[f"{part}_s"] for part in PARTS},
         memory_peaks={kind: row[f"{kind}_worst"] for kind in MEMORY_KINDS},
-        **{name: row[name] for name in columns if name in Sums.__dataclass_fields__},
+        **{name: row[name] for name in _AS_THEY_ARE},
     )
 
 
@@ -253,10 +308,8 @@ def _add(a: Sums, b: Sums) -> Sums:
         return choose(present) if present and callable(choose) else None
 
     chosen = {
-        "fastest_s": min,
         "first_start": min,
         "first_id": min,
-        "slowest_s": max,
         "longest_wait_s": max,
         "last_finish": max,
         "last_id": max,
@@ -271,3 +324,19 @@ def _add(a: Sums, b: Sums) -> Sums:
         else:
             fields[name] = pick(chosen[name], x, y) if name in chosen else x + y
     return Sums(**fields)  # type: ignore[arg-type]
+
+
+def _t_quantile(freedom: int) -> float:
+    """Return the 97.5 % quantile of Student's t, by the expansion of Abramowitz and Stegun 26.7.5.
+
+    It is within 0.8 % of the exact value at two degrees of freedom and within 0.02 % from five on. scipy has
+    it exactly, but takes a fifth of the report's time to import.
+    """
+    z = NormalDist().inv_cdf(0.975)
+    terms = (
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+    )
+    return z + sum(term / freedom**power for power, term in enumerate(terms, start=1))

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from models import throughput
 from models.batches import find_batch
 from models.progress import BatchProgress, batch_progress, failures_by_cause, lost_attempts
-from models.throughput import Estimate, LoadSums, MemoryFigures, Sums
+from models.throughput import Estimate, LoadSums, MemoryFigures, Pace, Sums
 
 #: The seed's estimates: validation during training, then data sets.
 ESTIMATED_PICTURES = (24, 100, 1_000, 3_000)
@@ -66,20 +66,6 @@ class SpeedFigures:
 
 
 @dataclass(frozen=True)
-class HardwareFigures:
-    """One row of the hardware table: a device's pace with a checkpoint."""
-
-    device_name: str
-    device: str
-    dtype: str
-    checkpoint: str
-    pictures: int
-    mean_s: float | None
-    rss_peak_bytes: int | None
-    device_peak_bytes: int | None
-
-
-@dataclass(frozen=True)
 class Report:
     """All that is known of a batch, or of everything."""
 
@@ -92,7 +78,7 @@ class Report:
     failures: dict[str, int]
     lost_attempts: int
     estimates: list[Estimate]
-    hardware: list[HardwareFigures]
+    hardware: list[Pace]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON can carry it; None is "not measured"."""
@@ -122,7 +108,7 @@ def build_report(session: Session, batch_name: str | None, *, everything: bool) 
         failures=failures_by_cause(session, batch_id),
         lost_attempts=lost_attempts(session, batch_id),
         estimates=[e for n in ESTIMATED_PICTURES if sums and (e := throughput.estimate(sums, n))],
-        hardware=_hardware(loads if everything else throughput.sums_by_load(session, None)),
+        hardware=throughput.pace_by_device(session),
     )
 
 
@@ -168,8 +154,8 @@ def _speed(session: Session, batch_id: int | None, sums: Sums) -> SpeedFigures:
         mean_s=sums.mean_s,
         median_s=percentile(0.5),
         p95_s=percentile(0.95),
-        min_s=sums.fastest_s,
-        max_s=sums.slowest_s,
+        min_s=percentile(0.0),
+        max_s=percentile(1.0),
         steps_per_s=sums.steps_per_s,
         wall_s=sums.wall_s,
         busy_s=sums.busy_s,
@@ -180,20 +166,3 @@ def _speed(session: Session, batch_id: int | None, sums: Sums) -> SpeedFigures:
         queue_wait_max_s=sums.longest_wait_s,
         parts={part: (total / sums.count, total / measured) for part, total in sums.parts_s.items() if measured},
     )
-
-
-def _hardware(loads: list[LoadSums]) -> list[HardwareFigures]:
-    """Return a row for each device and checkpoint, where several devices have made pictures."""
-    grouped: dict[tuple[str, str, str, str], list[Sums]] = {}
-    for found in loads:
-        key = (found.boot.device_name, found.boot.device, found.boot.dtype, found.load.checkpoint)
-        grouped.setdefault(key, []).append(found.sums)
-    if len({key[:3] for key in grouped}) < 2:
-        return []
-    rows = []
-    for key, parts in grouped.items():
-        sums = throughput.add_up(parts)
-        assert sums is not None
-        peaks = sums.memory_peaks
-        rows.append(HardwareFigures(*key, sums.count, sums.mean_s, peaks["rss"], peaks["device_driver"]))
-    return rows

@@ -139,7 +139,16 @@ def _print_estimates(out: Console, report: Report) -> None:
 def _print_hardware(out: Console, report: Report) -> None:
     if not report.hardware:
         return
-    shown = table("Hardware", "device", "dtype", "checkpoint", "pictures", "mean", "peak memory", "peak on device")
+    shown = table(
+        "Hardware, newest 1,000 pictures of each load",
+        "device",
+        "dtype",
+        "checkpoint",
+        "pictures",
+        "mean",
+        "peak memory",
+        "peak on device",
+    )
     for row in report.hardware:
         shown.add_row(
             f"{row.device_name} ({row.device})",

@@ -8,7 +8,7 @@ from pathlib import Path
 from models.attempts import Claim, claim, give_back, settle
 from models.boots import note_peak
 from models.database import Database
-from models.errors import CancelledError, CheckpointError, DatabaseError, StorageError, GenerationError
+from models.errors import CancelledError, CheckpointError, DatabaseError, GenerationError, StorageError
 from models.job import JobMessage
 from models.measurement import Measurement
 from models.pictures import picture_path

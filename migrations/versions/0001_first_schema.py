@@ -158,8 +158,10 @@ def upgrade() -> None:
             ["batch_id", "outcome", "cold", "total_s"],
             unique=False,
         )
-        batch_op.create_index("ix_attempts_batch_id_load_id", ["batch_id", "load_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_attempts_load_id"), ["load_id"], unique=False)
+        batch_op.create_index(
+            "ix_attempts_batch_id_load_id_outcome_cold", ["batch_id", "load_id", "outcome", "cold"], unique=False
+        )
+        batch_op.create_index("ix_attempts_load_id_outcome_cold", ["load_id", "outcome", "cold"], unique=False)
         batch_op.create_index(batch_op.f("ix_attempts_boot_id"), ["boot_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_attempts_job_id"), ["job_id"], unique=False)
         batch_op.create_index("ix_attempts_outcome_cold_total_s", ["outcome", "cold", "total_s"], unique=False)
@@ -168,8 +170,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     with op.batch_alter_table("attempts", schema=None) as batch_op:
         batch_op.drop_index("ix_attempts_outcome_cold_total_s")
-        batch_op.drop_index(batch_op.f("ix_attempts_load_id"))
-        batch_op.drop_index("ix_attempts_batch_id_load_id")
+        batch_op.drop_index("ix_attempts_load_id_outcome_cold")
+        batch_op.drop_index("ix_attempts_batch_id_load_id_outcome_cold")
         batch_op.drop_index(batch_op.f("ix_attempts_job_id"))
         batch_op.drop_index(batch_op.f("ix_attempts_boot_id"))
         batch_op.drop_index("ix_attempts_batch_id_outcome_cold_total_s")
