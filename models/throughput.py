@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from statistics import NormalDist
+from statistics import NormalDist, fmean
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
@@ -246,19 +246,18 @@ def history(
     last = session.scalar(select(func.max(Attempt.id))) or 0
     alike = (Boot.host == host, Job.checkpoint == checkpoint, Job.width == width, Job.height == height)
     for closer in ((Job.steps == steps, Job.scheduler == scheduler), ()):
-        newest = (
+        # Only successes have a total; asked for by outcome, an index of all of them would be walked instead.
+        newest = session.execute(
             select(Attempt.id, Job.steps)
             .join(Job, Attempt.job_id == Job.id)
             .join(Boot, Attempt.boot_id == Boot.id)
-            .where(Attempt.id > last - _LOOKED_AT, Attempt.outcome == Outcome.SUCCEEDED, *alike, *closer)
+            .where(Attempt.id > last - _LOOKED_AT, Attempt.total_s.is_not(None), *alike, *closer)
             .order_by(Attempt.id.desc())
             .limit(_TAKEN)
-            .subquery()
-        )
-        sums = _sums(session, Attempt.id.in_(select(newest.c.id)))
+        ).all()
+        sums = _sums(session, Attempt.id.in_([row.id for row in newest]))
         if sums.steady_count:
-            usual_steps = session.scalar(select(func.avg(newest.c.steps)))
-            return sums, 1.0 if closer else steps / float(usual_steps or steps)
+            return sums, 1.0 if closer else steps / fmean(row.steps for row in newest)
     return None
 
 
@@ -339,4 +338,5 @@ def _t_quantile(freedom: int) -> float:
         (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )
-    return z + sum(term / freedom**power for power, term in enumerate(terms, start=1))
+    quantile: float = z + sum(term / freedom**power for power, term in enumerate(terms, start=1))
+    return quantile

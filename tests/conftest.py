@@ -153,6 +153,8 @@ class Installation:
             "NIGHTSHIFT_CHECKPOINT": "demo",
             # A cache of its own, so that no download of the machine's user makes a test pass.
             "HF_HOME": str(folder / "hub"),
+            # Beside anything else that runs, OpenMP's threads wait for each other longer than they work.
+            "OMP_NUM_THREADS": "1",
             **settings,
         }
         self.workers: list[WorkerProcess] = []
@@ -220,11 +222,11 @@ class Installation:
     def wait_until_finished(self, batch: str | None = None) -> list[Job]:
         """Return the batch's jobs, or all there are, once none needs anything more."""
 
-        def finished() -> list[Job]:
-            jobs = self.jobs(batch)
-            return jobs if all(job.state in FINISHED for job in jobs) else []
+        def finished() -> bool:
+            return all(job.state in FINISHED for job in self.jobs(batch))
 
-        return self.wait_until(finished, f"{batch or 'all jobs'} to be finished")
+        self.wait_until(finished, f"{batch or 'every job'} to be finished")
+        return self.jobs(batch)
 
     def jobs(self, batch: str | None = None) -> list[Job]:
         query = select(Job).join(Batch).order_by(Job.id)
