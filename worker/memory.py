@@ -63,5 +63,6 @@ class MemoryWatch:
 def rss_lifetime_peak() -> int:
     """Return the highest resident memory of this process so far, by the operating system's own accounting."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Bytes on macOS, kibibytes elsewhere (getrusage(2) of each).
-    return peak if sys.platform == "darwin" else peak * 1024
+    # Bytes on macOS, kibibytes elsewhere (getrusage(2) of each). Linux brings it up to date now and then only, so
+    # that it can lie some pages below what the process has this moment.
+    return max(peak if sys.platform == "darwin" else peak * 1024, _PROCESS.memory_info().rss)
