@@ -11,8 +11,8 @@ from datetime import datetime
 from statistics import NormalDist, fmean
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import BigInteger, ColumnElement, Select, bindparam, cast, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from models.measurement import MEMORY_KINDS
 from models.states import Outcome
@@ -95,7 +95,7 @@ _LOOKED_AT, _TAKEN = 100_000, 1_000
 #: Columns of a query whose names and values a `Sums` takes over.
 _AS_THEY_ARE = (
     *("count", "busy_s", "gaps", "gap_s", "queue_wait_s", "longest_wait_s", "steps"),
-    *("last_finish", "first_id", "last_id", "picture_bytes"),
+    *("first_start", "last_finish", "first_id", "last_id", "picture_bytes"),
 )
 
 
@@ -110,11 +110,13 @@ class LoadSums:
 
 def sums_by_load(session: Session, batch_id: int | None) -> list[LoadSums]:
     """Return, for each load that made something in scope, its sums; in order of time."""
-    scope = Attempt.batch_id == batch_id if batch_id is not None else None
+    scope = [Attempt.load_id == bindparam("load_id"), Attempt.outcome == Outcome.SUCCEEDED]
+    if batch_id is not None:
+        scope.append(Attempt.batch_id == batch_id)
+    queries = _sums_queries(*scope)
     found = []
-    for load, boot in session.execute(select(Load, Boot).join(Boot).order_by(Load.id)).all():
-        where = [Attempt.load_id == load.id, Attempt.outcome == Outcome.SUCCEEDED]
-        sums = _sums(session, *where, *([scope] if scope is not None else []))
+    for load, boot in session.execute(select(Load, Boot).join(Boot).order_by(Load.id)).tuples():
+        sums = _sums(session, queries, load_id=load.id)
         if sums.count:
             found.append(LoadSums(boot, load, sums))
     return found
@@ -139,25 +141,32 @@ def pace_by_device(session: Session) -> list[Pace]:
 
     There is none where only one device has made pictures.
     """
-    grouped: dict[tuple[str, str, str, str], list[Sums]] = {}
+    grouped: dict[tuple[str, str, str, str], list[tuple[int, float, int | None, int | None]]] = {}
     for load, boot in session.execute(select(Load, Boot).join(Boot).order_by(Load.id)).tuples():
         newest = (
-            select(Attempt.id)
+            select(Attempt.total_s, Attempt.rss_peak_bytes, Attempt.device_driver_peak_bytes)
             .where(Attempt.load_id == load.id, Attempt.outcome == Outcome.SUCCEEDED, Attempt.cold.is_(False))
             .order_by(Attempt.id.desc())
             .limit(_TAKEN)
+            .subquery()
+            .c
         )
-        sums = _sums(session, Attempt.id.in_(newest))
-        if sums.count:
-            grouped.setdefault((boot.device_name, boot.device, boot.dtype, load.checkpoint), []).append(sums)
+        query = select(
+            func.count(),
+            func.sum(newest.total_s),
+            func.max(newest.rss_peak_bytes),
+            func.max(newest.device_driver_peak_bytes),
+        )
+        row = session.execute(query).tuples().one()
+        if row[0]:
+            grouped.setdefault((boot.device_name, boot.device, boot.dtype, load.checkpoint), []).append(row)
     if len({key[:3] for key in grouped}) < 2:
         return []
     paces = []
-    for key, parts in grouped.items():
-        total = add_up(parts)
-        assert total is not None
-        peaks = total.memory_peaks
-        paces.append(Pace(*key, total.count, total.busy_s / total.count, peaks["rss"], peaks["device_driver"]))
+    for key, rows in grouped.items():
+        counts, totals, *peaks = zip(*rows, strict=True)
+        rss, driver = (max((peak for peak in column if peak is not None), default=None) for column in peaks)
+        paces.append(Pace(*key, sum(counts), sum(totals) / sum(counts), rss, driver))
     return paces
 
 
@@ -255,18 +264,18 @@ def history(
             .order_by(Attempt.id.desc())
             .limit(_TAKEN)
         ).all()
-        sums = _sums(session, Attempt.id.in_([row.id for row in newest]))
+        sums = _sums(session, _sums_queries(Attempt.id.in_([row.id for row in newest])))
         if sums.steady_count:
             return sums, 1.0 if closer else steps / fmean(row.steps for row in newest)
     return None
 
 
-def _sums(session: Session, *where: ColumnElement[bool]) -> Sums:
-    return _add(_part(session, *where, cold=False), _part(session, *where, cold=True))
+def _sums_queries(*where: ColumnElement[bool]) -> tuple[Select[Any], Select[Any]]:
+    """Return what sums up steady state and what sums up the rest, for `_sums`.
 
-
-def _part(session: Session, *where: ColumnElement[bool], cold: bool) -> Sums:
-    """Sum up the cold attempts or the others: two queries along an index, cheaper than deciding row by row."""
+    Two queries along an index are cheaper than deciding row by row, and building them takes longer than a
+    query of few rows, so they are built once for all loads.
+    """
     columns: dict[str, ColumnElement[Any]] = {
         "count": func.count(),
         "busy_s": func.coalesce(func.sum(Attempt.total_s), 0.0),
@@ -276,21 +285,36 @@ def _part(session: Session, *where: ColumnElement[bool], cold: bool) -> Sums:
         "queue_wait_s": func.coalesce(func.sum(Attempt.queue_wait_s), 0.0),
         "longest_wait_s": func.max(Attempt.queue_wait_s),
         "steps": func.coalesce(func.sum(Attempt.steps_per_s * Attempt.denoise_s), 0.0),
-        "last_finish": func.max(Attempt.finished_at),
-        "first_id": func.min(Attempt.id),
-        "last_id": func.max(Attempt.id),
-        "picture_bytes": func.coalesce(func.sum(Attempt.picture_bytes), 0),
+        # PostgreSQL sums such integers up to a decimal.
+        "picture_bytes": cast(func.coalesce(func.sum(Attempt.picture_bytes), 0), BigInteger),
     }
     columns |= {f"{part}_s": func.coalesce(func.sum(getattr(Attempt, f"{part}_s")), 0.0) for part in PARTS}
     columns |= {
         f"{kind}_worst": (func.min if kind == "available" else func.max)(getattr(Attempt, f"{kind}_{worst}_bytes"))
         for kind, worst in _WORST.items()
     }
-    query = select(*(column.label(name) for name, column in columns.items())).where(*where, Attempt.cold.is_(cold))
-    row = dict(session.execute(query).one()._mapping)
+
+    def query(*scope: ColumnElement[bool]) -> Select[Any]:
+        # Attempts of a load are numbered as they start and end in that order, so an index has both ends at hand;
+        # the least and greatest time of day would be looked for row by row.
+        def end(column: InstrumentedAttribute[Any], order: ColumnElement[int]) -> ColumnElement[Any]:
+            return select(column).where(*scope).order_by(order).limit(1).correlate(None).scalar_subquery()
+
+        first, last = Attempt.id.asc(), Attempt.id.desc()
+        ends = {"first_id": end(Attempt.id, first), "first_start": end(Attempt.started_at, first)}
+        ends |= {"last_id": end(Attempt.id, last), "last_finish": end(Attempt.finished_at, last)}
+        return select(*(column.label(name) for name, column in (columns | ends).items())).where(*scope)
+
+    return query(*where, Attempt.cold.is_(False)), query(*where, Attempt.cold.is_(True))
+
+
+def _sums(session: Session, queries: tuple[Select[Any], Select[Any]], **values: object) -> Sums:
+    steady, cold = (session.execute(query, values).one()._asdict() for query in queries)
+    return _add(_as_sums(steady, cold=False), _as_sums(cold, cold=True))
+
+
+def _as_sums(row: dict[str, Any], *, cold: bool) -> Sums:
     return Sums(
-        # Attempts are numbered as they start, and the smallest number costs less than the smallest time of day.
-        first_start=session.scalar(select(Attempt.started_at).where(Attempt.id == row["first_id"])),
         cold=row["count"] if cold else 0,
         steady_count=0 if cold else row["count"],
         steady_s=0.0 if cold else row["busy_s"],

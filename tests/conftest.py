@@ -1,4 +1,4 @@
-"""What the tests drive: a real Redis-protocol server, the real `producer` and worker programs, a folder of their own."""
+"""What the tests drive: a real Redis-protocol server, the real `producer` and worker programs, each test its folder."""
 
 import itertools
 import json

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from models.database import Database
+from models.errors import BrokerError
 from models.settings import Settings, load_settings
 from models.states import JobState
 from producer.cli import FAILED
@@ -40,7 +41,11 @@ def command(ctx: click.Context, /, following: bool, dry_run: bool, **options: An
     database = Database(settings.database)
     batch = record_batch(database, order.plan, name=order.name, source=order.source, priority=order.priority)
     count = len(order.plan.jobs)
-    publish_with_progress(database, count)
+    try:
+        publish_with_progress(database, count)
+    except BrokerError:
+        click.echo(f"{batch.name}: {count:,} jobs recorded, not yet on the queue")
+        raise
     click.echo(f"{batch.name}: {count:,} jobs queued; `producer watch {batch.name}` follows them")
     if following and follow(database, batch.name).counts[JobState.FAILED]:
         ctx.exit(FAILED)
