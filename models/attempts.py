@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import case, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from models.batches import spec_of
@@ -126,7 +126,7 @@ def settle(
 def give_back(session: Session, claim: Claim, cause: str, error: str) -> bool:
     """Put a claimed job back on the queue, to be published again; its attempt counts as lost."""
     moment = now()
-    if not _update_if_owned(session, claim, state=JobState.QUEUED, queued_at=moment, published_at=None, boot_id=None):
+    if not _update_if_owned(session, claim, **_put_back(moment)):
         return False
     session.execute(
         update(Attempt)
@@ -144,7 +144,7 @@ def renew(session: Session, claim: Claim) -> bool | None:
 
 
 def rescue(session: Session, boot_id: int) -> list[int]:
-    """Put back every running job of earlier boots on this boot's host and device; return their numbers.
+    """Put back every running job of earlier boots on this boot's host and device; return the queued ones' numbers.
 
     Only the holder of the device's lock may call it: the lock says that those boots are gone.
     """
@@ -154,14 +154,14 @@ def rescue(session: Session, boot_id: int) -> list[int]:
         .join(here, (here.c.host == Boot.host) & (here.c.device == Boot.device))
         .where(Boot.id != boot_id)
     )
-    jobs = list(
-        session.scalars(
-            update(Job)
-            .where(Job.state == JobState.RUNNING, Job.boot_id.in_(gone))
-            .values(state=JobState.QUEUED, queued_at=now(), published_at=None, boot_id=None)
-            .returning(Job.id)
-        )
-    )
+    moment = now()
+    jobs = session.execute(
+        update(Job)
+        .where(Job.state == JobState.RUNNING, Job.boot_id.in_(gone))
+        .values(_put_back(moment))
+        .returning(Job.id, Job.state)
+        .execution_options(synchronize_session=False)
+    ).all()
     session.execute(
         update(Attempt)
         .where(Attempt.outcome == Outcome.RUNNING, Attempt.boot_id.in_(gone))
@@ -169,10 +169,24 @@ def rescue(session: Session, boot_id: int) -> list[int]:
             outcome=Outcome.LOST,
             cause="worker_lost",
             error="the worker went away before it settled",
-            finished_at=now(),
+            finished_at=moment,
         )
     )
-    return sorted(jobs)
+    return sorted(number for number, state in jobs if state == JobState.QUEUED)
+
+
+def _put_back(moment: datetime) -> dict[str, object]:
+    """Return the values of a running job whose worker gives it up: queued again, unless cancelling was asked for."""
+    asked = Job.cancel_requested
+    return {
+        "state": case((asked, JobState.CANCELLED), else_=JobState.QUEUED),
+        "finished_at": case((asked, literal(moment, Job.finished_at.type))),
+        "cause": case((asked, "cancelled")),
+        "cancel_requested": False,
+        "queued_at": moment,
+        "published_at": None,
+        "boot_id": None,
+    }
 
 
 def _update_if_owned(session: Session, claim: Claim, **values: object) -> bool:

@@ -16,7 +16,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import IsolationLevel
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -38,17 +39,18 @@ class Database:
         self.url = url
         self.shown_url = without_password(url)
         try:
-            self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
-            self._writer = self._engine(begin="BEGIN IMMEDIATE")
-            self._reader = self._engine(begin="BEGIN")
+            self.is_sqlite = _parsed(url).get_backend_name() == "sqlite"
+            self._writer = self._engine("BEGIN IMMEDIATE", "READ COMMITTED")
+            self._reader = self._engine("BEGIN", "REPEATABLE READ")
         except (ArgumentError, ImportError) as error:
             raise DatabaseError(f"NIGHTSHIFT_DATABASE_URL={self.shown_url}: {error}") from None
         with self._explained():
             self._bring_to_head()
 
-    def _engine(self, begin: str) -> Engine:
+    def _engine(self, begin: str, isolation: IsolationLevel) -> Engine:
+        """Return an engine whose transactions start with `begin` on SQLite and are of `isolation` elsewhere."""
         if not self.is_sqlite:
-            return create_engine(self.url, pool_pre_ping=True)
+            return create_engine(self.url, pool_pre_ping=True, isolation_level=isolation)
         engine = create_engine(self.url, connect_args={"timeout": BUSY_TIMEOUT_S, "isolation_level": None})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
@@ -77,7 +79,7 @@ class Database:
             return MigrationContext.configure(connection).get_current_revision()
 
     def _bring_to_head(self) -> None:
-        if self.is_sqlite and (file := make_url(self.url).database):
+        if self.is_sqlite and (file := _parsed(self.url).database):
             Path(file).parent.mkdir(parents=True, exist_ok=True)
         config = migration_config()
         script = ScriptDirectory.from_config(config)
@@ -113,6 +115,23 @@ class Database:
             raise DatabaseError(f"the database {self.shown_url}: {error}") from error
 
 
+def _parsed(url: str) -> URL:
+    """Read `url`.
+
+    Raises:
+        ArgumentError: in words that hold no part of a password, which SQLAlchemy's own may.
+    """
+    try:
+        parsed = make_url(url)
+    except ValueError:
+        parsed = None
+    if parsed is None or "@" in (parsed.host or ""):
+        raise ArgumentError("its port is no number, or an @ or : of its password is not written as %40 or %3A")
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise ArgumentError("it names no file, and what is in memory alone is lost with each command")
+    return parsed
+
+
 def migration_config() -> Config:
     """Return Alembic's configuration, found beside the installed packages."""
     config = Config()
@@ -143,6 +162,7 @@ def _advice(reason: str) -> str:
         ("locked", f"Another program has held it for {BUSY_TIMEOUT_S} s: see what else has it open"),
         ("readonly", "Make the file and its folder writable, or move it with NIGHTSHIFT_DATA_DIR"),
         ("not a database", "Move the file away, or set NIGHTSHIFT_DATABASE_URL to another"),
+        ("malformed", "The file is damaged: bring back a copy, or move it away and start anew"),
     ):
         if symptom in reason:
             return advice

@@ -14,6 +14,8 @@ MIN_SIZE, MAX_SIZE = 64, 2048
 MAX_STEPS = 500
 MAX_GUIDANCE = 100.0
 MAX_PROMPT = 10_000
+#: The numbers of rows are 32-bit integers where a database tells them apart.
+MAX_KEY = 2**31 - 1
 #: Redis serves 0 first and 9 last.
 DEFAULT_PRIORITY, LOWEST_PRIORITY = 5, 9
 
@@ -67,6 +69,6 @@ class JobMessage(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal[1] = 1
-    job: int = Field(ge=1)
+    job: int = Field(ge=1, le=MAX_KEY)
     batch: str = Field(pattern=r"^[0-9a-f]{32}$")
     spec: JobSpec

@@ -79,25 +79,24 @@ def failures_by_cause(session: Session, batch_id: int | None) -> dict[str, int]:
     )
     if batch_id is not None:
         query = query.where(Job.batch_id == batch_id)
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def recent_speed(session: Session, batch_id: int, window: int = 20) -> float | None:
     """Return seconds a picture over the batch's last successes, by wall clock; None before there are two."""
     # By number and not by time: the index has them in that order, and it is about the order of making.
-    finished = [
-        moment
-        for moment in session.scalars(
-            select(Job.finished_at)
-            .where(Job.batch_id == batch_id, Job.state == JobState.SUCCEEDED)
-            .order_by(Job.id.desc())
-            .limit(window)
-        )
-        if moment is not None
-    ]
+    newest = session.execute(
+        select(Job.finished_at, Job.boot_id)
+        .where(Job.batch_id == batch_id, Job.state == JobState.SUCCEEDED)
+        .order_by(Job.id.desc())
+        .limit(window)
+    ).all()
+    # A night between two boots is no part of the pace.
+    finished = [row.finished_at for row in newest if row.boot_id == newest[0].boot_id]
     if len(finished) < 2:
         return None
-    return (max(finished) - min(finished)).total_seconds() / (len(finished) - 1)
+    span: float = (max(finished) - min(finished)).total_seconds()
+    return span / (len(finished) - 1)
 
 
 def lost_attempts(session: Session, batch_id: int | None) -> int:

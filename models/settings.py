@@ -1,6 +1,7 @@
 """Settings: `NIGHTSHIFT_` environment variables and a `.env` file in the current folder."""
 
 import os
+import re
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -8,14 +9,14 @@ from typing import Literal
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
 from models.checkpoints import STABLE_DIFFUSION_1_5, canonical_checkpoint
 from models.errors import SettingsError
 
 PREFIX = "NIGHTSHIFT_"
 ENV_FILE = ".env"
+#: From a URL's user to its last @, since a password may hold one; and what a query calls a password.
+_PASSWORD = re.compile(r"(?<=://)([^:/@]*:).*@|((?:^|[?&;])\w*password=)[^&;]*", re.DOTALL | re.IGNORECASE)
 
 
 class Settings(BaseSettings):
@@ -92,11 +93,12 @@ def load_settings() -> Settings:
             f"{PREFIX}{str(e['loc'][0]).upper()}={e['input']!r}: {e['msg']}" for e in error.errors(include_url=False)
         ]
         raise SettingsError("; ".join(problems)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{Path(ENV_FILE).absolute()} cannot be read: {error}") from None
 
 
 def without_password(url: str) -> str:
-    """Return `url` as it may be shown: its password replaced by `***`."""
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
+    """Return `url` as it may be shown: every password in it replaced by `***`."""
+    if "://" not in url:
         return "(a URL that cannot be read)"
+    return _PASSWORD.sub(lambda found: f"{found[1]}***@" if found[1] else f"{found[2]}***", url)

@@ -50,7 +50,8 @@ class Sums:
     queue_wait_s: float
     longest_wait_s: float | None
     steps: float
-    parts_s: dict[str, float]
+    #: By part; None where none of the pictures has it measured.
+    parts_s: dict[str, float | None]
     first_start: datetime | None
     last_finish: datetime | None
     first_id: int | None
@@ -86,7 +87,8 @@ class Sums:
     @property
     def steps_per_s(self) -> float | None:
         """Denoising steps a second of denoising."""
-        return self.steps / self.parts_s["denoise"] if self.parts_s["denoise"] else None
+        denoise_s = self.parts_s["denoise"]
+        return self.steps / denoise_s if self.steps and denoise_s else None
 
 
 #: How far back `history` looks, and how many of what it finds it takes.
@@ -115,7 +117,7 @@ def sums_by_load(session: Session, batch_id: int | None) -> list[LoadSums]:
         scope.append(Attempt.batch_id == batch_id)
     queries = _sums_queries(*scope)
     found = []
-    for load, boot in session.execute(select(Load, Boot).join(Boot).order_by(Load.id)).tuples():
+    for load, boot in session.execute(select(Load, Boot).join(Boot).order_by(Load.id)):
         sums = _sums(session, queries, load_id=load.id)
         if sums.count:
             found.append(LoadSums(boot, load, sums))
@@ -142,7 +144,7 @@ def pace_by_device(session: Session) -> list[Pace]:
     There is none where only one device has made pictures.
     """
     grouped: dict[tuple[str, str, str, str], list[tuple[int, float, int | None, int | None]]] = {}
-    for load, boot in session.execute(select(Load, Boot).join(Boot).order_by(Load.id)).tuples():
+    for load, boot in session.execute(select(Load, Boot).join(Boot).order_by(Load.id)):
         newest = (
             select(Attempt.total_s, Attempt.rss_peak_bytes, Attempt.device_driver_peak_bytes)
             .where(Attempt.load_id == load.id, Attempt.outcome == Outcome.SUCCEEDED, Attempt.cold.is_(False))
@@ -157,7 +159,7 @@ def pace_by_device(session: Session) -> list[Pace]:
             func.max(newest.rss_peak_bytes),
             func.max(newest.device_driver_peak_bytes),
         )
-        row = session.execute(query).tuples().one()
+        row = session.execute(query).one()
         if row[0]:
             grouped.setdefault((boot.device_name, boot.device, boot.dtype, load.checkpoint), []).append(row)
     if len({key[:3] for key in grouped}) < 2:
@@ -288,7 +290,7 @@ def _sums_queries(*where: ColumnElement[bool]) -> tuple[Select[Any], Select[Any]
         # PostgreSQL sums such integers up to a decimal.
         "picture_bytes": cast(func.coalesce(func.sum(Attempt.picture_bytes), 0), BigInteger),
     }
-    columns |= {f"{part}_s": func.coalesce(func.sum(getattr(Attempt, f"{part}_s")), 0.0) for part in PARTS}
+    columns |= {f"{part}_s": func.sum(getattr(Attempt, f"{part}_s")) for part in PARTS}
     columns |= {
         f"{kind}_worst": (func.min if kind == "available" else func.max)(getattr(Attempt, f"{kind}_{worst}_bytes"))
         for kind, worst in _WORST.items()
@@ -341,7 +343,7 @@ def _add(a: Sums, b: Sums) -> Sums:
     for name in Sums.__dataclass_fields__:
         x, y = getattr(a, name), getattr(b, name)
         if name == "parts_s":
-            fields[name] = {part: x[part] + y[part] for part in PARTS}
+            fields[name] = {part: pick(sum, x[part], y[part]) for part in PARTS}
         elif name == "memory_peaks":
             fields[name] = {k: pick(min if k == "available" else max, x[k], y[k]) for k in MEMORY_KINDS}
         else:
