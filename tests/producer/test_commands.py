@@ -1,0 +1,102 @@
+"""The program around the commands: help, errors in one line, exit statuses, what is imported."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import PRODUCER, Installation
+
+from producer import commands
+from producer.cli import COMMANDS
+
+HEAVY = ("torch", "diffusers", "transformers")
+
+
+def test_the_list_of_commands_is_what_there_is():
+    modules = {path.stem for path in Path(commands.__path__[0]).glob("*.py")} - {"__init__"}
+    assert set(COMMANDS) == modules
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(nightshift: Installation, name: str):
+    done = nightshift.producer(name, "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"Usage: producer {name} ")
+    assert len(done.stdout.splitlines()) > 4
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), ("status",), ("enqueue", "--prompt", "a shoe", "--dry-run"), ("estimate", "--images", "9")],
+)
+def test_no_command_imports_torch(nightshift: Installation, arguments: tuple[str, ...]):
+    code = (
+        "import sys\nfrom producer.cli import main\n"
+        f"main({arguments!r}, standalone_mode=False)\n"
+        f"print('HEAVY', [name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=nightshift.environment,
+        capture_output=True,
+        text=True,
+        cwd=nightshift.folder,
+    )
+    assert done.returncode == 0, done.stderr
+    # --help ends the program itself, before the line is printed.
+    assert "HEAVY []" in done.stdout or arguments == ("--help",)
+
+
+def test_help_itself_imports_neither_torch_nor_the_database(nightshift: Installation):
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", str(PRODUCER), "--help"],
+        env=nightshift.environment,
+        capture_output=True,
+        text=True,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert {"producer.cli", "click"} <= imported
+    assert imported.isdisjoint({*HEAVY, "sqlalchemy", "celery", "rich"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (("status", "nope"), 2, "producer: there is no batch yet"),
+        (("report",), 2, "producer: there is no batch yet"),
+        (("nonsense",), 2, "Error: No such command 'nonsense'"),
+        (("enqueue", "--nonsense"), 2, "Error: No such option"),
+        (("enqueue",), 2, "Error: say what to make"),
+        (("enqueue", "--prompts", "nope.txt"), 2, "producer: nope.txt: there is no such file"),
+        (("enqueue", "--prompt", "x", "--batch", "../x"), 2, "producer: --batch '../x': use up to 64"),
+        (("cancel",), 2, "Error: name a BATCH or a --job"),
+        (("cancel", "--job", "7"), 2, "producer: there is no job 7"),
+        (("report", "--json", "--csv"), 2, "Error: BATCH and --all exclude"),
+    ],
+)
+def test_wrong_use_is_one_line_and_status_two(nightshift: Installation, arguments, status, said):
+    done = nightshift.producer(*arguments)
+    assert done.returncode == status
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_setting_that_cannot_be_used_is_named(nightshift: Installation):
+    done = nightshift.producer("status", NIGHTSHIFT_DEVICE="tpu", NIGHTSHIFT_WARMUP_STEPS="0")
+    assert done.returncode == 2
+    assert "NIGHTSHIFT_DEVICE='tpu'" in done.stderr
+    assert "NIGHTSHIFT_WARMUP_STEPS='0'" in done.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(nightshift: Installation):
+    nightshift.enqueue("--prompt", "a shoe")
+    done = subprocess.run(
+        ["bash", "-c", f"{PRODUCER} report --csv | head -n 1; exit ${{PIPESTATUS[0]}}"],
+        env=nightshift.environment | {"PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "figure,value\n"
+    assert "Traceback" not in done.stderr
+    assert "Error" not in done.stderr

@@ -1,0 +1,146 @@
+"""`producer enqueue` and `publish` against a real server: all or nothing, and nothing lost."""
+
+import json
+
+import pytest
+from conftest import Installation
+
+from models.tables import Batch
+from worker.celery import KEY_PREFIX, QUEUE
+
+
+def queued(server, nightshift: Installation) -> list[dict]:
+    """Return the messages on the queue in the order in which a worker would take them."""
+    database = int(nightshift.environment["NIGHTSHIFT_BROKER_URL"].rpartition("/")[2])
+    with server.client(database) as client:
+        keys = sorted(client.scan_iter(f"{KEY_PREFIX}{QUEUE}*"))
+        return [json.loads(entry) for key in keys for entry in reversed(client.lrange(key, 0, -1))]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("p.txt", b"", "p.txt: has no prompt in it"),
+        ("p.txt", b"a\n\xff\n", "p.txt, line 2: byte 1 (0xff) is not UTF-8"),
+        ("p.txt", b"\x00\x01\x02", "looks like a binary file"),
+        ("p.txt", b"a" * 2**20, "line 1: prompt: is 1,048,576 characters long"),
+        ("p.csv", b"text\na\n", "has no column 'prompt'"),
+        ("p.jsonl", b'{"prompt": "a"}\n{"prompt"\n', "p.jsonl, line 2: broken JSON"),
+        ("p.csv", b"prompt,steps,width,seed\na,0,512,1\nb,25,13,1\nc,25,512,9223372036854775808\n", "line 4: seed"),
+    ],
+)
+def test_a_bad_file_queues_nothing(nightshift: Installation, server, tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    done = nightshift.producer("enqueue", "--prompts", tmp_path / name)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert nightshift.rows(Batch) == []
+    assert queued(server, nightshift) == []
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"), [("steps", "0"), ("steps", "10000"), ("width", "13"), ("guidance", "nan"), ("seed", 2**63)]
+)
+def test_a_bad_flag_is_named(nightshift: Installation, flag, value):
+    done = nightshift.producer("enqueue", "--prompt", "a shoe", f"--{flag}", value)
+    assert done.returncode == 2
+    assert f"producer: --{flag}: " in done.stderr
+    assert nightshift.rows(Batch) == []
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_fine(nightshift: Installation, tmp_path):
+    (tmp_path / "p.txt").write_bytes("\ufeffa shoe\r\n# no\r\n\r\na böot\r\n".encode())
+    nightshift.enqueue("--prompts", tmp_path / "p.txt")
+    assert [(job.prompt, job.source_line) for job in nightshift.jobs()] == [("a shoe", 1), ("a böot", 4)]
+
+
+def test_standard_input_count_and_seeds(nightshift: Installation, server):
+    done = nightshift.producer("enqueue", "--prompts", "-", "--count", "3", "--seed", "7", stdin="a\nb\n")
+    assert done.returncode == 0
+    assert [(job.prompt, job.seed) for job in nightshift.jobs()] == [(p, s) for p in "ab" for s in (7, 8, 9)]
+    assert len(queued(server, nightshift)) == 6
+
+
+def test_a_drawn_seed_is_recorded(nightshift: Installation):
+    nightshift.enqueue("--prompt", "a", "--prompt", "a")
+    first, second = (job.seed for job in nightshift.jobs())
+    assert first != second
+
+
+def test_a_higher_priority_is_taken_first(nightshift: Installation, server):
+    for name, priority in (("late", 9), ("usual", 5), ("first", 0)):
+        nightshift.enqueue("--prompt", name, "--priority", priority)
+    order = [message["headers"]["argsrepr"] for message in queued(server, nightshift)]
+    assert [next(n for n in ("late", "usual", "first") if f"'{n}'" in o) for o in order] == ["first", "usual", "late"]
+
+
+def test_a_dry_run_writes_nothing(nightshift: Installation, server):
+    done = nightshift.producer("enqueue", "--prompt", "a shoe", "--count", "9", "--dry-run")
+    assert done.returncode == 0
+    assert "9 jobs would be queued" in done.stdout
+    assert "not measured" in done.stdout
+    assert nightshift.rows(Batch) == []
+    assert queued(server, nightshift) == []
+
+
+def test_a_name_is_taken_once(nightshift: Installation):
+    nightshift.enqueue("--prompt", "a", "--batch", "red")
+    done = nightshift.producer("enqueue", "--prompt", "a", "--batch", "red")
+    assert done.returncode == 2
+    assert "a batch of that name is there already" in done.stderr
+    assert len(nightshift.jobs()) == 1
+
+
+def test_while_redis_is_down_jobs_are_recorded_and_published_later_once(new_server, installation):
+    server = new_server()
+    with installation(server.url(1)) as nightshift:
+        done = nightshift.producer("enqueue", "--prompt", "a", "--count", "3")
+        assert done.returncode == 1
+        (line,) = done.stderr.splitlines()
+        assert line.startswith(f"producer: Redis at {server.url(1)} cannot be used")
+        assert "producer publish" in line
+        assert [job.published_at for job in nightshift.jobs()] == [None] * 3
+        assert "3 queued jobs are not on the queue" in nightshift.producer("status").stdout
+
+        server.start()
+        assert nightshift.producer("publish").stdout == "3 jobs published\n"
+        assert nightshift.producer("publish").stdout == "0 jobs published\n"
+        assert len(queued(server, nightshift)) == 3
+
+
+def test_the_next_enqueue_publishes_what_was_left(new_server, installation):
+    server = new_server()
+    with installation(server.url(1)) as nightshift:
+        nightshift.producer("enqueue", "--prompt", "a", "--count", "2")
+        server.start()
+        nightshift.enqueue("--prompt", "b")
+        assert len(queued(server, nightshift)) == 3
+
+
+def test_a_wrong_password_is_one_line_without_it(new_server, installation):
+    server = new_server("right")
+    server.start()
+    with installation(f"redis://:wr0ng@127.0.0.1:{server.port}/0") as nightshift:
+        done = nightshift.producer("enqueue", "--prompt", "a")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "does not let us in" in line
+    assert "NIGHTSHIFT_BROKER_URL=redis://:PASSWORD@HOST:PORT/0" in line
+    assert "wr0ng" not in done.stderr + done.stdout
+
+
+def test_twenty_thousand_jobs(nightshift: Installation, server, tmp_path):
+    (tmp_path / "many.txt").write_text("".join(f"shoe {n}\n" for n in range(20_000)))
+    nightshift.enqueue("--prompts", tmp_path / "many.txt")
+    assert len(queued(server, nightshift)) == 20_000
+    (row,) = nightshift.read_json("status")
+    assert (row["counts"]["queued"], row["unpublished"]) == (20_000, 0)
+
+
+def test_cancel_and_retry(nightshift: Installation):
+    batch = nightshift.enqueue("--prompt", "a", "--count", "3")
+    assert nightshift.producer("cancel", "--job", nightshift.jobs()[0].id).stdout.startswith("1 queued jobs cancelled")
+    assert nightshift.producer("cancel", batch).stdout.startswith("2 queued jobs cancelled")
+    assert nightshift.producer("retry").stdout == f"{batch}: no failed jobs\n"
+    assert nightshift.producer("retry", "--cancelled").stdout == f"{batch}: 3 jobs queued again\n"
