@@ -1,0 +1,201 @@
+"""`producer report`, `status`, `estimate` and `watch` over rows whose figures are known."""
+
+import csv
+import io
+import json
+import socket
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from conftest import Installation
+
+from models.batches import PlannedJob, create_batch
+from models.job import JobSpec
+from models.states import JobState, Outcome
+from models.tables import Attempt, Boot, Job, Load
+
+START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+SPEC = JobSpec(
+    prompt="a shoe", seed=1, steps=20, guidance=7.5, width=512, height=512, scheduler="PNDM", checkpoint="demo"
+)
+
+
+def record(nightshift: Installation, name: str, totals_s: list[float], *, device: str = "mps", host: str = "") -> None:
+    """Write a batch of which the pictures in `totals_s` are made, one failed, and one is still queued."""
+    host = host or socket.gethostname()
+    with nightshift.database.writing() as session:
+        boot = Boot(
+            host=host,
+            pid=1,
+            device=device,
+            device_name=f"{device} of {host}",
+            chip="Apple M2 Max",
+            threads=8,
+            dtype="float16",
+            memory_total_bytes=32_000_000_000,
+            versions={"torch": "2.13.0"},
+            memory_sources={"rss": "psutil rss"},
+            started_at=START,
+        )
+        session.add(boot)
+        session.flush()
+        load = Load(
+            boot_id=boot.id,
+            checkpoint="demo",
+            revision="r1",
+            loaded_at=START,
+            load_s=72.12,
+            warmup_s=18.78,
+            warmup_steps=2,
+            available_before_bytes=10_400_000_000,
+        )
+        session.add(load)
+        session.flush()
+        jobs = [PlannedJob(SPEC)] * (len(totals_s) + 2)
+        batch = create_batch(session, name, "test", jobs, priority=5, digest=name)
+        rows = list(session.query(Job).where(Job.batch_id == batch.id).order_by(Job.id))
+        moment = START
+        for row, total_s in zip(rows, totals_s, strict=False):
+            session.add(
+                Attempt(
+                    job_id=row.id,
+                    batch_id=batch.id,
+                    boot_id=boot.id,
+                    load_id=load.id,
+                    number=1,
+                    outcome=Outcome.SUCCEEDED,
+                    started_at=moment,
+                    finished_at=moment + timedelta(seconds=total_s),
+                    queue_wait_s=10.0,
+                    encode_s=0.1 * total_s,
+                    denoise_s=0.8 * total_s,
+                    decode_s=0.1 * total_s,
+                    total_s=total_s,
+                    steps_per_s=20 / (0.8 * total_s),
+                    picture_bytes=500_000,
+                    rss_peak_bytes=4_000_000_000,
+                )
+            )
+            moment += timedelta(seconds=total_s)
+            row.state, row.finished_at, row.boot_id = JobState.SUCCEEDED, moment, boot.id
+        rows[-2].state, rows[-2].cause, rows[-2].error = JobState.FAILED, "not_finite", "NaN after denoising"
+
+
+def lines(text: str) -> list[str]:
+    """Return the text's lines with their columns set apart by one space, so that widths do not matter."""
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
+def test_the_figures_are_those_of_the_rows(nightshift: Installation):
+    record(nightshift, "night", [8.0, 9.0, 10.0, 9.0])
+    shown = lines(nightshift.producer("report").stdout)
+    assert "4 of 6 pictures made, 1 queued, 1 failed" in shown
+    assert any(line.startswith("1 to go: 9.0 s, done about ") for line in shown)
+    assert "chip Apple M2 Max, 8 threads" in shown
+    assert "checkpoint demo (r1)" in shown
+    assert "load 72.12 s; resident memory grew by not measured, warm-up included" in shown
+    assert "warm-up 18.78 s (2 steps, thrown away)" in shown
+    assert "available 10.40 GB (67.5% in use) before load, not measured after warm-up" in shown
+    # pictures, mean, median, p95, min, max, steps a second
+    assert "4 9.00 s 9.00 s 10.00 s 8.00 s 10.00 s 2.78" in shown
+    assert "wall-clock time, first start to last finish 36.0 s 6.67" in shown
+    assert "denoise 7.20 s 80.0%" in shown
+    assert "Queue wait: mean 10.0 s, longest 10.0 s" in shown
+    assert "not_finite 1" in shown
+    assert any(line.startswith("100 15 min 00 s ") for line in shown)
+    assert any(line.startswith("3,000 7 h 30 min ") for line in shown)
+
+
+def test_what_was_not_measured_says_so_and_is_never_zero(nightshift: Installation):
+    record(nightshift, "night", [8.0, 9.0])
+    shown = lines(nightshift.producer("report").stdout)
+    assert "worker process (resident) psutil rss not measured 4.00 GB not measured" in shown
+    assert "machine, swap used" + " not measured" * 4 in shown
+    assert "From one picture to the next that was waiting: not measured" in shown
+    assert "24 3 min 24 s not measured: fewer than 3 pictures" in shown
+    report = nightshift.read_json("report")
+    assert {figures["kind"]: figures["peak"] for figures in report["memory"]}["swap"] is None
+    assert report["speed"]["gap_mean_s"] is None
+
+
+def test_json_and_csv_agree(nightshift: Installation):
+    record(nightshift, "night", [8.0, 9.0, 10.0])
+    report = nightshift.read_json("report", "night")
+    rows = dict(csv.reader(io.StringIO(nightshift.producer("report", "night", "--csv").stdout)))
+    assert rows["figure"] == "value"
+    assert float(rows["speed.mean_s"]) == report["speed"]["mean_s"] == 9.0
+    assert float(rows["speed.parts.denoise.share"]) == report["speed"]["parts"]["denoise"]["share"]
+    assert rows["speed.gap_mean_s"] == ""
+    assert int(rows["estimates.2.pictures"]) == report["estimates"][2]["pictures"] == 1000
+
+
+def test_the_hardware_table_compares_devices(nightshift: Installation):
+    record(nightshift, "night", [8.0, 10.0])
+    assert "Hardware" not in nightshift.producer("report").stdout
+    record(nightshift, "other", [60.0, 80.0], device="cpu")
+    shown = lines(nightshift.producer("report", "night").stdout)
+    assert "mps of " + socket.gethostname() + " (mps) float16 demo 2 9.00 s 4.00 GB not measured" in shown
+    assert "cpu of " + socket.gethostname() + " (cpu) float16 demo 2 70.00 s 4.00 GB not measured" in shown
+
+
+def test_all_adds_batches_up(nightshift: Installation):
+    record(nightshift, "night", [8.0, 8.0])
+    record(nightshift, "other", [10.0, 10.0])
+    assert nightshift.read_json("report", "other")["speed"]["mean_s"] == 10.0
+    everything = nightshift.read_json("report", "--all")["speed"]
+    assert (everything["mean_s"], everything["pictures"]) == (9.0, 4)
+
+
+def test_a_batch_without_pictures(nightshift: Installation):
+    nightshift.enqueue("--prompt", "a shoe")
+    done = nightshift.producer("report")
+    assert done.returncode == 0
+    assert "No picture is finished yet" in done.stdout
+    assert "1 to go: not measured" in done.stdout
+    assert nightshift.read_json("report")["speed"] is None
+
+
+def test_status_names_failures(nightshift: Installation):
+    record(nightshift, "night", [8.0])
+    shown = nightshift.producer("status", "night").stdout
+    assert "job 2: NaN after denoising" in shown
+    assert "night: 1 failed; `producer retry night` queues them again" in shown
+    status = nightshift.read_json("status", "night")
+    assert status["counts"] == {"queued": 1, "running": 0, "succeeded": 1, "failed": 1, "cancelled": 0}
+    assert status["failures"] == [
+        {"job_id": 2, "source_line": None, "cause": "not_finite", "error": "NaN after denoising"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("steps", "seconds"), [(20, 900.0), (40, 1800.0)], ids=["of the same kind", "scaled by its steps"]
+)
+def test_an_estimate_by_this_machines_history(nightshift: Installation, steps, seconds):
+    record(nightshift, "night", [8.0, 9.0, 10.0])
+    kind = ("--width", "512", "--height", "512", "--scheduler", "PNDM", "--steps", steps)
+    estimate = nightshift.read_json("estimate", "--images", "100", *kind)
+    assert estimate["seconds"] == pytest.approx(seconds)
+    assert estimate["low_s"] < seconds < estimate["high_s"]
+    assert estimate["disk_bytes"] == 50_000_000
+
+
+def test_an_estimate_knows_no_other_size_and_no_other_machine(nightshift: Installation):
+    record(nightshift, "night", [8.0, 9.0], host="another")
+    kind = ("--width", "512", "--height", "512", "--scheduler", "PNDM", "--steps", "20")
+    assert nightshift.read_json("estimate", "--images", "100", *kind)["seconds"] is None
+    record(nightshift, "here", [8.0, 9.0])
+    assert nightshift.read_json("estimate", "--images", "100", *kind)["seconds"] == 850.0
+    assert "not measured" in nightshift.producer("estimate", "--images", "100", "--width", "64").stdout
+
+
+def test_watch_ends_with_the_batch(nightshift: Installation):
+    record(nightshift, "night", [8.0])
+    nightshift.producer("cancel", "night")
+    done = nightshift.producer("watch", "night")
+    assert done.returncode == 1, "a job failed"
+    assert "night: 3 of 3; 1 failed, 1 cancelled" in done.stderr
+
+
+def test_json_is_one_object(nightshift: Installation):
+    record(nightshift, "night", [8.0])
+    assert set(json.loads(nightshift.producer("report", "--json").stdout)) >= {"speed", "memory", "loads", "estimates"}
