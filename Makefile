@@ -30,8 +30,9 @@ types: $(VENV)/.dev ## mypy, strict
 imports: $(VENV)/.dev ## import-linter: which package may import which
 	$(BIN)/lint-imports
 
+# Two files at a time, each of one thread: more would wait for one another on a machine of two cores.
 pytest: $(VENV)/.dev ## The tests alone; make pytest ARGS="-k compose" picks some
-	$(BIN)/pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 # Each stamp is written last, so an install that was interrupted is done again and a finished one costs nothing.
 $(VENV)/.made:

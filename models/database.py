@@ -44,8 +44,12 @@ class Database:
             self._reader = self._engine("BEGIN", "REPEATABLE READ")
         except (ArgumentError, ImportError) as error:
             raise DatabaseError(f"NIGHTSHIFT_DATABASE_URL={self.shown_url}: {error}") from None
-        with self._explained():
-            self._bring_to_head()
+        try:
+            with self._explained():
+                self._bring_to_head()
+        except BaseException:
+            self.close()
+            raise
 
     def _engine(self, begin: str, isolation: IsolationLevel) -> Engine:
         """Return an engine whose transactions start with `begin` on SQLite and are of `isolation` elsewhere."""

@@ -67,7 +67,9 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         """The SQLAlchemy URL in force."""
-        return self.database_url or f"sqlite:///{self.data_dir / 'nightshift.db'}"
+        # These two would mean something in a URL; the rest of a path may stay as people know it.
+        file = str(self.data_dir / "nightshift.db").replace("%", "%25").replace("?", "%3F")
+        return self.database_url or f"sqlite:///{file}"
 
     def origin(self, name: str) -> str:
         """Say where the value of field `name` comes from: environment, `.env`, or default."""

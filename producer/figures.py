@@ -146,7 +146,8 @@ def _speed(session: Session, batch_id: int | None, sums: Sums) -> SpeedFigures:
     def percentile(share: float) -> float | None:
         return throughput.steady_percentile(session, batch_id, sums.steady_count, share)
 
-    measured = sum(sums.parts_s.values())
+    parts = {part: total for part, total in sums.parts_s.items() if total is not None}
+    measured = sum(parts.values())
     return SpeedFigures(
         pictures=sums.count,
         cold_pictures=sums.cold,
@@ -164,5 +165,5 @@ def _speed(session: Session, batch_id: int | None, sums: Sums) -> SpeedFigures:
         gap_mean_s=sums.mean_gap_s,
         queue_wait_mean_s=sums.queue_wait_s / sums.count,
         queue_wait_max_s=sums.longest_wait_s,
-        parts={part: (total / sums.count, total / measured) for part, total in sums.parts_s.items() if measured},
+        parts={part: (total / sums.count, total / measured) for part, total in parts.items() if measured},
     )

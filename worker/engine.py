@@ -5,7 +5,8 @@ Every method but the constructor runs on the thread that owns the device.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from models.boots import record_load
@@ -51,6 +52,7 @@ class Engine:
 
         Raises:
             CheckpointError: if it cannot be loaded, or another one is pinned.
+            GenerationError: if it cannot make the warm-up's picture, out of memory included.
         """
         self._own_thread()
         if self._current is not None and self._current.loaded.name == checkpoint:
@@ -73,17 +75,11 @@ class Engine:
         assert self._current is not None
         size = (spec.width, spec.height)
         measured = Measurement(first_of_boot=not self._made_any, cold=size not in self._current.warm_sizes)
-        try:
-            with MemoryWatch(self.device, self._settings.memory_sample_s) as memory:
-                made = generate(self._current.loaded, self.device, spec, on_step)
-        except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
-                raise
-            self.device.empty_cache()
-            raise GenerationError(
-                "out_of_memory",
-                f"out of memory at {spec.width}x{spec.height}: make it smaller, or NIGHTSHIFT_ATTENTION_SLICING=true",
-            ) from error
+        with (
+            self._memory_explained(f"at {spec.width}x{spec.height}: make it smaller"),
+            MemoryWatch(self.device, self._settings.memory_sample_s) as memory,
+        ):
+            made = generate(self._current.loaded, self.device, spec, on_step)
         self._current.warm_sizes.add(size)
         self._made_any = True
         measured.before, measured.peak, measured.after = memory.before, memory.peak, memory.after
@@ -98,6 +94,19 @@ class Engine:
         """The revision of the checkpoint in memory."""
         assert self._current is not None
         return self._current.loaded.revision
+
+    @contextmanager
+    def _memory_explained(self, where_and_remedy: str) -> Iterator[None]:
+        """Turn what the device says when its memory runs out into a cause of its own."""
+        try:
+            yield
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            self.device.empty_cache()
+            raise GenerationError(
+                "out_of_memory", f"out of memory {where_and_remedy}, or NIGHTSHIFT_ATTENTION_SLICING=true"
+            ) from error
 
     def _own_thread(self) -> None:
         # Two threads at work on Metal at once crash the process, so the first caller stays the only one.
@@ -119,7 +128,8 @@ class Engine:
         log.info("loading %s from %s …", name, local.path)
         before = read_memory(self.device)
         begun = time.perf_counter()
-        loaded = load_checkpoint(local, self.device, self._settings)
+        with self._memory_explained(f"while loading {name}: close other applications"):
+            loaded = load_checkpoint(local, self.device, self._settings)
         self.device.synchronize()
         load_s = time.perf_counter() - begun
         log.info(
@@ -133,7 +143,8 @@ class Engine:
         )
         spec = self._warmup_spec(name)
         begun = time.perf_counter()
-        generate(loaded, self.device, spec, lambda _step: None)
+        with self._memory_explained(f"in the warm-up at {spec.width}x{spec.height}: close other applications"):
+            generate(loaded, self.device, spec, lambda _step: None)
         warmup_s = time.perf_counter() - begun
         after = read_memory(self.device)
         log.info(

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from diffusers import StableDiffusionPipeline
+from diffusers.loaders.single_file_utils import SingleFileComponentError
 from huggingface_hub import snapshot_download
 from safetensors import SafetensorError
 
@@ -14,6 +15,21 @@ from models.errors import CheckpointError
 from models.settings import Settings
 from worker.device import Device
 from worker.local_checkpoint import LocalCheckpoint
+
+#: What the libraries raise over files that are missing, broken or of something else. `NotImplementedError` is
+#: torch's word for weights that a file did not have.
+_UNUSABLE = (
+    OSError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    NotImplementedError,
+    SafetensorError,
+    SingleFileComponentError,
+)
+#: CLIP's tokenizers know every byte; one that knows less was made up, because its files are missing.
+_FEWEST_TOKENS = 256
 
 
 @dataclass(frozen=True)
@@ -35,12 +51,14 @@ def load_checkpoint(checkpoint: LocalCheckpoint, device: Device, settings: Setti
     """
     try:
         pipeline = _read(checkpoint, device.dtype, settings)
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, SafetensorError) as error:
+        pipeline.to(device.torch)
+    except _UNUSABLE as error:
         reason = " ".join(str(error).split())[:300]
         raise CheckpointError(
             f"checkpoint {checkpoint.name} at {checkpoint.path} cannot be loaded: {reason}. If it is incomplete, "
             "`producer download` fetches what is missing"
         ) from error
+    _require_tokenizer(checkpoint, pipeline)
     if settings.safety_checker and pipeline.safety_checker is None:
         raise CheckpointError(
             f"NIGHTSHIFT_SAFETY_CHECKER is on, but checkpoint {checkpoint.name} brings no safety checker: "
@@ -49,7 +67,6 @@ def load_checkpoint(checkpoint: LocalCheckpoint, device: Device, settings: Setti
     pipeline.set_progress_bar_config(disable=True)
     if settings.attention_slicing:
         pipeline.enable_attention_slicing()
-    pipeline.to(device.torch)
     return LoadedCheckpoint(checkpoint.name, checkpoint.revision, pipeline, pipeline.scheduler.config)
 
 
@@ -67,6 +84,16 @@ def _read(checkpoint: LocalCheckpoint, dtype: torch.dtype, settings: Settings) -
     )
 
 
+def _require_tokenizer(checkpoint: LocalCheckpoint, pipeline: Any) -> None:
+    """Refuse a tokenizer without its files: transformers makes one up that takes every prompt for the same."""
+    tokenizer, places = pipeline.tokenizer, pipeline.text_encoder.config.max_position_embeddings
+    if len(tokenizer) < _FEWEST_TOKENS or tokenizer.model_max_length > places:
+        raise CheckpointError(
+            f"checkpoint {checkpoint.name} at {checkpoint.path} cannot be loaded: its tokenizer is incomplete. "
+            "`producer download` fetches what is missing"
+        )
+
+
 def _variant(folder: Path, dtype: torch.dtype) -> str | None:
     """Return the variant whose files are here: fp16 for half precision, or for any if there is nothing else."""
     unet = folder / "unet"
@@ -78,7 +105,13 @@ def _variant(folder: Path, dtype: torch.dtype) -> str | None:
 def _config_folder(name: str) -> Path:
     """Return the folder whose configs describe a single file: diffusers cannot tell all of it from the weights."""
     if not is_hub_id(name):
-        return Path(name).expanduser()
+        folder = Path(name).expanduser()
+        if not folder.is_dir():
+            raise CheckpointError(
+                f"NIGHTSHIFT_SINGLE_FILE_CONFIG={name}: there is no such folder; name one, or a hub id, whose configs "
+                "describe the .safetensors file"
+            )
+        return folder
     try:
         return Path(snapshot_download(name, local_files_only=True))
     except (OSError, ValueError) as error:

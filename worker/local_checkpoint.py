@@ -13,7 +13,7 @@ from models.checkpoints import DEMO, is_hub_id
 from models.errors import CheckpointError
 
 #: Where a component's class may come from; anything else would be code out of the checkpoint.
-_LIBRARIES = {"diffusers", "transformers", "stable_diffusion"}
+_LIBRARIES = ("diffusers", "transformers", "stable_diffusion")
 _PIPELINE = "StableDiffusionPipeline"
 
 
@@ -23,7 +23,7 @@ class LocalCheckpoint:
 
     name: str
     path: Path
-    #: Commit of a hub repository, or `sha256:` and the digest of local files.
+    #: Commit of a hub repository, or `sha256:` and the digest of a file, or of a folder's files' digests.
     revision: str
 
     @property
@@ -46,7 +46,7 @@ def find_checkpoint(name: str, demo_folder: Path) -> LocalCheckpoint:
     if path.is_file():
         if path.suffix != ".safetensors":
             raise CheckpointError(f"checkpoint {name}: only .safetensors files are loaded, other formats can run code")
-        return LocalCheckpoint(name, path, _digest([path]))
+        return LocalCheckpoint(name, path, f"sha256:{_sha256(path).hex()}")
     if not path.is_dir():
         raise CheckpointError(
             f"checkpoint {name}: there is no such file or folder. Name a folder, a .safetensors file, a hub id such "
@@ -71,7 +71,9 @@ def _require_pipeline(name: str, folder: Path) -> None:
     index_file = folder / "model_index.json"
     try:
         index = json.loads(index_file.read_text())
-    except (OSError, ValueError) as error:
+        if not isinstance(index, dict):
+            raise TypeError("it is no JSON object")
+    except (OSError, ValueError, TypeError) as error:
         raise CheckpointError(
             f"checkpoint {name}: {index_file} cannot be read ({error}). It takes a folder in diffusers' layout; "
             "a download that was cut short goes on with `producer download`"
@@ -79,13 +81,18 @@ def _require_pipeline(name: str, folder: Path) -> None:
     if index.get("_class_name") != _PIPELINE:
         raise CheckpointError(f"checkpoint {name} is a {index.get('_class_name')}; only a {_PIPELINE} is loaded here")
     for component, source in index.items():
-        if isinstance(source, list) and source[0] is not None and source[0] not in _LIBRARIES:
-            raise CheckpointError(f"checkpoint {name}: its {component} wants code from {source[0]!r}, which is not run")
+        library = source[0] if isinstance(source, list) and source else None
+        if library is not None and library not in _LIBRARIES:
+            raise CheckpointError(f"checkpoint {name}: its {component} wants code from {library!r}, which is not run")
 
 
 def _digest(files: Iterable[Path]) -> str:
     total = hashlib.sha256()
     for path in files:
-        with path.open("rb") as file:
-            total.update(hashlib.file_digest(file, "sha256").digest())
+        total.update(_sha256(path))
     return f"sha256:{total.hexdigest()}"
+
+
+def _sha256(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()

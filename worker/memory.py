@@ -3,6 +3,7 @@
 import resource
 import sys
 import threading
+from pathlib import Path
 from types import TracebackType
 
 import psutil
@@ -62,6 +63,11 @@ class MemoryWatch:
 
 def rss_lifetime_peak() -> int:
     """Return the highest resident memory of this process so far, by the operating system's own accounting."""
+    # Not of getrusage(2) on Linux: that figure outlives exec(2), so it may be that of whoever started this process.
+    status = Path("/proc/self/status")
+    for line in status.read_text().splitlines() if status.exists() else ():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Bytes on macOS, kibibytes elsewhere (getrusage(2) of each). Linux brings it up to date now and then only, so
     # that it can lie some pages below what the process has this moment.

@@ -1,0 +1,241 @@
+"""Databases of both kinds, and rows in them as producer and worker write them."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, insert, select, text
+
+from models import attempts, batches
+from models.attempts import Claim
+from models.batches import PlannedJob
+from models.boots import Machine, record_boot, record_load
+from models.database import Database, migration_config, upgrade
+from models.job import JobMessage, JobSpec
+from models.measurement import Measurement, MemoryReading
+from models.states import Outcome
+from models.tables import Attempt, Batch, Job
+
+#: When the first recorded attempt begins.
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def make_spec(**values) -> JobSpec:
+    usual = {"prompt": "a red shoe", "seed": 1, "steps": 12, "guidance": 7.5, "width": 128, "height": 128}
+    return JobSpec(**usual | {"scheduler": "DDIM", "checkpoint": "demo"} | values)
+
+
+@pytest.fixture
+def spec() -> Callable[..., JobSpec]:
+    """Return a maker of specs: everything a job needs, and what the test asks for."""
+    return make_spec
+
+
+class Records:
+    """Writes rows through the project's own functions, and reads them."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def batch(self, name: str = "night", jobs: int = 1, *, digest: str = "f", priority: int = 5, **values) -> Batch:
+        planned = [PlannedJob(make_spec(**{"seed": number} | values), number) for number in range(1, jobs + 1)]
+        with self.database.writing() as session:
+            return batches.create_batch(session, name, "shoes.txt", planned, priority=priority, digest=digest)
+
+    def messages(self, batch: Batch) -> list[JobMessage]:
+        """Return a message for each job of the batch, whatever its state."""
+        return [JobMessage(job=job.id, batch=batch.uid, spec=batches.spec_of(job)) for job in self.jobs(batch)]
+
+    def boot(self, host: str = "mini", device: str = "cpu", **values) -> int:
+        usual = {"pid": 1, "device_name": f"the {device}", "chip": "M1 Pro", "threads": 8, "dtype": "float32"}
+        rest = {"memory_total_bytes": 2**34, "versions": {"torch": "2.13.0"}, "memory_sources": {"rss": "psutil"}}
+        with self.database.writing() as session:
+            return record_boot(session, Machine(host=host, device=device, **usual | rest | values))
+
+    def load(self, boot_id: int, checkpoint: str = "demo") -> int:
+        with self.database.writing() as session:
+            return record_load(
+                session,
+                boot_id,
+                checkpoint=checkpoint,
+                revision="0" * 40,
+                load_s=2.5,
+                warmup_s=1.5,
+                warmup_steps=2,
+                before=MemoryReading(rss=10**8, available=10**10),
+                after=MemoryReading(rss=10**9, available=9 * 10**9),
+            )
+
+    def claim(self, message: JobMessage, boot_id: int) -> Claim | None:
+        with self.database.writing() as session:
+            return attempts.claim(session, message, boot_id)
+
+    def settle(self, claim: Claim, outcome: Outcome = Outcome.SUCCEEDED, load_id: int | None = None, **values) -> bool:
+        measured = values.pop("measured", Measurement())
+        with self.database.writing() as session:
+            return attempts.settle(session, claim, outcome, measured, load_id=load_id, **values)
+
+    def attempt(self, job: Job, boot_id: int, load_id: int | None, number: int = 1, **values) -> None:
+        """Insert a settled attempt with measurements of the test's choice."""
+        usual = {"outcome": Outcome.SUCCEEDED, "queue_wait_s": 0.0, "started_at": START}
+        rows = {"job_id": job.id, "batch_id": job.batch_id, "boot_id": boot_id, "load_id": load_id, "number": number}
+        row = usual | rows | values
+        row.setdefault("finished_at", row["started_at"] + timedelta(seconds=row.get("total_s") or 0))
+        with self.database.writing() as session:
+            session.execute(insert(Attempt).values(row))
+
+    def job(self, number: int) -> Job:
+        with self.database.reading() as session:
+            return session.get_one(Job, number)
+
+    def jobs(self, batch: Batch) -> list[Job]:
+        with self.database.reading() as session:
+            return list(session.scalars(select(Job).where(Job.batch_id == batch.id).order_by(Job.id)))
+
+    def attempts(self, job_id: int | None = None) -> list[Attempt]:
+        query = select(Attempt).order_by(Attempt.id)
+        with self.database.reading() as session:
+            return list(session.scalars(query if job_id is None else query.where(Attempt.job_id == job_id)))
+
+
+class PostgresServer:
+    """A PostgreSQL server on a socket in a folder of its own; it asks for a password and hears no network."""
+
+    password = "hidden-word"
+
+    def __init__(self, binaries: Path, folder: Path) -> None:
+        self._binaries = binaries
+        self._folder = folder
+        self._numbers = count(1)
+        # The server refuses to run as root, so it gets a user of its own: Debian's, or the one that owns nothing.
+        self._user: dict[str, object] = {}
+        if os.geteuid() == 0:
+            names = {entry.pw_name for entry in pwd.getpwall()}
+            user = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
+            self._user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+            os.chown(folder, user.pw_uid, user.pw_gid)
+
+    def url(self, database: str, password: str | None = None) -> str:
+        return f"postgresql+psycopg://nightshift:{password or self.password}@/{database}?host={self._folder}"
+
+    def start(self) -> None:
+        (self._folder / "password").write_text(self.password)
+        (self._folder / "password").chmod(0o644)
+        login = ("--username=nightshift", "--auth=scram-sha-256", f"--pwfile={self._folder / 'password'}")
+        self._run("initdb", "--no-sync", "--encoding=UTF8", "--locale=C", *login)
+        # Nothing here has to outlive the machine, so no commit waits for the disk.
+        options = f"-c listen_addresses= -c unix_socket_directories={self._folder} -c fsync=off"
+        self._run("pg_ctl", "start", "--wait", f"--log={self._folder / 'log'}", f"--options={options}")
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "stop", "--wait", "--mode=immediate")
+
+    def create(self, template: str = "template1") -> str:
+        """Make a database and return its URL."""
+        name = f"night{next(self._numbers)}"
+        engine = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+        engine.dispose()
+        return self.url(name)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self._binaries / program), "-D", str(self._folder / "data"), *arguments]
+        # To a file, because the server inherits it and would keep a pipe open.
+        with (self._folder / "output").open("ab") as output:
+            done = subprocess.run(command, stdout=output, stderr=output, cwd=self._folder, timeout=90, **self._user)
+        if done.returncode != 0:
+            pytest.fail(f"{program} failed:\n{(self._folder / 'output').read_text()}")
+
+
+def _postgres_binaries() -> Path | None:
+    """Return the newest PostgreSQL's folder; Debian keeps it off PATH."""
+    if found := shutil.which("initdb"):
+        return Path(found).resolve().parent
+    versions = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    return max(versions, key=lambda path: float(path.parent.name), default=None)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    pytest.importorskip("psycopg", reason="psycopg, PostgreSQL's driver, is not installed")
+    binaries = _postgres_binaries()
+    if binaries is None:
+        pytest.skip("PostgreSQL is not installed: initdb is neither on PATH nor below /usr/lib/postgresql")
+    # Not below pytest's own folder, which other users may not enter; and a socket's path must be short.
+    with tempfile.TemporaryDirectory(prefix="nightshift-pg-", ignore_cleanup_errors=True) as folder:
+        server = PostgresServer(binaries, Path(folder))
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: PostgresServer) -> str:
+    """Migrate one database, of which each test gets a copy."""
+    url = postgres.create()
+    engine = create_engine(url)
+    with engine.connect() as connection, connection.begin():
+        upgrade(connection, migration_config())
+    engine.dispose()
+    return url.partition("?")[0].rpartition("/")[2]
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'nightshift.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest) -> str:
+    """Return the URL of a database without a schema, of each kind in turn."""
+    if request.param == "sqlite":
+        return request.getfixturevalue("sqlite_url")
+    return request.getfixturevalue("postgres").create()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """Give the test a migrated database, of each kind in turn."""
+    if request.param == "sqlite":
+        url = request.getfixturevalue("sqlite_url")
+    else:
+        url = request.getfixturevalue("postgres").create(request.getfixturevalue("migrated_template"))
+    made = Database(url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def records(database: Database) -> Records:
+    return Records(database)
+
+
+@pytest.fixture
+def write(database: Database) -> Callable[..., Any]:
+    """Return a caller of the project's functions, each call in a write transaction of its own."""
+
+    def call(function: Callable[..., Any], *arguments: object, **options: object) -> Any:
+        with database.writing() as session:
+            return function(session, *arguments, **options)
+
+    return call
+
+
+@pytest.fixture
+def read(database: Database) -> Callable[..., Any]:
+    """Return a caller of the project's functions, each call in a read transaction of its own."""
+
+    def call(function: Callable[..., Any], *arguments: object, **options: object) -> Any:
+        with database.reading() as session:
+            return function(session, *arguments, **options)
+
+    return call

@@ -1,0 +1,279 @@
+"""Claims and settling, on SQLite and on PostgreSQL: whatever happens, a job is one attempt's at a time."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from models import attempts, batches
+from models.job import MAX_KEY
+from models.measurement import Measurement, MemoryReading
+from models.states import JobState, Outcome
+from models.tables import Job, now
+
+CLAIMER = Path(__file__).with_name("claimer.py")
+PROCESSES, JOBS = 3, 500
+
+
+@pytest.fixture
+def boot(records):
+    return records.boot()
+
+
+@pytest.fixture
+def message(records):
+    """The message of a job that is queued."""
+    (message,) = records.messages(records.batch())
+    return message
+
+
+@pytest.fixture
+def claimed(records, message, boot):
+    return records.claim(message, boot)
+
+
+def of_job(number):
+    return Job.id == number
+
+
+def test_a_claim_counts_the_attempt_before_it_starts(records, boot):
+    batch = records.batch("red", 2, prompt="a boot")
+    other, message = records.messages(batch)
+    before = now()
+    claim = records.claim(message, boot)
+    job, untouched = records.job(message.job), records.job(other.job)
+    assert (job.state, job.attempts, job.boot_id) == (JobState.RUNNING, 1, boot)
+    assert before <= job.heartbeat_at <= now()
+    (attempt,) = records.attempts()
+    assert (attempt.outcome, attempt.number, attempt.job_id) == (Outcome.RUNNING, 1, job.id)
+    assert (attempt.batch_id, attempt.boot_id, attempt.load_id, attempt.total_s) == (batch.id, boot, None, None)
+    assert (claim.attempt_id, claim.number, claim.batch_name, claim.spec) == (attempt.id, 1, "red", message.spec)
+    assert (untouched.state, untouched.attempts) == (JobState.QUEUED, 0)
+
+
+def test_what_runs_is_what_the_row_says(records, boot, message):
+    lying = message.model_copy(update={"spec": message.spec.model_copy(update={"prompt": "something else"})})
+    assert records.claim(lying, boot).spec == message.spec
+
+
+@pytest.mark.parametrize(("queued_ago", "wait_s"), [(timedelta(hours=1), 3600), (timedelta(hours=-1), 0)])
+def test_the_queue_wait_is_never_negative(records, boot, message, write, queued_ago, wait_s):
+    write(lambda session: setattr(session.get_one(Job, message.job), "queued_at", now() - queued_ago))
+    records.claim(message, boot)
+    (attempt,) = records.attempts()
+    assert wait_s <= attempt.queue_wait_s < wait_s + 60
+
+
+def test_a_second_claim_of_the_same_message_gets_nothing(records, boot, message, claimed):
+    assert records.claim(message, boot) is None
+    assert records.claim(message, records.boot(device="cuda")) is None
+    assert [attempt.id for attempt in records.attempts()] == [claimed.attempt_id]
+    assert records.job(message.job).attempts == 1
+
+
+@pytest.mark.parametrize("state", [state for state in JobState if state is not JobState.QUEUED])
+def test_only_a_queued_job_is_claimed(records, boot, message, write, state):
+    write(lambda session: setattr(session.get_one(Job, message.job), "state", state))
+    assert records.claim(message, boot) is None
+    assert records.attempts() == []
+    assert records.job(message.job).state == state
+
+
+def test_a_message_of_another_database_gets_nothing(records, boot, message):
+    records.batch("other")
+    others = (
+        message.model_copy(update={"batch": uuid4().hex}),
+        message.model_copy(update={"batch": records.batch("third").uid}),
+        message.model_copy(update={"job": MAX_KEY}),
+    )
+    assert [records.claim(other, boot) for other in others] == [None, None, None]
+    assert records.attempts() == []
+
+
+def test_processes_that_claim_at_once_never_get_the_same_job(records, boot):
+    messages = records.messages(records.batch(jobs=JOBS))
+    processes = [
+        subprocess.Popen(
+            [sys.executable, str(CLAIMER), records.database.url, str(boot)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(PROCESSES)
+    ]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    lines = "".join(f"{message.model_dump_json()}\n" for message in messages)
+    for process in processes:
+        process.stdin.write(lines)
+        process.stdin.flush()
+    got = [json.loads(process.communicate(timeout=120)[0]) for process in processes]
+    assert sorted(number for numbers in got for number in numbers) == [message.job for message in messages]
+    assert sorted(attempt.job_id for attempt in records.attempts()) == [message.job for message in messages]
+
+
+def test_settling_writes_the_measurements_and_the_state(records, boot, claimed):
+    load = records.load(boot)
+    reading = MemoryReading(rss=3, device_allocated=None, available=1)
+    measured = Measurement(cold=True, gap_s=0.25, encode_s=0.5, total_s=2.0, picture_bytes=9, peak=reading)
+    assert records.settle(claimed, load_id=load, measured=measured, picture="pictures/1.png")
+    job, (attempt,) = records.job(claimed.job_id), records.attempts()
+    assert (job.state, job.picture, job.cause, job.error) == (JobState.SUCCEEDED, "pictures/1.png", None, None)
+    assert job.finished_at == attempt.finished_at >= claimed.started_at == attempt.started_at
+    assert (attempt.outcome, attempt.load_id, attempt.cold, attempt.gap_s) == (Outcome.SUCCEEDED, load, True, 0.25)
+    assert (attempt.encode_s, attempt.total_s, attempt.picture_bytes) == (0.5, 2.0, 9)
+    assert (attempt.rss_peak_bytes, attempt.available_lowest_bytes) == (3, 1)
+    # What was not measured is not 0.
+    assert (attempt.denoise_s, attempt.device_allocated_peak_bytes, attempt.rss_before_bytes) == (None, None, None)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.CANCELLED])
+def test_a_failure_is_written_to_job_and_attempt(records, claimed, outcome):
+    assert records.settle(claimed, outcome, cause="nan", error="no numbers")
+    job, (attempt,) = records.job(claimed.job_id), records.attempts()
+    assert (job.state, job.cause, job.error, job.picture) == (outcome.value, "nan", "no numbers", None)
+    assert (attempt.outcome, attempt.cause, attempt.error) == (outcome, "nan", "no numbers")
+
+
+def test_a_claim_settles_once(records, claimed):
+    assert records.settle(claimed, picture="first.png")
+    assert not records.settle(claimed, Outcome.FAILED, error="late")
+    job, (attempt,) = records.job(claimed.job_id), records.attempts()
+    assert (job.state, job.picture, job.error) == (JobState.SUCCEEDED, "first.png", None)
+    assert attempt.outcome == Outcome.SUCCEEDED
+
+
+@pytest.mark.parametrize("wrong", ["boot_id", "number", "job_id"])
+def test_settling_needs_owner_attempt_and_job_to_match(records, boot, claimed, write, wrong):
+    (other,) = records.messages(records.batch("other"))
+    records.claim(other, records.boot(device="cuda"))
+    value = {"boot_id": records.boot(), "number": 2, "job_id": other.job}[wrong]
+    stale = replace(claimed, **{wrong: value})
+    assert not records.settle(stale)
+    assert not write(attempts.give_back, stale, "storage", "full")
+    assert write(attempts.renew, stale) is None
+    assert [records.job(number).state for number in (claimed.job_id, other.job)] == [JobState.RUNNING] * 2
+    assert [attempt.outcome for attempt in records.attempts()] == [Outcome.RUNNING] * 2
+
+
+def test_an_owner_that_comes_back_after_rescue_settles_nothing(records, claimed, write, message):
+    newer = records.boot()
+    assert write(attempts.rescue, newer) == [claimed.job_id]
+    assert not records.settle(claimed, picture="late.png")
+    again = records.claim(message, newer)
+    assert again.number == 2
+    assert not records.settle(claimed, picture="late.png")
+    assert write(attempts.renew, claimed) is None
+    assert records.settle(again, picture="new.png")
+    lost, made = records.attempts()
+    assert (lost.outcome, lost.cause, lost.number) == (Outcome.LOST, "worker_lost", 1)
+    assert (made.outcome, made.number) == (Outcome.SUCCEEDED, 2)
+    job = records.job(claimed.job_id)
+    assert (job.state, job.picture, job.attempts) == (JobState.SUCCEEDED, "new.png", 2)
+
+
+def test_what_is_given_back_is_queued_unpublished_and_can_be_claimed_again(records, boot, claimed, write, message):
+    write(batches.mark_published, [claimed.job_id], now())
+    queued_at = records.job(claimed.job_id).queued_at
+    assert write(attempts.give_back, claimed, "storage", "the disk is full")
+    job, (attempt,) = records.job(claimed.job_id), records.attempts()
+    assert (job.state, job.published_at, job.boot_id, job.attempts) == (JobState.QUEUED, None, None, 1)
+    assert job.queued_at > queued_at
+    assert (attempt.outcome, attempt.cause, attempt.error) == (Outcome.LOST, "storage", "the disk is full")
+    assert attempt.finished_at is not None
+    assert not write(attempts.give_back, claimed, "storage", "again")
+    assert records.claim(message, boot).number == 2
+
+
+def test_rescue_puts_back_what_earlier_boots_of_this_host_and_device_left_running(records, write):
+    boots = [records.boot(*place) for place in (("mini", "mps"), ("mini", "cpu"), ("big", "mps"), ("mini", "mps"))]
+    messages = records.messages(records.batch(jobs=6))
+    claims = [records.claim(m, b) for m, b in zip(messages, [*boots, boots[0]], strict=False)]
+    newest = records.boot("mini", "mps")
+    own = records.claim(messages[5], newest)
+    assert records.settle(claims[4], picture="done.png")
+    write(batches.mark_published, [message.job for message in messages], now())
+    assert write(attempts.rescue, newest) == [messages[0].job, messages[3].job]
+    states = ["queued", "running", "running", "queued", "succeeded", "running"]
+    jobs = [records.job(message.job) for message in messages]
+    assert [job.state for job in jobs] == states
+    assert [job.published_at is None for job in jobs] == [state == "queued" for state in states]
+    assert [job.boot_id for job in jobs] == [None, boots[1], boots[2], None, boots[0], newest]
+    outcomes = ["lost", "running", "running", "lost", "succeeded", "running"]
+    assert [attempt.outcome for attempt in records.attempts()] == outcomes
+    assert write(attempts.rescue, newest) == []
+    assert records.settle(own)
+
+
+def test_a_sign_of_life_moves_the_heartbeat_and_tells_of_cancelling(records, claimed, write):
+    first = records.job(claimed.job_id).heartbeat_at
+    assert write(attempts.renew, claimed) is False
+    assert records.job(claimed.job_id).heartbeat_at > first
+    assert write(batches.cancel, of_job(claimed.job_id)) == (0, 1)
+    assert write(attempts.renew, claimed) is True
+    assert records.settle(claimed, Outcome.CANCELLED)
+    assert write(attempts.renew, claimed) is None
+    job = records.job(claimed.job_id)
+    assert (job.state, job.cancel_requested) == (JobState.CANCELLED, False)
+
+
+def test_cancelling_ends_queued_jobs_asks_running_ones_and_leaves_the_rest(records, boot, write):
+    batch = records.batch(jobs=4)
+    queued, running, succeeded, failed = records.messages(batch)
+    (other,) = records.messages(records.batch("other"))
+    claim = records.claim(running, boot)
+    records.settle(records.claim(succeeded, boot))
+    records.settle(records.claim(failed, boot), Outcome.FAILED, cause="nan", error="no numbers")
+    assert write(batches.cancel, Job.batch_id == batch.id) == (1, 1)
+    numbers = [message.job for message in (queued, running, succeeded, failed, other)]
+    jobs = [records.job(number) for number in numbers]
+    assert [job.state for job in jobs] == ["cancelled", "running", "succeeded", "failed", "queued"]
+    assert [job.cancel_requested for job in jobs] == [False, True, False, False, False]
+    assert jobs[0].finished_at is not None
+    assert jobs[0].cause == "cancelled"
+    assert records.claim(queued, boot) is None
+    # The picture was done before the worker heard of it, and stays.
+    assert records.settle(claim, picture="done.png")
+    assert records.job(running.job).state == JobState.SUCCEEDED
+    assert write(batches.cancel, Job.batch_id == batch.id) == (0, 0)
+
+
+@pytest.mark.parametrize("way", ["rescue", "give_back"])
+def test_cancelling_holds_when_the_worker_is_lost_before_it_hears_of_it(records, claimed, write, message, way):
+    write(batches.cancel, of_job(claimed.job_id))
+    if way == "rescue":
+        assert write(attempts.rescue, records.boot()) == []
+    else:
+        assert write(attempts.give_back, claimed, "storage", "full")
+    job, (attempt,) = records.job(claimed.job_id), records.attempts()
+    assert (job.state, job.cause, job.cancel_requested) == (JobState.CANCELLED, "cancelled", False)
+    assert job.finished_at is not None
+    assert attempt.outcome == Outcome.LOST
+    assert records.claim(message, records.boot()) is None
+
+
+def test_retry_queues_failed_jobs_as_if_new(records, boot, write):
+    batch = records.batch(jobs=3)
+    failed, succeeded, cancelled = records.messages(batch)
+    write(batches.cancel, of_job(cancelled.job))
+    records.settle(records.claim(succeeded, boot), picture="done.png")
+    records.settle(records.claim(failed, boot), Outcome.FAILED, cause="nan", error="no numbers")
+    write(batches.mark_published, [failed.job], now())
+    finished_at = records.job(failed.job).finished_at
+    assert write(batches.retry, Job.batch_id == batch.id) == 1
+    job = records.job(failed.job)
+    assert (job.state, job.published_at, job.cause, job.error) == (JobState.QUEUED, None, None, None)
+    assert (job.finished_at, job.cancel_requested, job.attempts) == (None, False, 1)
+    assert job.queued_at > finished_at
+    assert records.job(cancelled.job).state == JobState.CANCELLED
+    again = records.claim(failed, boot)
+    assert again.number == 2
+    assert records.settle(again)
+    states = (JobState.FAILED, JobState.CANCELLED)
+    assert write(batches.retry, Job.batch_id == batch.id, states=states) == 1
+    assert [records.job(m.job).state for m in (failed, succeeded, cancelled)] == ["succeeded", "succeeded", "queued"]

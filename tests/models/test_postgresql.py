@@ -1,0 +1,111 @@
+"""PostgreSQL in SQLite's place: migrated by hand, then the same programs; the other modules here run on both."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, select, text
+
+from models.batches import find_batch
+from models.database import Database
+from models.errors import DatabaseError
+from models.progress import batch_progress
+from models.tables import Attempt, Batch, Boot, Job, Load
+
+PROJECT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def url(postgres, migrated_template):
+    return postgres.create(migrated_template)
+
+
+def test_a_database_without_a_schema_says_how_to_migrate_it_and_that_works(postgres, producer):
+    url = postgres.create()
+    with pytest.raises(DatabaseError) as caught:
+        Database(url)
+    assert "is at version none, this program needs " in str(caught.value)
+    assert "run `alembic upgrade head` in the project's folder" in str(caught.value)
+    assert postgres.password not in str(caught.value)
+    refused = producer("status", NIGHTSHIFT_DATABASE_URL=url)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == f"producer: {caught.value}\n"
+    migrated = subprocess.run(
+        [sys.executable, "-m", "alembic", "upgrade", "head"],
+        cwd=PROJECT,
+        env=os.environ | {"NIGHTSHIFT_DATABASE_URL": url},
+        capture_output=True,
+        text=True,
+    )
+    assert migrated.returncode == 0, migrated.stderr
+    assert producer("status", NIGHTSHIFT_DATABASE_URL=url).returncode == 0
+
+
+def test_a_wrong_password_is_one_line_that_does_not_show_it(postgres, producer):
+    done = producer("status", NIGHTSHIFT_DATABASE_URL=postgres.url("postgres", "wrong-secret"))
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert "password authentication failed" in line
+    assert "wrong-secret" not in line
+
+
+def test_a_database_that_is_not_there_is_one_line(postgres, producer):
+    done = producer("status", NIGHTSHIFT_DATABASE_URL=postgres.url("absent"))
+    (line,) = done.stderr.splitlines()
+    assert 'database "absent" does not exist' in line
+    assert done.returncode == 1
+
+
+def test_connections_that_the_server_closed_are_made_anew(postgres, url):
+    database = Database(url)
+    with database.reading() as session:
+        assert session.scalar(select(Batch.id)) is None
+    engine = create_engine(postgres.url("postgres"))
+    with engine.connect() as connection:
+        ended = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
+        assert connection.execute(ended, {"name": url.partition("?")[0].rpartition("/")[2]}).all()
+    engine.dispose()
+    with database.reading() as session:
+        assert session.scalar(select(Batch.id)) is None
+    database.close()
+
+
+def test_producer_and_worker_work_as_they_do_on_sqlite(installation, url):
+    database = Database(url)
+
+    def remaining(name):
+        with database.reading() as session:
+            return batch_progress(session, find_batch(session, name)).remaining
+
+    with installation(NIGHTSHIFT_DATABASE_URL=url) as nightshift:
+        nightshift.enqueue("--prompt", "a red shoe", "--count", "4", "--batch", "red")
+        nightshift.enqueue("--prompt", "a boot", "--count", "2", "--batch", "blue")
+        assert nightshift.producer("cancel", "blue").stdout.startswith("2 queued jobs cancelled, 0 running")
+        assert (remaining("red"), remaining("blue")) == (4, 0)
+        worker = nightshift.start_worker()
+        nightshift.wait_until(lambda: remaining("red") == 0, "the batch to be finished")
+        assert nightshift.producer("retry", "blue", "--cancelled").returncode == 0
+        nightshift.wait_until(lambda: remaining("blue") == 0, "the other batch to be finished")
+        assert nightshift.read_json("status", "blue")["counts"]["succeeded"] == 2
+        assert worker.stop() == 0
+        assert "Traceback" not in worker.log
+        report, everything = nightshift.read_json("report", "red"), nightshift.read_json("report", "--all")
+        assert (report["speed"]["pictures"], everything["speed"]["pictures"]) == (4, 6)
+        assert report["speed"]["mean_s"] > 0
+        assert report["memory"][0]["peak"] > 0
+        assert nightshift.read_json("estimate", "--images", "100")["seconds"] > 0
+        assert not (nightshift.data_dir / "nightshift.db").exists()
+
+    with database.reading() as session:
+        jobs = list(session.scalars(select(Job).join(Batch).where(Batch.name == "red").order_by(Job.id)))
+        attempts = list(session.scalars(select(Attempt).where(Attempt.batch_id == jobs[0].batch_id)))
+        (boot,), (load,) = session.scalars(select(Boot)).all(), session.scalars(select(Load)).all()
+        ids = {(attempt.boot_id, attempt.load_id) for attempt in attempts}
+    database.close()
+    assert [(job.state, job.attempts) for job in jobs] == [("succeeded", 1)] * 4
+    assert all((nightshift.data_dir / job.picture).is_file() for job in jobs)
+    assert ids == {(boot.id, load.id)}
+    assert boot.ready_at > boot.started_at
+    assert boot.ended_at is not None

@@ -1,0 +1,197 @@
+"""Choosing a device and reading its counters. MPS and CUDA are stood in for, since no test machine has both."""
+
+import time
+
+import pytest
+import torch
+
+from models.errors import DeviceError
+from models.measurement import MemoryReading
+from worker import generation
+from worker.device import Device, available_devices, chip, choose_device
+from worker.generation import generate
+from worker.memory import MemoryWatch, read_memory
+
+#: diffusers' schedulers hand tensors to numpy in a way that numpy 2 has deprecated; nothing of ours to mend.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+)
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Return a function that says which devices there are."""
+
+    def have(*, mps=False, cuda=0):
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
+
+    return have
+
+
+@pytest.mark.parametrize(
+    ("there", "best", "all_of_them"),
+    [
+        ({}, "cpu", ["cpu"]),
+        ({"cuda": 1}, "cuda", ["cuda", "cpu"]),
+        ({"mps": True}, "mps", ["mps", "cpu"]),
+        ({"mps": True, "cuda": 2}, "mps", ["mps", "cuda", "cpu"]),
+    ],
+)
+def test_auto_takes_mps_before_cuda_before_the_cpu(machine, there, best, all_of_them):
+    machine(**there)
+    assert available_devices() == all_of_them
+    assert choose_device("auto", "auto").name == best
+
+
+@pytest.mark.parametrize("name", ["mps", "cuda", "cuda:1", "cpu"])
+def test_a_device_that_is_there_is_taken_as_named(machine, name):
+    machine(mps=True, cuda=2)
+    assert choose_device(name, "auto").name == name
+
+
+@pytest.mark.parametrize(
+    ("there", "name", "others"),
+    [
+        ({}, "mps", "cpu"),
+        ({}, "cuda", "cpu"),
+        ({"mps": True}, "cuda:0", "mps, cpu"),
+        ({"cuda": 2}, "cuda:2", "cuda, cpu"),
+    ],
+)
+def test_an_absent_device_is_an_error_that_names_what_there_is(machine, there, name, others):
+    machine(**there)
+    with pytest.raises(DeviceError, match=rf"^NIGHTSHIFT_DEVICE={name}: .* there is {others}\. Set one of them"):
+        choose_device(name, "auto")
+
+
+def test_why_a_device_is_absent(machine, monkeypatch):
+    machine()
+    for built, words in ((False, "built without MPS"), (True, "macOS 14 or later")):
+        monkeypatch.setattr(torch.backends.mps, "is_built", lambda built=built: built)
+        with pytest.raises(DeviceError, match=words):
+            choose_device("mps", "auto")
+    for built, words in ((False, "built without CUDA"), (True, "torch sees 0 CUDA devices")):
+        monkeypatch.setattr(torch.backends.cuda, "is_built", lambda built=built: built)
+        with pytest.raises(DeviceError, match=words):
+            choose_device("cuda", "auto")
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "dtype"),
+    [
+        ("mps", "auto", torch.float16),
+        ("cuda:1", "auto", torch.float16),
+        ("cpu", "auto", torch.float32),
+        ("mps", "float32", torch.float32),
+        ("cuda", "bfloat16", torch.bfloat16),
+        ("cpu", "float16", torch.float16),
+    ],
+)
+def test_the_dtype_is_half_on_a_gpu_and_full_on_the_cpu_unless_it_is_asked_for(machine, name, asked, dtype):
+    machine(mps=True, cuda=2)
+    device = choose_device(name, asked)
+    assert device.dtype is dtype
+    assert f"torch.{device.dtype_name}" == str(dtype)
+
+
+def stand_in(monkeypatch, module, calls, **values):
+    """Have functions of a torch backend note their calls and answer with fixed values."""
+    for name, value in values.items():
+
+        def answer(*arguments, name=name, value=value):
+            calls.append((name, *map(str, arguments)))
+            return value
+
+        monkeypatch.setattr(module, name, answer)
+
+
+def test_the_memory_counters_of_mps_are_its_own_and_named(monkeypatch):
+    device, calls = Device("mps", torch.float16), []
+    stand_in(monkeypatch, torch.mps, calls, current_allocated_memory=11, driver_allocated_memory=22)
+    reading = read_memory(device)
+    assert (reading.device_allocated, reading.device_driver) == (11, 22)
+    assert calls == [("current_allocated_memory",), ("driver_allocated_memory",)]
+    sources = device.memory_sources()
+    assert sources["device_allocated"] == "torch.mps.current_allocated_memory"
+    assert sources["device_driver"] == "torch.mps.driver_allocated_memory"
+    assert device.peak_bytes() == (None, None)
+
+
+def test_the_memory_counters_of_cuda_are_its_own_and_named(monkeypatch):
+    device, calls = Device("cuda:1", torch.float16), []
+    stand_in(monkeypatch, torch.cuda, calls, memory_allocated=11, memory_reserved=22)
+    reading = read_memory(device)
+    assert (reading.device_allocated, reading.device_driver) == (11, 22)
+    assert calls == [("memory_allocated", "cuda:1"), ("memory_reserved", "cuda:1")]
+    sources = device.memory_sources()
+    assert sources["device_allocated"] == "torch.cuda.memory_allocated"
+    assert sources["device_driver"] == "torch.cuda.memory_reserved"
+
+
+def test_the_cpu_has_no_device_memory_and_names_none():
+    device = Device("cpu", torch.float32)
+    reading = read_memory(device)
+    assert (reading.device_allocated, reading.device_driver) == (None, None)
+    assert set(device.memory_sources()) == {"rss", "available", "swap"}
+    assert reading.rss > 0
+
+
+def test_a_peak_that_the_device_keeps_itself_wins_over_the_samples(monkeypatch):
+    device, calls = Device("cuda", torch.float16), []
+    stand_in(monkeypatch, torch.cuda, calls, memory_allocated=11, memory_reserved=22, reset_peak_memory_stats=None)
+    stand_in(monkeypatch, torch.cuda, calls, max_memory_allocated=111, max_memory_reserved=222)
+    with MemoryWatch(device, interval_s=10) as watch:
+        pass
+    assert calls[0] == ("reset_peak_memory_stats", "cuda")
+    assert (watch.before.device_allocated, watch.after.device_allocated) == (11, 11)
+    assert (watch.peak.device_allocated, watch.peak.device_driver) == (111, 222)
+
+
+@pytest.mark.parametrize(("name", "module"), [("mps", torch.mps), ("cuda:1", torch.cuda)])
+def test_waiting_for_the_device_and_emptying_its_cache_reach_it(monkeypatch, name, module):
+    device, calls = Device(name, torch.float16), []
+    stand_in(monkeypatch, module, calls, synchronize=None, empty_cache=None)
+    device.synchronize()
+    device.empty_cache()
+    assert [call[0] for call in calls] == ["synchronize", "empty_cache"]
+
+
+def test_on_cuda_the_device_with_the_number_is_the_threads_own(monkeypatch):
+    calls = []
+    stand_in(monkeypatch, torch.cuda, calls, set_device=None, get_device_name="Some GPU")
+    Device("cuda:1", torch.float16).select()
+    assert calls == [("set_device", "cuda:1")]
+    assert Device("cuda:1", torch.float16).describe() == "Some GPU"
+    Device("cpu", torch.float32).select()
+    assert calls[2:] == []
+
+
+def test_no_clock_is_read_before_the_device_is_done(monkeypatch, load, spec):
+    loaded, events = load(), []
+
+    class Clock:
+        @staticmethod
+        def perf_counter():
+            events.append("clock")
+            return time.perf_counter()
+
+    monkeypatch.setattr(generation, "time", Clock)
+    monkeypatch.setattr(Device, "synchronize", lambda _device: events.append("synchronize"))
+    generate(loaded, Device("cpu", torch.float32), spec(), lambda _step: None)
+    # One to begin with; then encoding, denoising, decoding, checking, and turning the tensor into a picture.
+    assert events == ["synchronize", "clock"] * 6
+
+
+def test_the_chip_has_a_name():
+    assert chip().strip()
+    assert Device("cpu", torch.float32).describe() == chip()
+
+
+def test_readings_add_up_to_the_worst_of_each_kind():
+    from models.measurement import extreme
+
+    low = MemoryReading(rss=1, device_allocated=None, available=5, swap=0)
+    high = MemoryReading(rss=2, device_allocated=None, available=3, swap=0)
+    assert extreme([low, high]) == MemoryReading(rss=2, device_allocated=None, available=3, swap=0)

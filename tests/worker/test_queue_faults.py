@@ -1,0 +1,287 @@
+"""Faults around a job: foreign messages, killed workers and servers, cancelling, a full disk."""
+
+import json
+import os
+import signal
+import subprocess
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import select
+
+from models.batches import spec_of
+from models.job import JobMessage
+from models.settings import Settings
+from models.states import JobState
+from models.tables import Attempt, Batch, Boot
+from worker.celery import KEY_PREFIX, QUEUE, TASK, make_app
+
+#: Long enough that a test meets the job while it runs, at some 10 ms a step.
+LONG = ("--steps", 150)
+
+
+@pytest.fixture(scope="module")
+def own_server(new_server):
+    """A server for this module alone, because a test kills it."""
+    made = new_server()
+    made.start()
+    return made
+
+
+@pytest.fixture(scope="module")
+def nightshift(installation, own_server):
+    with installation(own_server.url(), NIGHTSHIFT_HEARTBEAT_S="0.2") as made:
+        yield made
+
+
+@pytest.fixture
+def worker(nightshift):
+    """A worker with nothing to do: the last test's, or a new one where that ended its own."""
+    alive = [w for w in nightshift.workers if w.status is None]
+    worker = alive[0] if alive else nightshift.start_worker()
+    nightshift.wait_until_ready(worker)
+    nightshift.wait_until_finished()
+    return worker
+
+
+@pytest.fixture
+def app(own_server):
+    with make_app(Settings(_env_file=None, broker_url=own_server.url())) as app:
+        yield app
+
+
+def attempts_of(nightshift, job):
+    with nightshift.database.reading() as session:
+        return list(session.scalars(select(Attempt).where(Attempt.job_id == job.id).order_by(Attempt.number)))
+
+
+def outcomes(nightshift, jobs):
+    return [[row.outcome for row in attempts_of(nightshift, job)] for job in jobs]
+
+
+def wait_until_running(nightshift, batch):
+    """Return the job of the batch that a worker is at."""
+
+    def running():
+        return next((job for job in nightshift.jobs(batch) if job.state == JobState.RUNNING), None)
+
+    return nightshift.wait_until(running, f"a job of {batch} to run")
+
+
+def complaint(nightshift, worker, seen):
+    """Return the one line of warning or worse that the worker says after its first `seen` lines."""
+
+    def said():
+        return [line for line in worker.lines[seen:] if " INFO " not in line]
+
+    nightshift.wait_until(said, "the worker to complain")
+    (line,) = said()
+    return line
+
+
+def assert_made_once(nightshift, jobs):
+    """Every job has its picture and one attempt that made it."""
+    assert {job.state for job in jobs} == {JobState.SUCCEEDED}
+    assert [rows.count("succeeded") for rows in outcomes(nightshift, jobs)] == [1] * len(jobs)
+    assert all((nightshift.data_dir / job.picture).is_file() for job in jobs)
+
+
+JUNK = {
+    "not JSON": b"hello",
+    "not text": b"\xff\x00\xfe",
+    "a JSON array": b"[1, 2]",
+    "a JSON number": b"7",
+    "a JSON null": b"null",
+    "an object that is no message": b"{}",
+    "a message without properties": json.dumps({"body": "x", "headers": {}}).encode(),
+}
+
+
+@pytest.mark.parametrize("content", JUNK.values(), ids=JUNK)
+def test_what_is_no_message_is_dropped_with_a_line(nightshift, own_server, worker, content):
+    seen = len(worker.lines)
+    with own_server.client() as client:
+        client.lpush(f"{KEY_PREFIX}{QUEUE}", content)
+    assert "message dropped, it is no job of ours" in complaint(nightshift, worker, seen)
+
+
+def changed(payload, **values):
+    return {**payload, **values}
+
+
+FOREIGN = {
+    "another version": (lambda payload: [changed(payload, version=2)], "version: Input should be 1"),
+    "no batch": (lambda payload: [changed(payload, batch="none")], "batch: "),
+    "no number": (lambda payload: [changed(payload, job="first")], "job: "),
+    "a spec that no job may have": (
+        lambda payload: [changed(payload, spec=changed(payload["spec"], width=100))],
+        "spec.width: ",
+    ),
+    "no payload": (lambda payload: [], "message: "),
+    "text for a payload": (lambda payload: ["../../x"], "message: "),
+    "two payloads": (lambda payload: [payload, payload], "message: "),
+    "another database's job": (lambda payload: [changed(payload, batch="0" * 32)], "job 1: message dropped"),
+    "a job that nobody has": (lambda payload: [changed(payload, job=10**9)], "job 1000000000: message dropped"),
+    "a job that is done": (lambda payload: [payload], "job 1: message dropped"),
+}
+
+
+@pytest.fixture
+def payload(nightshift, worker):
+    """What the message of a job said that is done."""
+    if not nightshift.jobs():
+        nightshift.wait_until_finished(nightshift.enqueue("--prompt", "a shoe"))
+    job = nightshift.jobs()[0]
+    batch = nightshift.rows(Batch)[0]
+    return JobMessage(job=job.id, batch=batch.uid, spec=spec_of(job)).model_dump()
+
+
+@pytest.mark.parametrize(("change", "says"), FOREIGN.values(), ids=FOREIGN)
+def test_a_message_that_names_no_job_of_ours_is_dropped_with_a_line(nightshift, app, worker, payload, change, says):
+    seen, attempts = len(worker.lines), len(nightshift.rows(Attempt))
+    app.send_task(TASK, args=change(payload), priority=5)
+    line = complaint(nightshift, worker, seen)
+    assert "message dropped" in line
+    assert says in line
+    assert len(nightshift.rows(Attempt)) == attempts
+
+
+def test_a_task_that_we_do_not_have_is_dropped_with_a_line(nightshift, app, worker):
+    seen = len(worker.lines)
+    app.send_task("somebody.elses", args=[1], priority=5)
+    line = complaint(nightshift, worker, seen)
+    assert "somebody.elses" in line
+
+
+def test_after_all_that_nothing_waits_in_redis_and_the_next_job_is_made(nightshift, own_server, worker):
+    assert_made_once(nightshift, nightshift.wait_until_finished(nightshift.enqueue("--prompt", "a shoe")))
+
+    def waiting():
+        with own_server.client() as client:
+            # Bindings and their heartbeat stay; lists are queues, and unacked messages stand under two keys.
+            keys = [key for key in client.scan_iter() if b"_kombu" not in key]
+            return [key for key in keys if client.type(key) == b"list" or b"unacked" in key]
+
+    nightshift.wait_until(lambda: waiting() == [], "the queue to be empty")
+
+
+def test_a_worker_killed_in_the_middle_of_a_job_loses_only_that_attempt(nightshift, worker):
+    batch = nightshift.enqueue("--prompt", "a shoe", "--count", 2, *LONG)
+    job = wait_until_running(nightshift, batch)
+    worker.kill()
+    # Recorded while no Redis answers there: the next start publishes it with the job that it puts back.
+    nowhere = nightshift.producer("enqueue", "--prompt", "x", NIGHTSHIFT_BROKER_URL="redis://127.0.0.1:1/0")
+    assert nowhere.returncode == 1
+    assert {row.state for row in nightshift.jobs(batch)} == {JobState.RUNNING, JobState.QUEUED}
+
+    second = nightshift.start_worker()
+    assert_made_once(nightshift, nightshift.wait_until_finished())
+    assert outcomes(nightshift, nightshift.jobs(batch)) == [["lost", "succeeded"], ["succeeded"]]
+    lost, made = attempts_of(nightshift, job)
+    assert (lost.number, made.number) == (1, 2)
+    assert (lost.cause, lost.total_s) == ("worker_lost", None)
+    assert lost.boot_id != made.boot_id
+    killed, alive = nightshift.rows(Boot)[-2:]
+    assert (killed.id, alive.id) == (lost.boot_id, made.boot_id)
+    assert killed.ended_at is None
+    assert "put back 1 jobs that an earlier worker left running" in second.log
+    assert "published 2 jobs that were not on the queue" in second.log
+    assert nightshift.read_json("report", batch)["lost_attempts"] == 1
+
+
+def test_sigterm_finishes_the_running_job_and_leaves_the_rest_to_the_next_worker(nightshift, worker):
+    batch = nightshift.enqueue("--prompt", "a shoe", "--count", 3, *LONG)
+    wait_until_running(nightshift, batch)
+    assert worker.stop() == 0
+    assert [job.state for job in nightshift.jobs(batch)] == ["succeeded", "queued", "queued"]
+    assert nightshift.rows(Boot)[-1].ended_at is not None
+
+    nightshift.start_worker()
+    jobs = nightshift.wait_until_finished(batch)
+    assert_made_once(nightshift, jobs)
+    assert outcomes(nightshift, jobs) == [["succeeded"]] * 3
+
+
+def test_a_redis_that_forgot_everything_costs_no_job_and_doubles_none(nightshift, own_server, worker):
+    batch = nightshift.enqueue("--prompt", "a shoe", "--count", 3, *LONG)
+    wait_until_running(nightshift, batch)
+    own_server.kill()
+    nightshift.wait_until(lambda: "Trying again" in worker.log, "the worker to miss its server")
+    own_server.start()
+    published = [nightshift.producer("publish", batch) for _ in range(2)]
+    assert [done.returncode for done in published] == [0, 0]
+    assert published[0].stdout == "2 jobs published\n"
+
+    # Behind both messages of each job.
+    nightshift.wait_until_finished(nightshift.enqueue("--prompt", "a boot"))
+    jobs = nightshift.jobs(batch)
+    assert_made_once(nightshift, jobs)
+    assert outcomes(nightshift, jobs) == [["succeeded"]] * 3
+    assert worker.status is None
+    assert "Traceback" not in worker.log
+
+
+def test_cancelling_stops_the_running_job_at_a_step_and_later_jobs_run(nightshift, worker):
+    batch = nightshift.enqueue("--prompt", "a shoe", "--count", 2, "--steps", 500)
+    later = nightshift.enqueue("--prompt", "a boot")
+    job = wait_until_running(nightshift, batch)
+    done = nightshift.producer("cancel", batch)
+    assert "1 queued jobs cancelled, 1 running ones" in done.stdout
+    jobs = nightshift.wait_until_finished(batch)
+    assert {job.state for job in jobs} == {JobState.CANCELLED}
+    assert outcomes(nightshift, jobs) == [["cancelled"], []]
+    (attempt,) = attempts_of(nightshift, job)
+    # It never came to the decoding.
+    assert (attempt.cause, attempt.decode_s, jobs[0].picture) == ("cancelled", None, None)
+    assert attempt.finished_at is not None
+    assert_made_once(nightshift, nightshift.wait_until_finished(later))
+    folder = nightshift.data_dir / "pictures" / f"batch-{jobs[0].batch_id:04d}"
+    assert not list(folder.glob("*"))
+
+
+@contextmanager
+def small_disk(folder, size):
+    """Mount a disk of `size` bytes; for root on Linux alone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    try:
+        done = subprocess.run(mount, capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("needs `mount` for a disk that is full")
+    if done.returncode:
+        pytest.skip(f"may not mount a disk that is full: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root may mount a disk that is full")
+def test_a_full_disk_puts_the_job_back_and_ends_the_worker(nightshift, worker):
+    number = max((row.id for row in nightshift.rows(Batch)), default=0) + 1
+    folder = nightshift.data_dir / "pictures" / f"batch-{number:04d}"
+    with small_disk(folder, 16_384):
+        batch = nightshift.enqueue("--prompt", "a shoe", "--count", 2)
+        assert worker.wait() == 74
+        assert [job.state for job in nightshift.jobs(batch)] == ["queued", "queued"]
+        first, second = outcomes(nightshift, nightshift.jobs(batch))
+        assert (first, second) == (["lost"], [])
+        assert attempts_of(nightshift, nightshift.jobs(batch)[0])[0].cause == "storage"
+        (line,) = [line for line in worker.lines if "CRITICAL" in line]
+        assert "cannot be written (No space left on device): free some space" in line
+        assert not list(folder.iterdir())
+    nightshift.start_worker()
+    jobs = nightshift.wait_until_finished(batch)
+    assert_made_once(nightshift, jobs)
+    assert outcomes(nightshift, jobs) == [["lost", "succeeded"], ["succeeded"]]
+
+
+def test_two_interrupts_stop_at_once_and_the_job_is_made_later(nightshift, worker):
+    batch = nightshift.enqueue("--prompt", "a shoe", *LONG)
+    wait_until_running(nightshift, batch)
+    worker.send(signal.SIGINT)
+    nightshift.wait_until(lambda: "shutdown" in worker.output_file.read_text(), "the worker to take the first one")
+    worker.send(signal.SIGINT)
+    worker.wait()
+    nightshift.start_worker()
+    assert_made_once(nightshift, nightshift.wait_until_finished(batch))
