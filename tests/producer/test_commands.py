@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import PRODUCER, Installation
+from installation import PRODUCER, Installation
 
 from producer import commands
 from producer.cli import COMMANDS

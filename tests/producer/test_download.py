@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Installation
 from hub_server import COMMIT, HubServer
+from installation import Installation
 
 from producer.hub import choose_files
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import Installation
+from installation import Installation
 
 from models.tables import Batch
 from worker.celery import KEY_PREFIX, QUEUE

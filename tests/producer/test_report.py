@@ -7,7 +7,7 @@ import socket
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from conftest import Installation
+from installation import Installation
 
 from models.batches import PlannedJob, create_batch
 from models.job import JobSpec

@@ -9,9 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-
-# The fixtures' own module, which pytest has on the path under this name.
-from conftest import PATIENCE_S, PRODUCER, Installation
+from installation import PATIENCE_S, PRODUCER, Installation
 
 from models.states import JobState, Outcome
 from models.tables import Attempt, Batch

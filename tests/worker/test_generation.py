@@ -100,11 +100,13 @@ def test_without_guidance_the_negative_prompt_does_not_count(make):
 
 
 def test_one_scheduler_leaves_no_trace_on_the_next(load, make):
-    fresh = make(load(), scheduler="PNDM")
+    names = ("PNDM", "DPM++ 2M", "Euler", "LMS")
+    fresh = {name: make(load(), scheduler=name) for name in names}
     used = load()
-    make(used, scheduler="DPM++ 2M Karras")
-    assert np.array_equal(make(used, scheduler="PNDM"), fresh)
-    assert np.array_equal(make(used, scheduler="PNDM"), fresh)
+    for before in ("DPM++ 2M SDE Karras", "Euler Karras", "LMS Karras", *names):
+        make(used, scheduler=before)
+        for name in names:
+            assert np.array_equal(make(used, scheduler=name), fresh[name]), (name, before)
 
 
 def test_what_a_step_raises_stops_at_once_and_leaves_the_pipeline_usable(make):

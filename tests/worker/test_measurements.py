@@ -2,6 +2,7 @@
 
 import sys
 from itertools import pairwise
+from statistics import median
 
 import pytest
 
@@ -9,7 +10,7 @@ from models.tables import Attempt, Boot
 
 #: A machine that does other things at the same time may spoil one run, hardly three.
 RUNS = 3
-STEPS = 60
+PICTURES, STEPS = 12, 60
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +26,17 @@ def worker(nightshift):
 
 @pytest.fixture(scope="module")
 def runs(nightshift, worker):
-    """Batches of 12 with what the clock of the file system says of each, until the two agree or the runs are over."""
+    """Batches with what the file system's clock says of each, until the two agree or the runs are over.
+
+    Of each: the report, the moments at which the picture before the batch and the batch's own were written, its jobs.
+    """
     runs = []
     for _ in range(RUNS):
         # The picture before the batch's first one marks its start; the batch waits while that is made.
         before = nightshift.enqueue("--prompt", "before", "--steps", 250)
-        batch = nightshift.enqueue("--prompt", "a red shoe", "--count", 12, "--steps", STEPS)
+        batch = nightshift.enqueue("--prompt", "a red shoe", "--count", PICTURES, "--steps", STEPS)
+        # In the midst of it another batch takes the device: no work of the batch's, but time that passes.
+        nightshift.enqueue("--prompt", "between", "--steps", 150, "--priority", 0)
         jobs = nightshift.wait_until_finished(batch)
         moments = [
             (nightshift.data_dir / job.picture).stat().st_mtime_ns / 1e9 for job in [*nightshift.jobs(before), *jobs]
@@ -46,22 +52,25 @@ def test_the_reports_wall_clock_is_that_of_the_pictures_on_disk(runs):
     report, moments, _ = runs[-1]
     stopwatch = moments[-1] - moments[0]
     assert report["speed"]["wall_s"] == pytest.approx(stopwatch, rel=0.02)
-    assert report["speed"]["per_minute_wall"] == pytest.approx(60 * 12 / stopwatch, rel=0.02)
+    assert report["speed"]["per_minute_wall"] == pytest.approx(60 * PICTURES / stopwatch, rel=0.02)
 
 
 def test_the_pictures_seconds_are_those_between_two_files(runs):
     report, moments, _ = runs[-1]
-    between = [after - before for before, after in pairwise(moments)]
+    speed = report["speed"]
+    *between, intermission = sorted(after - before for before, after in pairwise(moments))
+    assert intermission > 2 * between[-1], "the other batch did not come between"
     # A picture's own time leaves out the gap before it and the row after it: some milliseconds of some hundred.
-    assert report["speed"]["mean_s"] == pytest.approx(sum(between) / 12, rel=0.1)
-    assert report["speed"]["busy_s"] <= moments[-1] - moments[0] + 0.02
+    assert speed["median_s"] == pytest.approx(median(between), rel=0.1)
+    assert speed["max_s"] < intermission
+    assert speed["busy_s"] == pytest.approx(sum(between) * PICTURES / (PICTURES - 1), rel=0.15)
 
 
 def test_steps_a_second_are_steps_over_seconds_of_denoising(runs):
     report, moments, _ = runs[-1]
     speed = report["speed"]
     assert speed["steps_per_s"] == pytest.approx(STEPS / speed["parts"]["denoise"]["mean_s"])
-    assert speed["steps_per_s"] == pytest.approx(12 * STEPS / (moments[-1] - moments[0]), rel=0.2)
+    assert speed["steps_per_s"] == pytest.approx(STEPS / median(b - a for a, b in pairwise(moments)), rel=0.25)
 
 
 def test_queue_waits_are_the_seconds_between_enqueueing_and_starting(nightshift, runs):

