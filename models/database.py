@@ -8,15 +8,10 @@ and never wait.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.engine.interfaces import IsolationLevel
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -24,6 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from models.errors import DatabaseError
 from models.settings import without_password
+from models.tables import SCHEMA_VERSION
 
 BUSY_TIMEOUT_S = 30
 
@@ -80,43 +76,48 @@ class Database:
     def revision(self) -> str | None:
         """Return the schema's version, None for an empty database."""
         with self._explained(), self._reader.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision()
+            return _revision(connection)
 
     def _bring_to_head(self) -> None:
         if self.is_sqlite and (file := _parsed(self.url).database):
-            Path(file).parent.mkdir(parents=True, exist_ok=True)
-        config = migration_config()
-        script = ScriptDirectory.from_config(config)
-        head = script.get_current_head()
+            try:
+                Path(file).parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise self._unusable(error.strerror or str(error)) from error
         current = self.revision()
-        if current == head:
+        if current == SCHEMA_VERSION:
             return
-        if current is not None and current not in {step.revision for step in script.walk_revisions()}:
+        from models import migrating  # slow, and not needed above
+
+        if current is not None and current not in migrating.known_versions():
             raise DatabaseError(
-                f"the database {self.shown_url} is at version {current}, which this program (at {head}) does not "
-                "know: it was made by a newer one. Upgrade Nightshift, or set NIGHTSHIFT_DATABASE_URL to another"
+                f"the database {self.shown_url} is at version {current}, which this program (at {SCHEMA_VERSION}) "
+                "does not know: it was made by a newer one. Upgrade Nightshift, or set NIGHTSHIFT_DATABASE_URL to "
+                "another"
             )
         if not self.is_sqlite:
             raise DatabaseError(
-                f"the database {self.shown_url} is at version {current or 'none'}, this program needs {head}: "
-                "run `alembic upgrade head` in the project's folder"
+                f"the database {self.shown_url} is at version {current or 'none'}, this program needs "
+                f"{SCHEMA_VERSION}: run `alembic upgrade head` in the project's folder"
             )
         with self._writer.connect() as connection, connection.begin():
-            # Whoever waited for the lock may find the work done.
-            if MigrationContext.configure(connection).get_current_revision() != head:
-                upgrade(connection, config)
+            # Alembic looks at the version again, for whoever waited for the lock may find the work done.
+            migrating.upgrade(connection)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn what the driver or the file system says into one line that a user can act on."""
+        """Turn what the driver says into one line that a user can act on."""
         try:
             yield
-        except (DBAPIError, OSError) as error:
-            reason = str(error.orig if isinstance(error, DBAPIError) else error.strerror).splitlines()[0]
-            advice = _advice(reason) if self.is_sqlite else "Is NIGHTSHIFT_DATABASE_URL right and the server running?"
-            raise DatabaseError(f"the database {self.shown_url} cannot be used: {reason}. {advice}") from error
+        except DBAPIError as error:
+            raise self._unusable(str(error.orig)) from error
         except SQLAlchemyError as error:
             raise DatabaseError(f"the database {self.shown_url}: {error}") from error
+
+    def _unusable(self, problem: str) -> DatabaseError:
+        reason = (problem.splitlines() or ["no reason given"])[0]
+        advice = _advice(reason) if self.is_sqlite else "Is NIGHTSHIFT_DATABASE_URL right and the server running?"
+        return DatabaseError(f"the database {self.shown_url} cannot be used: {reason}. {advice}")
 
 
 def _parsed(url: str) -> URL:
@@ -136,17 +137,12 @@ def _parsed(url: str) -> URL:
     return parsed
 
 
-def migration_config() -> Config:
-    """Return Alembic's configuration, found beside the installed packages."""
-    config = Config()
-    config.set_main_option("script_location", str(files("migrations")).replace("%", "%%"))
-    return config
-
-
-def upgrade(connection: Connection, config: Config, revision: str = "head") -> None:
-    """Bring the schema behind `connection` to `revision` within its transaction."""
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
+def _revision(connection: Connection) -> str | None:
+    """Return what Alembic noted as the schema's version, None where it never did."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return version
 
 
 def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:

@@ -23,6 +23,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from models.states import JobState, Outcome
 
+#: The version in `migrations` that makes these tables.
+SCHEMA_VERSION = "0001"
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """A moment in UTC; SQLite keeps no zone, so it is put back when read."""

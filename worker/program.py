@@ -24,6 +24,9 @@ from worker.celery import publish
 from worker.log import configure_logging, log, quiet_libraries
 
 quiet_libraries(load_settings())
+# torch's threads spin while they wait for one another. On a processor that something else uses too, a small picture
+# then took thirty times as long; asleep, they cost nothing. Read when torch is loaded, so it is set before.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # These bring torch, diffusers and transformers, which the line above has made quiet.
 import psutil  # noqa: E402

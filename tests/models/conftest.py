@@ -18,9 +18,10 @@ from models import attempts, batches
 from models.attempts import Claim
 from models.batches import PlannedJob
 from models.boots import Machine, record_boot, record_load
-from models.database import Database, migration_config, upgrade
+from models.database import Database
 from models.job import JobMessage, JobSpec
 from models.measurement import Measurement, MemoryReading
+from models.migrating import upgrade
 from models.states import Outcome
 from models.tables import Attempt, Batch, Job
 
@@ -184,7 +185,7 @@ def migrated_template(postgres: PostgresServer) -> str:
     url = postgres.create()
     engine = create_engine(url)
     with engine.connect() as connection, connection.begin():
-        upgrade(connection, migration_config())
+        upgrade(connection)
     engine.dispose()
     return url.partition("?")[0].rpartition("/")[2]
 

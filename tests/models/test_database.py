@@ -232,6 +232,16 @@ def test_every_query_of_a_reader_sees_the_same_moment(records, database):
         assert reading.scalars(select(Batch.name).order_by(Batch.id)).all() == ["first", "second"]
 
 
+@pytest.mark.parametrize("kind", [BrokenPipeError, KeyError])
+def test_an_error_of_something_else_is_not_blamed_on_the_database(database, read, write, kind):
+    def fail(session):
+        raise kind
+
+    for call in (read, write):
+        with pytest.raises(kind):
+            call(fail)
+
+
 def test_a_write_that_fails_leaves_nothing(records, database, write):
     def fail_after_writing(session):
         session.get_one(Batch, batch.id).name = "changed"

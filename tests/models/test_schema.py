@@ -9,8 +9,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, Table, create_engine, inspect, select
 
-from models.database import Database, migration_config, upgrade
-from models.tables import Base
+from models.database import Database
+from models.migrating import migration_config, upgrade
+from models.tables import SCHEMA_VERSION, Base
 
 SCRIPT = ScriptDirectory.from_config(migration_config())
 REVISIONS = [step.revision for step in reversed(list(SCRIPT.walk_revisions()))]
@@ -26,12 +27,12 @@ def engine(empty_url):
 
 def move(engine, revision, *, down=False):
     with engine.connect() as connection, connection.begin():
+        if not down:
+            upgrade(connection, revision)
+            return
         config = migration_config()
-        if down:
-            config.attributes["connection"] = connection
-            command.downgrade(config, revision)
-        else:
-            upgrade(connection, config, revision)
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
 
 
 def differences(engine):
@@ -99,7 +100,7 @@ def test_what_is_declared_is_what_the_migrations_make(engine):
 
 
 def test_the_versions_are_one_line_without_branches():
-    assert SCRIPT.get_heads() == [REVISIONS[-1]]
+    assert SCRIPT.get_heads() == [REVISIONS[-1]] == [SCHEMA_VERSION]
     assert SCRIPT.get_bases() == [REVISIONS[0]]
 
 

@@ -5,6 +5,7 @@ import statistics
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 import pytest
@@ -166,11 +167,11 @@ def test_what_was_not_measured_stays_unknown(night, read):
         assert third.sums.memory_peaks[kind] is not None
 
 
-@pytest.mark.parametrize("share", [Fraction(0), Fraction(1, 2), Fraction(95, 100), Fraction(1)], ids=str)
 @pytest.mark.parametrize("attempts", [1, 2, 20, 21, 200])
-def test_a_percentile_is_the_nearest_rank(records, read, share, attempts):
+def test_a_percentile_is_the_nearest_rank(records, read, attempts):
     night = Night(records, seed=attempts, attempts=attempts)
-    for batch in (None, night.batches[0].id):
+    shares = (Fraction(0), Fraction(1, 2), Fraction(95, 100), Fraction(1))
+    for batch, share in product((None, night.batches[0].id), shares):
         times = np.sort(steady(night.made(batch)))
         expected = None
         if len(times):

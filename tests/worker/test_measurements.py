@@ -6,6 +6,7 @@ from statistics import median
 
 import pytest
 
+from models.states import JobState
 from models.tables import Attempt, Boot
 
 #: A machine that does other things at the same time may spoil one run, hardly three.
@@ -36,6 +37,7 @@ def runs(nightshift, worker):
         before = nightshift.enqueue("--prompt", "before", "--steps", 250)
         batch = nightshift.enqueue("--prompt", "a red shoe", "--count", PICTURES, "--steps", STEPS)
         # In the midst of it another batch takes the device: no work of the batch's, but time that passes.
+        nightshift.wait_until(lambda b=batch: nightshift.jobs(b)[0].state != JobState.QUEUED, "the batch to begin")
         nightshift.enqueue("--prompt", "between", "--steps", 150, "--priority", 0)
         jobs = nightshift.wait_until_finished(batch)
         moments = [
