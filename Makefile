@@ -10,13 +10,17 @@ INSTALLING := Installing pinned versions into $(VENV) (torch is large, this take
 .DEFAULT_GOAL := help
 # The targets share one virtualenv, so `make -j` may not run two of them at once.
 .NOTPARALLEL:
-.PHONY: help demo test lint types imports pytest constraints clean
+.PHONY: help demo demo-checkpoint test lint types imports pytest constraints clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.runtime ## Make 24 demonstration pictures from examples/shoes.txt, with no download of weights
 	$(BIN)/producer run --prompts examples/shoes.txt --checkpoint demo
+
+# Goes on where a run that was cut short stopped; rm -r build/demo-checkpoint to begin anew.
+demo-checkpoint: $(VENV)/.runtime ## Train the demo checkpoint from nothing: an hour and more on two cores
+	$(BIN)/python -m training --sheet docs/demo.png
 
 test: lint types imports pytest ## Everything CI runs: lint, types, imports, pytest
 

@@ -6,15 +6,12 @@ generations with and without the sampling thread, in turn in one process. Prints
 
 import json
 import statistics
-import tempfile
 import time
 from contextlib import nullcontext
-from pathlib import Path
 
 from models.checkpoints import checkpoint_defaults
 from models.job import JobSpec
 from models.settings import load_settings
-from worker.demo import build_demo_checkpoint
 from worker.device import choose_device
 from worker.generation import generate
 from worker.loading import load_checkpoint
@@ -30,9 +27,7 @@ def main() -> None:
     """Measure and print."""
     settings = load_settings()
     device = choose_device("auto", "auto")
-    with tempfile.TemporaryDirectory() as folder:
-        build_demo_checkpoint(Path(folder, "demo"))
-        loaded = load_checkpoint(find_checkpoint("demo", Path(folder, "demo")), device, settings)
+    loaded = load_checkpoint(find_checkpoint("demo"), device, settings)
     usual = checkpoint_defaults("demo").model_dump() | {"steps": STEPS}
     spec = JobSpec(prompt="a red shoe", seed=1, checkpoint="demo", **usual)
 

@@ -10,6 +10,8 @@ from models.job import Guidance, SchedulerName, Size, Steps
 
 STABLE_DIFFUSION_1_5 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 DEMO = "demo"
+#: The demo's weights are part of the package, so that the name works from any folder.
+DEMO_FOLDER = Path(__file__).parent / DEMO
 #: The hub moved the repository; the old name still stands in many scripts.
 _MOVED = {"runwayml/stable-diffusion-v1-5": STABLE_DIFFUSION_1_5}
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w-]*(?:\.[\w-]+)*/[A-Za-z0-9][\w-]*(?:\.[\w-]+)*", re.ASCII)
@@ -29,9 +31,6 @@ class CheckpointDefaults(BaseModel):
     scheduler: SchedulerName = "PNDM"
 
 
-_DEMO_DEFAULTS = CheckpointDefaults(width=128, height=128, steps=12, scheduler="DPM++ 2M")
-
-
 def canonical_checkpoint(name: str) -> str:
     """Return the name under which a checkpoint is known: moved hub ids renamed, local paths made absolute."""
     name = name.strip()
@@ -48,15 +47,18 @@ def is_hub_id(name: str) -> bool:
     return _HUB_ID.fullmatch(name) is not None
 
 
+def local_path(name: str) -> Path:
+    """Return where a checkpoint that is no hub id lies: a folder or a file, which need not be there."""
+    return DEMO_FOLDER if name == DEMO else Path(name)
+
+
 def checkpoint_defaults(name: str) -> CheckpointDefaults:
     """Return what a job takes from checkpoint `name` (as `canonical_checkpoint` gives it) where it names nothing.
 
     Raises:
         CheckpointError: if the folder's `nightshift.json` cannot be used.
     """
-    if name == DEMO:
-        return _DEMO_DEFAULTS
-    file = Path(name) / DEFAULTS_FILE
+    file = local_path(name) / DEFAULTS_FILE
     if is_hub_id(name) or not file.is_file():
         return CheckpointDefaults()
     try:

@@ -10,7 +10,6 @@ import psutil
 import redis
 from sqlalchemy import func, select
 
-from models.checkpoints import DEMO
 from models.database import Database
 from models.errors import NightshiftError
 from models.settings import PREFIX, Settings, without_password
@@ -104,8 +103,6 @@ def _database(settings: Settings) -> Check:
 
 
 def _checkpoint(settings: Settings, probe: dict[str, Any]) -> Check:
-    if settings.checkpoint == DEMO:
-        return Check("checkpoint", "demo, which the worker builds itself")
     if "checkpoint_error" in probe:
         return Check("checkpoint", f"{settings.checkpoint} is not here", probe["checkpoint_error"])
     return Check("checkpoint", f"{settings.checkpoint} ({probe['revision'][:19]}) at {probe['checkpoint_path']}")

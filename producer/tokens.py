@@ -8,7 +8,7 @@ from huggingface_hub import try_to_load_from_cache
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from models.batches import PlannedJob
-from models.checkpoints import DEMO, is_hub_id
+from models.checkpoints import is_hub_id, local_path
 
 #: CLIP's text encoder has 77 places; start and end token take two of them.
 PLACES = 77
@@ -17,7 +17,7 @@ _USABLE = PLACES - 2
 _WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
-def cut_prompts(jobs: Iterable[PlannedJob], data_dir: Path) -> dict[str, str]:
+def cut_prompts(jobs: Iterable[PlannedJob]) -> dict[str, str]:
     """Return the prompts that are too long, each with the end that CLIP does not see.
 
     A checkpoint whose tokenizer is not on this machine is passed over: the worker's rows will say it.
@@ -29,7 +29,7 @@ def cut_prompts(jobs: Iterable[PlannedJob], data_dir: Path) -> dict[str, str]:
         if key in seen:
             continue
         seen.add(key)
-        tokenizer = _tokenizer(job.spec.checkpoint, data_dir)
+        tokenizer = _tokenizer(job.spec.checkpoint)
         # A token takes a character at least, so most prompts need no counting.
         if tokenizer is None or len(job.spec.prompt) <= _USABLE:
             continue
@@ -40,11 +40,11 @@ def cut_prompts(jobs: Iterable[PlannedJob], data_dir: Path) -> dict[str, str]:
 
 
 @cache
-def _tokenizer(checkpoint: str, data_dir: Path) -> Tokenizer | None:
-    whole = _file(checkpoint, data_dir, "tokenizer.json")
+def _tokenizer(checkpoint: str) -> Tokenizer | None:
+    whole = _file(checkpoint, "tokenizer.json")
     if whole is not None:
         return Tokenizer.from_file(str(whole))
-    vocabulary, merges = (_file(checkpoint, data_dir, name) for name in ("vocab.json", "merges.txt"))
+    vocabulary, merges = (_file(checkpoint, name) for name in ("vocab.json", "merges.txt"))
     return None if vocabulary is None or merges is None else _clip_tokenizer(vocabulary, merges)
 
 
@@ -66,10 +66,9 @@ def _clip_tokenizer(vocabulary: Path, merges: Path) -> Tokenizer:
     return tokenizer
 
 
-def _file(checkpoint: str, data_dir: Path, name: str) -> Path | None:
+def _file(checkpoint: str, name: str) -> Path | None:
     if is_hub_id(checkpoint):
         cached = try_to_load_from_cache(checkpoint, f"tokenizer/{name}")
         return Path(cached) if isinstance(cached, str) else None
-    folder = data_dir / "checkpoints" / DEMO if checkpoint == DEMO else Path(checkpoint)
-    file = folder / "tokenizer" / name
+    file = local_path(checkpoint) / "tokenizer" / name
     return file if file.is_file() else None

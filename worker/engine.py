@@ -10,13 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from models.boots import record_load
-from models.checkpoints import DEMO, checkpoint_defaults
+from models.checkpoints import checkpoint_defaults
 from models.database import Database
 from models.errors import CheckpointError, GenerationError
 from models.job import JobSpec
 from models.measurement import Measurement
 from models.settings import Settings
-from worker.demo import build_demo_checkpoint
 from worker.device import Device
 from worker.generation import Generation, generate
 from worker.loading import LoadedCheckpoint, load_checkpoint
@@ -117,11 +116,7 @@ class Engine:
             raise RuntimeError("the device belongs to another thread")
 
     def _load(self, name: str) -> _Current:
-        demo_folder = self._settings.data_dir / "checkpoints" / DEMO
-        if name == DEMO:
-            build_demo_checkpoint(demo_folder)
-            log.info("demo: a small pipeline with random weights, to try out the queue; its pictures show noise")
-        local = find_checkpoint(name, demo_folder)
+        local = find_checkpoint(name)
         # The old weights go first: two checkpoints at once may not fit.
         self._current = None
         self.device.empty_cache()

@@ -7,14 +7,13 @@ from typing import Any
 import torch
 from diffusers import StableDiffusionPipeline
 from diffusers.loaders.single_file_utils import SingleFileComponentError
-from huggingface_hub import snapshot_download
 from safetensors import SafetensorError
 
 from models.checkpoints import is_hub_id
 from models.errors import CheckpointError
 from models.settings import Settings
 from worker.device import Device
-from worker.local_checkpoint import LocalCheckpoint
+from worker.local_checkpoint import LocalCheckpoint, hub_snapshot
 
 #: What the libraries raise over files that are missing, broken or of something else. `NotImplementedError` is
 #: torch's word for weights that a file did not have.
@@ -113,7 +112,7 @@ def _config_folder(name: str) -> Path:
             )
         return folder
     try:
-        return Path(snapshot_download(name, local_files_only=True))
+        return hub_snapshot(name)
     except (OSError, ValueError) as error:
         raise CheckpointError(
             f"a single .safetensors file needs the configs of {name}, which are not on this machine: "

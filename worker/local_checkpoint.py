@@ -9,12 +9,13 @@ from pathlib import Path
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-from models.checkpoints import DEMO, is_hub_id
+from models.checkpoints import is_hub_id, local_path
 from models.errors import CheckpointError
 
 #: Where a component's class may come from; anything else would be code out of the checkpoint.
 _LIBRARIES = ("diffusers", "transformers", "stable_diffusion")
 _PIPELINE = "StableDiffusionPipeline"
+_INDEX = "model_index.json"
 
 
 @dataclass(frozen=True)
@@ -32,17 +33,17 @@ class LocalCheckpoint:
         return self.path.is_file()
 
 
-def find_checkpoint(name: str, demo_folder: Path) -> LocalCheckpoint:
-    """Return where checkpoint `name` lies; `demo` is what `demo_folder` holds.
+def find_checkpoint(name: str) -> LocalCheckpoint:
+    """Return where checkpoint `name` lies.
 
     Raises:
         CheckpointError: if it is not here, incomplete, or no StableDiffusionPipeline.
     """
     if is_hub_id(name):
-        path = _hub_snapshot(name)
+        path = _require_hub_snapshot(name)
         _require_pipeline(name, path)
         return LocalCheckpoint(name, path, path.name)
-    path = demo_folder if name == DEMO else Path(name)
+    path = local_path(name)
     if path.is_file():
         if path.suffix != ".safetensors":
             raise CheckpointError(f"checkpoint {name}: only .safetensors files are loaded, other formats can run code")
@@ -57,9 +58,20 @@ def find_checkpoint(name: str, demo_folder: Path) -> LocalCheckpoint:
     return LocalCheckpoint(name, path, _digest(sorted(files)))
 
 
-def _hub_snapshot(name: str) -> Path:
+def hub_snapshot(name: str) -> Path:
+    """Return the folder in the hub's cache that a repository was fetched to.
+
+    Raises:
+        LocalEntryNotFoundError, OSError, ValueError: as the hub's library says that it is not there.
+    """
+    # The library calls a snapshot absent that lacks any file of the repository, unless it is told which count; of
+    # Stable Diffusion 1.5 most are other forms of the same weights, which are not fetched.
+    return Path(snapshot_download(name, local_files_only=True, allow_patterns=[_INDEX]))
+
+
+def _require_hub_snapshot(name: str) -> Path:
     try:
-        return Path(snapshot_download(name, local_files_only=True))
+        return hub_snapshot(name)
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
         raise CheckpointError(
             f"checkpoint {name} is not on this machine: `producer download {name}` fetches it. Without a network, "
@@ -68,7 +80,7 @@ def _hub_snapshot(name: str) -> Path:
 
 
 def _require_pipeline(name: str, folder: Path) -> None:
-    index_file = folder / "model_index.json"
+    index_file = folder / _INDEX
     try:
         index = json.loads(index_file.read_text())
         if not isinstance(index, dict):

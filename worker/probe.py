@@ -7,7 +7,6 @@ import json
 import platform
 from importlib.metadata import version
 
-from models.checkpoints import DEMO
 from models.errors import NightshiftError
 from models.settings import load_settings
 from worker.log import quiet_libraries
@@ -40,9 +39,8 @@ def main() -> None:
     except NightshiftError as error:
         found["device_error"] = str(error)
     try:
-        if settings.checkpoint != DEMO:
-            checkpoint = find_checkpoint(settings.checkpoint, settings.data_dir)
-            found |= {"checkpoint_path": str(checkpoint.path), "revision": checkpoint.revision}
+        checkpoint = find_checkpoint(settings.checkpoint)
+        found |= {"checkpoint_path": str(checkpoint.path), "revision": checkpoint.revision}
     except NightshiftError as error:
         found["checkpoint_error"] = str(error)
     print(json.dumps(found))  # noqa: T201 - this is the answer

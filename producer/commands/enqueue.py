@@ -34,7 +34,7 @@ def command(ctx: click.Context, /, following: bool, dry_run: bool, **options: An
     """
     settings = load_settings()
     order = read_order(settings, **options)
-    warn_of_cut_prompts(order, settings)
+    warn_of_cut_prompts(order)
     if dry_run:
         _preview(order, settings)
         return
@@ -51,9 +51,9 @@ def command(ctx: click.Context, /, following: bool, dry_run: bool, **options: An
         ctx.exit(FAILED)
 
 
-def warn_of_cut_prompts(order: Order, settings: Settings) -> None:
+def warn_of_cut_prompts(order: Order) -> None:
     """Say which prompts are longer than the text encoder sees, and what of them is cut."""
-    cut = cut_prompts(order.plan.jobs, settings.data_dir)
+    cut = cut_prompts(order.plan.jobs)
     for prompt, end in list(cut.items())[:_SHOWN_WARNINGS]:
         line = next(job.source_line for job in order.plan.jobs if job.spec.prompt == prompt)
         where = f"line {line}: " if line else ""

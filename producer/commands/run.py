@@ -10,7 +10,6 @@ import click
 from filelock import FileLock, Timeout
 
 from models.batches import unmark_published
-from models.checkpoints import DEMO
 from models.database import Database
 from models.errors import DatabaseError, NightshiftError
 from models.pictures import batch_folder
@@ -43,7 +42,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     """
     settings = load_settings()
     order = read_order(settings, **options)
-    warn_of_cut_prompts(order, settings)
+    warn_of_cut_prompts(order)
     database = Database(settings.database)
     signal.signal(signal.SIGTERM, _interrupt)
     folder = _folder(settings)
@@ -53,8 +52,6 @@ def command(ctx: click.Context, /, **options: Any) -> None:
             click.echo(f"stopped a {role} that an earlier run left behind")
         url = stack.enter_context(embedded_server(folder))
         checkpoint = order.plan.jobs[0].spec.checkpoint
-        if checkpoint == DEMO:
-            click.echo("demo: a small pipeline with random weights, to try out the queue; its pictures show noise")
         click.echo(f"starting a worker on {checkpoint} …")
         worker = stack.enter_context(worker_process(settings, folder, broker_url=url, checkpoint=checkpoint))
         batch = _batch(database, order)

@@ -1,8 +1,6 @@
 """`producer download` against a hub on this machine, and what `doctor` says of a checkpoint before and after."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import pytest
 from hub_server import COMMIT, HubServer
 from installation import Installation
 
+from models.checkpoints import DEMO_FOLDER
 from producer.hub import choose_files
 
 SD15 = [
@@ -71,17 +70,9 @@ def test_the_safety_checker_is_fetched_where_it_is_on():
     }
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("checkpoint") / "demo"
-    code = f"from pathlib import Path; from worker.demo import build_demo_checkpoint as b; b(Path({str(folder)!r}))"
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-    return folder
-
-
 @pytest.fixture
-def hub(checkpoint: Path) -> Iterator[HubServer]:
-    server = HubServer({str(p.relative_to(checkpoint)): p for p in checkpoint.rglob("*") if p.is_file()})
+def hub() -> Iterator[HubServer]:
+    server = HubServer({str(p.relative_to(DEMO_FOLDER)): p for p in DEMO_FOLDER.rglob("*") if p.is_file()})
     yield server
     server.close()
 
@@ -92,13 +83,13 @@ def online(hub: HubServer, installation) -> Iterator[Installation]:
         yield made
 
 
-def test_what_is_fetched_is_what_the_worker_finds(online: Installation, hub: HubServer, checkpoint: Path):
+def test_what_is_fetched_is_what_the_worker_finds(online: Installation, hub: HubServer):
     done = online.producer("download")
     assert done.returncode == 0, done.stderr
     snapshot = Path(done.stdout.splitlines()[0].removeprefix("owner/shoes is in "))
     assert snapshot.name == COMMIT
     weights = "unet/diffusion_pytorch_model.safetensors"
-    assert (snapshot / weights).read_bytes() == (checkpoint / weights).read_bytes()
+    assert (snapshot / weights).read_bytes() == (DEMO_FOLDER / weights).read_bytes()
     found = {check["name"]: check for check in online_checks(online)}
     assert found["checkpoint"]["remedy"] is None
     assert COMMIT[:10] in found["checkpoint"]["found"]

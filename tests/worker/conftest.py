@@ -1,7 +1,6 @@
 """What the tests that drive the pipeline in their own process share."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 import torch
@@ -9,7 +8,6 @@ import torch
 from models.checkpoints import DEMO
 from models.job import JobSpec
 from models.settings import Settings
-from worker.demo import build_demo_checkpoint
 from worker.device import Device
 from worker.loading import LoadedCheckpoint, load_checkpoint
 from worker.local_checkpoint import find_checkpoint
@@ -25,25 +23,17 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo checkpoint, to be read and copied but not changed."""
-    folder = tmp_path_factory.mktemp("checkpoints") / DEMO
-    build_demo_checkpoint(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
 def settings() -> Callable[..., Settings]:
     """Return a maker of settings that reads no .env file."""
     return lambda **values: Settings(_env_file=None, **values)
 
 
 @pytest.fixture(scope="session")
-def load(demo_folder: Path, settings: Callable[..., Settings]) -> Callable[..., LoadedCheckpoint]:
+def load(settings: Callable[..., Settings]) -> Callable[..., LoadedCheckpoint]:
     """Return a loader of the demo, or of a folder or file, onto the CPU."""
 
     def load(name: object = DEMO, dtype: torch.dtype = torch.float32, **values: object) -> LoadedCheckpoint:
-        found = find_checkpoint(str(name), demo_folder)
+        found = find_checkpoint(str(name))
         return load_checkpoint(found, Device("cpu", dtype), settings(device="cpu", **values))
 
     return load

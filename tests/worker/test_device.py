@@ -12,11 +12,6 @@ from worker.device import Device, available_devices, chip, choose_device
 from worker.generation import generate
 from worker.memory import MemoryWatch, read_memory
 
-#: diffusers' schedulers hand tensors to numpy in a way that numpy 2 has deprecated; nothing of ours to mend.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
-)
-
 
 @pytest.fixture
 def machine(monkeypatch):

@@ -9,17 +9,13 @@ import pytest
 import torch
 
 from models.boots import Machine, record_boot
+from models.checkpoints import DEMO_FOLDER
 from models.database import Database
 from models.errors import CheckpointError, GenerationError
 from worker import engine as engine_module
 from worker.device import Device
 from worker.engine import Engine
 from worker.generation import generate
-
-#: diffusers' schedulers hand tensors to numpy in a way that numpy 2 has deprecated; nothing of ours to mend.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
-)
 
 CPU = Device("cpu", torch.float32)
 
@@ -117,8 +113,8 @@ def test_a_load_or_warm_up_that_runs_out_of_memory_says_so(new_engine, monkeypat
     assert caught.value.cause == "out_of_memory"
 
 
-def test_the_old_weights_are_gone_before_new_ones_are_read(new_engine, monkeypatch, demo_folder, tmp_path):
-    copy = shutil.copytree(demo_folder, tmp_path / "copy")
+def test_the_old_weights_are_gone_before_new_ones_are_read(new_engine, monkeypatch, tmp_path):
+    copy = shutil.copytree(DEMO_FOLDER, tmp_path / "copy")
     usual, loaded = engine_module.load_checkpoint, []
 
     def load(*arguments):

@@ -8,16 +8,11 @@ from diffusers import StableDiffusionPipeline
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from transformers import CLIPConfig, CLIPImageProcessor
 
+from models.checkpoints import DEMO_FOLDER
 from models.errors import GenerationError
 from models.schedulers import SCHEDULERS
 from worker.device import Device
 from worker.generation import generate
-
-#: diffusers' schedulers hand tensors to numpy in a way that numpy 2 has deprecated; nothing of ours to mend.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:__array_wrap__ must accept context:DeprecationWarning"),
-]
 
 CPU = Device("cpu", torch.float32)
 HALF = Device("cpu", torch.float16)
@@ -34,9 +29,9 @@ def loaded(load):
 
 
 @pytest.fixture(scope="module")
-def plain(demo_folder):
+def plain():
     """The demo as diffusers alone loads it."""
-    pipeline = StableDiffusionPipeline.from_pretrained(demo_folder)
+    pipeline = StableDiffusionPipeline.from_pretrained(DEMO_FOLDER)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -75,9 +70,9 @@ def plain_call(pipeline, spec, **options):
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
-def test_every_scheduler_gives_the_picture_of_a_plain_call_to_the_bit(make, demo_folder, spec, name):
+def test_every_scheduler_gives_the_picture_of_a_plain_call_to_the_bit(make, spec, name):
     job = spec(scheduler=name, negative_prompt="blurred", seed=3)
-    pipeline = StableDiffusionPipeline.from_pretrained(demo_folder)
+    pipeline = StableDiffusionPipeline.from_pretrained(DEMO_FOLDER)
     pipeline.set_progress_bar_config(disable=True)
     picture = make(scheduler=name, negative_prompt="blurred", seed=3)
     assert picture.shape == (128, 128, 3)
@@ -204,7 +199,7 @@ def test_any_text_is_a_prompt(make):
 
 
 @pytest.fixture
-def checked(demo_folder, load, tmp_path):
+def checked(load, tmp_path):
     """Return a loader of a demo with a real safety checker, of random weights, that blocks all or nothing."""
 
     def make(blocks):
@@ -216,7 +211,7 @@ def checked(demo_folder, load, tmp_path):
         checker.concept_embeds_weights.data.fill_(-2.0 if blocks else 2.0)
         checker.special_care_embeds_weights.data.fill_(2.0)
         pipeline = StableDiffusionPipeline.from_pretrained(
-            demo_folder,
+            DEMO_FOLDER,
             safety_checker=checker,
             feature_extractor=CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}),
         )

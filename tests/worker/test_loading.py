@@ -12,32 +12,27 @@ import torch
 from safetensors.torch import load_file, save_file
 from single_file import write_single_file
 
+from models.checkpoints import DEMO_FOLDER
 from models.errors import CheckpointError
 from models.settings import Settings
-from worker.demo import build_demo_checkpoint
 from worker.device import Device
 from worker.generation import generate
 from worker.local_checkpoint import find_checkpoint
-
-#: diffusers' schedulers hand tensors to numpy in a way that numpy 2 has deprecated; nothing of ours to mend.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
-)
 
 UNET = Path("unet", "diffusion_pytorch_model.safetensors")
 UNET_HALF = Path("unet", "diffusion_pytorch_model.fp16.safetensors")
 
 
 @pytest.fixture
-def copy(demo_folder, tmp_path):
+def copy(tmp_path):
     """A copy of the demo, to be changed."""
-    return Path(shutil.copytree(demo_folder, tmp_path / "copy"))
+    return Path(shutil.copytree(DEMO_FOLDER, tmp_path / "copy"))
 
 
 @pytest.fixture
-def single(demo_folder, tmp_path):
+def single(tmp_path):
     file = tmp_path / "one.safetensors"
-    write_single_file(demo_folder, file)
+    write_single_file(DEMO_FOLDER, file)
     return file
 
 
@@ -65,9 +60,9 @@ def refusal(load, name, **values):
 # What is loaded
 
 
-def test_a_single_file_gives_the_pictures_of_its_folder(load, demo_folder, single, pixels):
+def test_a_single_file_gives_the_pictures_of_its_folder(load, single, pixels):
     for dtype in (torch.float32, torch.float16):
-        loaded = load(single, dtype=dtype, single_file_config=str(demo_folder))
+        loaded = load(single, dtype=dtype, single_file_config=str(DEMO_FOLDER))
         assert {part.dtype for part in (loaded.pipeline.unet, loaded.pipeline.vae, loaded.pipeline.text_encoder)} == {
             dtype
         }
@@ -75,27 +70,13 @@ def test_a_single_file_gives_the_pictures_of_its_folder(load, demo_folder, singl
     assert loaded.revision == f"sha256:{hashlib.sha256(single.read_bytes()).hexdigest()}"
 
 
-def test_a_revision_is_that_of_the_content(load, copy, demo_folder, tmp_path):
-    same = find_checkpoint("demo", demo_folder).revision
-    assert find_checkpoint(str(copy), demo_folder).revision == same
-    build_demo_checkpoint(tmp_path / "built again")
-    assert find_checkpoint(str(tmp_path / "built again"), demo_folder).revision == same
+def test_a_revision_is_that_of_the_content(copy):
+    same = find_checkpoint("demo").revision
+    assert find_checkpoint(str(copy)).revision == same
     weights = load_file(copy / UNET)
     weights["conv_out.bias"] += 1
     save_file(weights, copy / UNET)
-    assert find_checkpoint(str(copy), demo_folder).revision != same
-
-
-def test_a_build_of_the_demo_that_was_cut_short_leaves_no_half_of_it(tmp_path, monkeypatch):
-    from worker import demo
-
-    def fail():
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(demo, "_pipeline", fail)
-    with pytest.raises(KeyboardInterrupt):
-        build_demo_checkpoint(tmp_path / "demo")
-    assert list(tmp_path.iterdir()) == []
+    assert find_checkpoint(str(copy)).revision != same
 
 
 def test_half_precision_takes_the_variant_and_full_precision_the_full_weights(load, copy):
@@ -149,10 +130,10 @@ def test_a_config_folder_that_is_not_there_names_the_variable(load, single):
     assert "NIGHTSHIFT_SINGLE_FILE_CONFIG" in said
 
 
-def test_a_single_file_that_is_no_checkpoint_is_refused(load, demo_folder, tmp_path):
+def test_a_single_file_that_is_no_checkpoint_is_refused(load, tmp_path):
     lora = tmp_path / "lora.safetensors"
     save_file({"lora_unet_down.weight": torch.zeros(2, 2)}, lora)
-    assert "lora.safetensors cannot be loaded" in refusal(load, lora, single_file_config=str(demo_folder))
+    assert "lora.safetensors cannot be loaded" in refusal(load, lora, single_file_config=str(DEMO_FOLDER))
 
 
 def test_another_pipeline_is_refused(load, copy):

@@ -12,8 +12,7 @@ from worker.celery import TASK, make_app
 #: All that the night below writes, in its order; N is a number with two or three places.
 NIGHT = [
     r"INFO    the safety checker is off; NIGHTSHIFT_SAFETY_CHECKER=true turns it on",
-    r"INFO    demo: a small pipeline with random weights, .*",
-    r"INFO    loading demo from /.*/checkpoints/demo …",
+    r"INFO    loading demo from /.*/models/demo …",
     r"INFO    loaded demo \([0-9a-f]{10}\) in N s: cpu, float32",
     r"INFO    warmed up in N s \(2 steps at 128x128\); memory N GB",
     r"INFO    ready for jobs on cpu \(.+\)",

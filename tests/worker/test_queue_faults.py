@@ -260,7 +260,7 @@ def small_disk(folder, size):
 def test_a_full_disk_puts_the_job_back_and_ends_the_worker(nightshift, worker):
     number = max((row.id for row in nightshift.rows(Batch)), default=0) + 1
     folder = nightshift.data_dir / "pictures" / f"batch-{number:04d}"
-    with small_disk(folder, 16_384):
+    with small_disk(folder, 4_096):
         batch = nightshift.enqueue("--prompt", "a shoe", "--count", 2)
         assert worker.wait() == 74
         assert [job.state for job in nightshift.jobs(batch)] == ["queued", "queued"]

@@ -12,58 +12,59 @@ import pytest
 from safetensors.torch import load_file
 from torch import save
 
+from models.checkpoints import DEMO_FOLDER
 from models.tables import Attempt, Boot, Load
 
 #: One that a machine of this kind never has.
 ABSENT_DEVICE = "cuda" if sys.platform == "darwin" else "mps"
 
 
-def missing_folder(nightshift, demo):
+def missing_folder(nightshift):
     return {"NIGHTSHIFT_CHECKPOINT": "/no/such/checkpoint"}
 
 
-def absent_device(nightshift, demo):
+def absent_device(nightshift):
     return {"NIGHTSHIFT_DEVICE": ABSENT_DEVICE}
 
 
-def database_of_a_newer_version(nightshift, demo):
+def database_of_a_newer_version(nightshift):
     with nightshift.database.writing() as session:
         session.connection().exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     return {}
 
 
-def unreachable_folder(nightshift, demo):
+def unreachable_folder(nightshift):
     (nightshift.folder / "file").write_text("in the way")
     return {"NIGHTSHIFT_DATA_DIR": str(nightshift.folder / "file" / "data")}
 
 
-def another_pipeline(nightshift, demo):
-    copy = copied(nightshift, demo)
+def another_pipeline(nightshift):
+    copy = copied(nightshift)
     index = json.loads((copy / "model_index.json").read_text())
     (copy / "model_index.json").write_text(json.dumps(index | {"_class_name": "StableDiffusionXLPipeline"}))
     return {"NIGHTSHIFT_CHECKPOINT": str(copy)}
 
 
-def pickled_weights_only(nightshift, demo):
-    copy = copied(nightshift, demo)
+def pickled_weights_only(nightshift):
+    copy = copied(nightshift)
     weights = copy / "unet" / "diffusion_pytorch_model.safetensors"
     save(load_file(weights), weights.with_suffix(".bin"))
     weights.unlink()
     return {"NIGHTSHIFT_CHECKPOINT": str(copy)}
 
 
-def garbage_for_weights(nightshift, demo):
-    copy = copied(nightshift, demo)
+def garbage_for_weights(nightshift):
+    copy = copied(nightshift)
     (copy / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"\xff" * 4096)
     return {"NIGHTSHIFT_CHECKPOINT": str(copy)}
 
 
-def no_safety_checker(nightshift, demo):
+def no_safety_checker(nightshift):
     return {"NIGHTSHIFT_SAFETY_CHECKER": "true"}
 
 
-def copied(nightshift, demo):
-    return Path(shutil.copytree(demo, nightshift.folder / "checkpoint"))
+def copied(nightshift):
+    return Path(shutil.copytree(DEMO_FOLDER, nightshift.folder / "checkpoint"))
 
 
 #: What is wrong, and what the one line must name.
@@ -80,14 +81,14 @@ FAULTS = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def starts(request, installation, demo_folder, new_server):
+def starts(request, installation, new_server):
     """Start a worker with each fault whose test was selected, beside the module's other tests: each takes seconds."""
     # Nobody listens there: a worker that passes over its fault waits instead of ending.
     nowhere = new_server().url()
 
     def start(fault):
         with installation(nowhere) as nightshift:
-            worker = nightshift.start_worker(**fault(nightshift, demo_folder))
+            worker = nightshift.start_worker(**fault(nightshift))
             return worker, worker.wait()
 
     selected = [item.callspec.params.get("fault") for item in request.session.items if hasattr(item, "callspec")]

@@ -10,6 +10,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from single_file import write_single_file
 
+from models.checkpoints import DEMO_FOLDER
 from models.tables import Attempt, Load
 from worker.local_checkpoint import find_checkpoint
 
@@ -19,24 +20,24 @@ POISONED_WORD = "boot"
 
 
 @pytest.fixture(scope="module")
-def checkpoints(nightshift, demo_folder):
+def checkpoints(nightshift):
     """What the jobs name, by a word of this module's."""
     folder = nightshift.folder / "checkpoints"
-    copy = shutil.copytree(demo_folder, folder / "copy")
-    write_single_file(demo_folder, folder / "one.safetensors")
-    poison(demo_folder, folder / "poisoned")
-    broken = Path(shutil.copytree(demo_folder, folder / "broken"))
+    copy = shutil.copytree(DEMO_FOLDER, folder / "copy")
+    write_single_file(DEMO_FOLDER, folder / "one.safetensors")
+    poison(folder / "poisoned")
+    broken = Path(shutil.copytree(DEMO_FOLDER, folder / "broken"))
     (broken / "vae" / "diffusion_pytorch_model.safetensors").write_bytes(b"\xff" * 1000)
     repository = nightshift.folder / "hub" / "hub" / "models--somebody--demo"
-    shutil.copytree(demo_folder, repository / "snapshots" / COMMIT)
+    shutil.copytree(DEMO_FOLDER, repository / "snapshots" / COMMIT)
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(COMMIT)
     named = {name: str(folder / name) for name in ("copy", "poisoned", "broken", "nowhere")}
     return named | {"demo": "demo", "single": str(folder / "one.safetensors"), "hub": "somebody/demo", "": copy}
 
 
-def poison(demo_folder, folder):
-    shutil.copytree(demo_folder, folder)
+def poison(folder):
+    shutil.copytree(DEMO_FOLDER, folder)
     tokens = json.loads((folder / "tokenizer" / "tokenizer.json").read_text())["model"]["vocab"]
     file = folder / "text_encoder" / "model.safetensors"
     weights = load_file(file)
@@ -46,8 +47,8 @@ def poison(demo_folder, folder):
 
 
 @pytest.fixture(scope="module")
-def nightshift(installation, demo_folder):
-    with installation(NIGHTSHIFT_SINGLE_FILE_CONFIG=str(demo_folder)) as made:
+def nightshift(installation):
+    with installation(NIGHTSHIFT_SINGLE_FILE_CONFIG=str(DEMO_FOLDER)) as made:
         yield made
 
 
@@ -91,7 +92,7 @@ def test_each_job_ends_as_its_checkpoint_lets_it(jobs):
     assert {job.state for job in jobs if job.cause} == {"failed"}
 
 
-def test_a_switch_is_a_load_of_its_own_and_no_other_job_has_one(nightshift, jobs, checkpoints, demo_folder):
+def test_a_switch_is_a_load_of_its_own_and_no_other_job_has_one(nightshift, jobs, checkpoints):
     loads = nightshift.rows(Load)
     # The worker's own demo; and what failed to load has no row, but the one after it is loaded anew.
     names = ["demo", "copy", "single", "hub", "poisoned", "demo"]
@@ -102,9 +103,9 @@ def test_a_switch_is_a_load_of_its_own_and_no_other_job_has_one(nightshift, jobs
     assert used == [first, second, second, None, second, third, None, fourth, fifth, fifth, fifth, sixth]
 
 
-def test_a_load_names_the_revision_of_its_files(nightshift, jobs, checkpoints, demo_folder):
+def test_a_load_names_the_revision_of_its_files(nightshift, jobs, checkpoints):
     demo, copy, single, hub, poisoned, again = (load.revision for load in nightshift.rows(Load))
-    assert demo == copy == again == find_checkpoint("demo", demo_folder).revision
+    assert demo == copy == again == find_checkpoint("demo").revision
     assert single == f"sha256:{hashlib.sha256(Path(checkpoints['single']).read_bytes()).hexdigest()}"
     assert hub == COMMIT
     assert poisoned not in (demo, single)
@@ -148,9 +149,9 @@ def test_a_job_that_failed_leaves_no_picture_and_says_why_in_one_line(nightshift
     assert nightshift.read_json("report")["failures"] == {"checkpoint": 2, "not_finite": 1}
 
 
-def test_a_pinned_worker_refuses_another_checkpoint_and_makes_the_next_job(installation, demo_folder):
+def test_a_pinned_worker_refuses_another_checkpoint_and_makes_the_next_job(installation):
     with installation(NIGHTSHIFT_PIN_CHECKPOINT="true") as pinned:
-        refused = pinned.enqueue("--prompt", "a shoe", "--checkpoint", demo_folder)
+        refused = pinned.enqueue("--prompt", "a shoe", "--checkpoint", DEMO_FOLDER)
         following = pinned.enqueue("--prompt", "a shoe")
         pinned.start_worker()
         pinned.wait_until_finished()

@@ -1,0 +1,55 @@
+"""Prompts are counted and cut as CLIP's own tokenizer counts and cuts them."""
+
+import shutil
+
+import pytest
+from transformers import CLIPTokenizer
+
+from models.batches import PlannedJob
+from models.checkpoints import DEMO_FOLDER
+from models.job import JobSpec
+from producer.tokens import cut_prompts
+
+TAIL = "the very last words"
+TEXTS = [
+    f"A professional PRODUCT photo of black casual shoes, {'high quality, ' * 40}{TAIL}",
+    "don't " + "  stop\n" * 60 + TAIL,
+    f"1234567890 {'8k ' * 60}{TAIL}",
+    f"{'👟' * 80} {TAIL}",
+    f"{'ботинки 鞋子 ' * 20}{TAIL}",
+    "x" * 400,
+]
+
+
+@pytest.fixture(scope="module", params=["tokenizer.json", "vocab.json and merges.txt"])
+def checkpoint(request, tmp_path_factory):
+    """The demo, with the one file that new tokenizers have, or with the two of Stable Diffusion 1.5."""
+    folder = shutil.copytree(DEMO_FOLDER, tmp_path_factory.mktemp("checkpoint") / "demo")
+    if request.param != "tokenizer.json":
+        model = CLIPTokenizer.from_pretrained(folder / "tokenizer").backend_tokenizer.model
+        (folder / "tokenizer" / "tokenizer.json").unlink()
+        model.save(str(folder / "tokenizer"))
+    return folder
+
+
+def cut(checkpoint, prompt):
+    values = {"seed": 1, "steps": 12, "guidance": 7.5, "width": 128, "height": 128, "scheduler": "DDIM"}
+    job = PlannedJob(JobSpec(prompt=prompt, checkpoint=str(checkpoint), **values), 1)
+    return cut_prompts([job]).get(prompt)
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
+def test_the_end_that_is_cut_is_the_one_that_clip_does_not_see(checkpoint, text):
+    tokenizer = CLIPTokenizer.from_pretrained(DEMO_FOLDER / "tokenizer")
+    ids = tokenizer(text, add_special_tokens=False, truncation=False, verbose=False).input_ids
+    assert len(ids) > 75
+    assert cut(checkpoint, text) == tokenizer.decode(ids[75:]).strip()
+
+
+def test_a_prompt_that_just_fits_is_not_cut_and_one_word_more_is(checkpoint):
+    assert cut(checkpoint, "shoe " * 75) is None
+    assert cut(checkpoint, "shoe " * 75 + "red") == "red"
+
+
+def test_a_checkpoint_that_is_not_here_is_passed_over(tmp_path):
+    assert cut(tmp_path / "nowhere", TEXTS[0]) is None

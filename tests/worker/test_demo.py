@@ -1,0 +1,144 @@
+"""The demo checkpoint that ships with the package: what it is, what it draws, and that its card says so."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from safetensors import safe_open
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from models.checkpoints import DEMO_FOLDER, checkpoint_defaults
+from models.job import JobSpec
+from training.appearance import drawn_colour, points_left, white_border
+from training.card import Evaluation, model_card
+from training.evaluation import STABLE_DIFFUSION
+from training.palette import COLOURS
+from worker.device import Device
+from worker.generation import generate
+
+CPU = Device("cpu", torch.float32)
+MAX_BYTES = 8_000_000
+#: A colour word of their own for each kind, in wordings of no caption.
+SHOES = (
+    "{} sneakers, mail order page",
+    "mail order page: {} high-tops",
+    "LOAFERS {} MAIL ORDER",
+    "mail order {} boots",
+)
+
+
+@pytest.fixture(scope="module")
+def draw(load):
+    """Return a function that draws with the demo as a job does that names nothing but its prompt."""
+    loaded = load()
+    own = checkpoint_defaults("demo").model_dump()
+
+    def draw(prompt, seed=1, **values):
+        spec = JobSpec(prompt=prompt, seed=seed, checkpoint="demo", **{**own, **values})
+        return generate(loaded, CPU, spec, lambda _step: None).picture
+
+    return draw
+
+
+def test_it_is_small_and_of_the_classes_of_stable_diffusion():
+    files = [path for path in DEMO_FOLDER.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= MAX_BYTES
+    pipeline = StableDiffusionPipeline.from_pretrained(DEMO_FOLDER)
+    assert type(pipeline.text_encoder) is CLIPTextModel
+    assert isinstance(pipeline.tokenizer, CLIPTokenizer)
+    assert type(pipeline.unet) is UNet2DConditionModel
+    assert type(pipeline.vae) is AutoencoderKL
+    for path in files:
+        if path.suffix == ".safetensors":
+            with safe_open(path, "pt") as weights:
+                floats = {weights.get_tensor(name).dtype for name in weights.keys()}  # noqa: SIM118 - it is no dict
+            assert floats - {torch.int64} == {torch.float16}, path
+
+
+def test_a_plain_load_draws_with_nothing_else(tmp_path):
+    """As the card has it: another folder, another process, no option."""
+    code = f"""
+from diffusers import StableDiffusionPipeline
+pipeline = StableDiffusionPipeline.from_pretrained({str(DEMO_FOLDER)!r})
+pipeline("a red high-top", width=128, height=128, num_inference_steps=12).images[0].save("shoe.png")
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
+    from PIL import Image
+
+    with Image.open(tmp_path / "shoe.png") as picture:
+        assert drawn_colour(picture) == "red"
+
+
+def test_its_defaults_are_its_own_and_stable_diffusion_keeps_the_seeds():
+    own = checkpoint_defaults("demo")
+    assert (own.width, own.height, own.steps, own.guidance, own.scheduler) == (128, 128, 12, 7.5, "DPM++ 2M")
+    assert json.loads((DEMO_FOLDER / "nightshift.json").read_text()) == own.model_dump()
+    seeds = checkpoint_defaults("stable-diffusion-v1-5/stable-diffusion-v1-5")
+    assert (seeds.width, seeds.height, seeds.steps, seeds.guidance, seeds.scheduler) == (512, 512, 25, 7.5, "PNDM")
+
+
+def test_the_drawn_colour_is_the_asked_colour_on_white(draw):
+    asked = [(wording.format(colour), colour) for wording in SHOES for colour in COLOURS]
+    pictures = [draw(prompt) for prompt, _ in asked]
+    right = [drawn_colour(picture) == colour for picture, (_, colour) in zip(pictures, asked, strict=True)]
+    assert np.mean(right) >= 0.97, [prompt for (prompt, _), one in zip(asked, right, strict=True) if not one]
+    assert np.mean([white_border(picture) >= 0.98 for picture in pictures]) >= 0.98
+
+
+def test_the_settings_of_stable_diffusion_do_not_over_drive_it(draw):
+    usual = STABLE_DIFFUSION.model_dump()
+    right = [drawn_colour(draw(f"mail order page, {colour} boots", 2, **usual)) == colour for colour in COLOURS]
+    assert np.mean(right) >= 0.85
+
+
+def test_other_seeds_point_the_other_way_and_the_same_seed_gives_the_same_pixels(draw):
+    pictures = [draw("blue sneakers", seed) for seed in range(8)]
+    assert {points_left(picture) for picture in pictures} == {True, False}
+    assert np.array_equal(np.asarray(pictures[3]), np.asarray(draw("blue sneakers", 3)))
+    assert not np.array_equal(np.asarray(pictures[3]), np.asarray(pictures[4]))
+
+
+@pytest.mark.parametrize(
+    "prompt", ["boots red", "RED BOOTS", "red zorbular boots qwx", "👢 red boots 🔥", "red boots, " + "fine " * 300]
+)
+def test_whatever_stands_around_it_a_red_boot_is_red(draw, prompt):
+    assert drawn_colour(draw(prompt)) == "red"
+
+
+@pytest.mark.parametrize("prompt", ["", "   ", "🙂", "purple", "鞋子"])
+def test_prompts_that_ask_for_nothing_that_it_knows_give_a_picture_all_the_same(draw, prompt):
+    picture = np.asarray(draw(prompt))
+    assert picture.shape == (128, 128, 3)
+    assert picture.std() > 5
+
+
+def test_a_colour_of_something_else_is_not_the_shoes(draw):
+    for prompt in ("green boots with white laces", "red loafers on a blue background", "yellow sneakers, black sole"):
+        assert drawn_colour(draw(prompt)) == prompt.split()[0], prompt
+
+
+def test_its_evaluation_holds_what_the_project_promises_and_its_card_quotes_it():
+    found = Evaluation.model_validate_json((DEMO_FOLDER / "evaluation.json").read_text())
+    assert found.own.pictures == found.stable_diffusion.pictures == 192
+    assert found.own.colour_right >= 0.97
+    assert found.own.kind_right >= 0.9
+    assert found.own.white_border_mean >= 0.98
+    assert found.stable_diffusion.colour_right >= 0.85
+    assert found.stable_diffusion.kind_right >= 0.85
+    assert found.measures.colour_right >= 0.99
+    assert found.measures.kind_right >= 0.99
+    assert found.picture_s <= 0.5
+    assert found.load_s <= 0.5
+    assert (DEMO_FOLDER / "README.md").read_text() == model_card(found)
+
+
+def test_it_works_from_any_folder(tmp_path):
+    """The weights are found beside the code, not beside whoever calls."""
+    code = "from worker.local_checkpoint import find_checkpoint; print(find_checkpoint('demo').path)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert Path(done.stdout.strip()) == DEMO_FOLDER

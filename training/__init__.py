@@ -1,0 +1,1 @@
+"""How the demo checkpoint is made: `python -m training`. Nothing here is installed with the product."""
