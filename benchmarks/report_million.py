@@ -157,7 +157,9 @@ def build(url: str, attempts: int, batches: int) -> None:
 
 
 def _add_boot(session: Session, device: str) -> None:
-    machine = Machine("mini", 1, device, f"the {device}", "M1 Pro", 8, "float16", 2**34, {"torch": "2.13.0"}, {})
+    machine = Machine(
+        "mini", 1, "lock", device, f"the {device}", "M1 Pro", 8, "float16", 2**34, {"torch": "2.13.0"}, {}
+    )
     memory = MemoryReading(rss=10**9, available=9 * 10**9)
     boot_id = record_boot(session, machine)
     for _ in range(LOADS_PER_BOOT):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import case, insert, literal, select, update
+from sqlalchemy import ColumnElement, and_, case, false, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from models.batches import spec_of
@@ -143,45 +143,66 @@ def renew(session: Session, claim: Claim) -> bool | None:
     return session.scalar(select(Job.cancel_requested).where(Job.id == claim.job_id))
 
 
-def rescue(session: Session, boot_id: int) -> list[int]:
-    """Put back every running job of earlier boots on this boot's host and device; return the queued ones' numbers.
+@dataclass(frozen=True)
+class Rescued:
+    """Numbers of the jobs that were put back, and of those that were set aside."""
 
-    Only the holder of the device's lock may call it: the lock says that those boots are gone.
+    queued: list[int]
+    quarantined: list[int]
+
+
+def rescue(session: Session, boot_id: int, quarantine_after: int) -> Rescued:
+    """Put back every running job of earlier boots under this boot's lock.
+
+    Only the holder of the device's lock may call it: the lock says that those boots are gone. A job whose worker went
+    away for the `quarantine_after`th time is set aside instead.
     """
-    here = select(Boot.host, Boot.device).where(Boot.id == boot_id).subquery()
-    gone = (
-        select(Boot.id)
-        .join(here, (here.c.host == Boot.host) & (here.c.device == Boot.device))
-        .where(Boot.id != boot_id)
-    )
+    here = select(Boot.lock_uid, Boot.host, Boot.device).where(Boot.id == boot_id).subquery()
+    # Rows of a version that did not name the lock are known by host and device.
+    unnamed = and_(Boot.lock_uid.is_(None), Boot.host == here.c.host, Boot.device == here.c.device)
+    gone = select(Boot.id).where(Boot.id != boot_id, or_(unnamed, Boot.lock_uid == here.c.lock_uid))
+    return _put_back_lost(session, Job.boot_id.in_(gone), quarantine_after)
+
+
+def _put_back_lost(session: Session, which: ColumnElement[bool], quarantine_after: int) -> Rescued:
+    """Put back or set aside those running jobs, whose workers are gone, and close their attempts."""
     moment = now()
-    jobs = session.execute(
-        update(Job)
-        .where(Job.state == JobState.RUNNING, Job.boot_id.in_(gone))
-        .values(_put_back(moment))
-        .returning(Job.id, Job.state)
-        .execution_options(synchronize_session=False)
-    ).all()
+    running = select(Job.id).where(Job.state == JobState.RUNNING, which)
     session.execute(
         update(Attempt)
-        .where(Attempt.outcome == Outcome.RUNNING, Attempt.boot_id.in_(gone))
+        .where(Attempt.outcome == Outcome.RUNNING, Attempt.job_id.in_(running))
         .values(
             outcome=Outcome.LOST,
             cause="worker_lost",
             error="the worker went away before it settled",
             finished_at=moment,
         )
+        .execution_options(synchronize_session=False)
     )
-    return sorted(number for number, state in jobs if state == JobState.QUEUED)
+    jobs = session.execute(
+        update(Job)
+        .where(Job.state == JobState.RUNNING, which)
+        .values({"losses": Job.losses + 1} | _put_back(moment, Job.losses + 1 >= quarantine_after))
+        .returning(Job.id, Job.state)
+        .execution_options(synchronize_session=False)
+    ).all()
+    return Rescued(
+        queued=sorted(number for number, state in jobs if state == JobState.QUEUED),
+        quarantined=sorted(number for number, state in jobs if state == JobState.QUARANTINED),
+    )
 
 
-def _put_back(moment: datetime) -> dict[str, object]:
-    """Return the values of a running job whose worker gives it up: queued again, unless cancelling was asked for."""
-    asked = Job.cancel_requested
+def _put_back(moment: datetime, set_aside: ColumnElement[bool] | None = None) -> dict[str, object]:
+    """Return the values of a running job whose worker gives it up.
+
+    It is queued again, unless cancelling was asked for or `set_aside` says that it may not run again.
+    """
+    asked, apart = Job.cancel_requested, false() if set_aside is None else set_aside
     return {
-        "state": case((asked, JobState.CANCELLED), else_=JobState.QUEUED),
-        "finished_at": case((asked, literal(moment, Job.finished_at.type))),
-        "cause": case((asked, "cancelled")),
+        "state": case((asked, JobState.CANCELLED), (apart, JobState.QUARANTINED), else_=JobState.QUEUED),
+        "finished_at": case((or_(asked, apart), literal(moment, Job.finished_at.type))),
+        "cause": case((asked, "cancelled"), (apart, "quarantined")),
+        "error": case((apart & ~asked, "its worker went away too often while it ran: `producer retry` tries it again")),
         "cancel_requested": False,
         "queued_at": moment,
         "published_at": None,

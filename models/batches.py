@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from models.errors import BadInputError, NotFoundError
 from models.job import JobMessage, JobSpec
-from models.states import FINISHED, JobState
+from models.states import FAULTY, FINISHED, JobState
 from models.tables import Batch, Job, now
 
 #: Rows a statement: bounds the memory of a large batch.
@@ -160,8 +160,8 @@ def cancel(session: Session, *scope: ColumnElement[bool]) -> tuple[int, int]:
     return queued, running
 
 
-def retry(session: Session, *scope: ColumnElement[bool], states: Sequence[JobState] = (JobState.FAILED,)) -> int:
-    """Put the failed jobs in scope back on the queue, not yet published, and return how many."""
+def retry(session: Session, *scope: ColumnElement[bool], states: Sequence[JobState] = FAULTY) -> int:
+    """Put the failed and quarantined jobs in scope back on the queue, not yet published, and return how many."""
     return _changed(
         session,
         Job.state.in_(states),
@@ -174,6 +174,7 @@ def retry(session: Session, *scope: ColumnElement[bool], states: Sequence[JobSta
             "finished_at": None,
             "cause": None,
             "error": None,
+            "losses": 0,
         },
     )
 

@@ -19,6 +19,7 @@ class Machine:
 
     host: str
     pid: int
+    lock_uid: str
     device: str
     device_name: str
     chip: str

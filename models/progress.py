@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models.states import FINISHED, JobState, Outcome
+from models.states import FAULTY, FINISHED, JobState, Outcome
 from models.tables import Attempt, Batch, Job
 
 
@@ -32,6 +32,11 @@ class BatchProgress:
         return sum(self.counts[state] for state in FINISHED)
 
     @property
+    def faulty(self) -> int:
+        """Jobs that failed or are quarantined."""
+        return sum(self.counts[state] for state in FAULTY)
+
+    @property
     def remaining(self) -> int:
         """Jobs that are queued or running."""
         return self.total - self.finished
@@ -39,7 +44,7 @@ class BatchProgress:
 
 @dataclass(frozen=True)
 class Failure:
-    """A job that failed, with the line that says why."""
+    """A job that failed or is quarantined, with the line that says why."""
 
     job_id: int
     source_line: int | None
@@ -65,7 +70,7 @@ def newest_batches(session: Session, limit: int) -> Sequence[Batch]:
 
 def failures(session: Session, batch_id: int, limit: int) -> list[Failure]:
     """Return the batch's first failed jobs."""
-    query = select(Job).where(Job.batch_id == batch_id, Job.state == JobState.FAILED).order_by(Job.id).limit(limit)
+    query = select(Job).where(Job.batch_id == batch_id, Job.state.in_(FAULTY)).order_by(Job.id).limit(limit)
     return [Failure(job.id, job.source_line, job.cause or "unknown", job.error or "") for job in session.scalars(query)]
 
 
@@ -73,7 +78,7 @@ def failures_by_cause(session: Session, batch_id: int | None) -> dict[str, int]:
     """Return how many jobs failed of each cause, most first."""
     query = (
         select(func.coalesce(Job.cause, "unknown"), func.count())
-        .where(Job.state == JobState.FAILED)
+        .where(Job.state.in_(FAULTY))
         .group_by(Job.cause)
         .order_by(func.count().desc())
     )

@@ -6,7 +6,8 @@ from enum import StrEnum
 class JobState(StrEnum):
     """Where a job stands.
 
-    `queued -> running -> succeeded | failed | cancelled`; back to queued by rescue or retry alone.
+    `queued -> running -> succeeded | failed | cancelled | quarantined`; back to queued by rescue or retry alone.
+    Quarantined is a job that took its worker down too often: it never runs again unless a person retries it.
     """
 
     QUEUED = "queued"
@@ -14,10 +15,14 @@ class JobState(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    QUARANTINED = "quarantined"
 
 
 #: A job in one of these needs nothing more from a worker.
-FINISHED = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
+FINISHED = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.QUARANTINED)
+
+#: Ended without a picture for a reason that the row tells; `retry` queues these again.
+FAULTY = (JobState.FAILED, JobState.QUARANTINED)
 
 
 class Outcome(StrEnum):

@@ -24,7 +24,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from models.states import JobState, Outcome
 
 #: The version in `migrations` that makes these tables.
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -116,6 +116,8 @@ class Job(Base):
     state: Mapped[str] = mapped_column(String(16), default=JobState.QUEUED)
     #: Attempts claimed so far.
     attempts: Mapped[int] = mapped_column(default=0)
+    #: How often its worker went away while it ran, since it was queued by a person.
+    losses: Mapped[int] = mapped_column(default=0, server_default="0")
     queued_at: Mapped[Moment]
     #: When its message was put on the queue; None: not published yet.
     published_at: Mapped[MomentOrNone]
@@ -139,6 +141,9 @@ class Boot(Base):
     id: Mapped[Key]
     host: Mapped[str] = mapped_column(String(255))
     pid: Mapped[int]
+    #: The lock under which the boot had its device: whoever holds it next speaks for this boot.
+    #: None in rows of a version that did not name it.
+    lock_uid: Mapped[str | None] = mapped_column(String(32))
     #: What the settings named: mps, cuda, cuda:1, cpu.
     device: Mapped[Word]
     #: The driver's or system's name of it.

@@ -63,8 +63,7 @@ def _look(database: Database, batch_name: str) -> tuple[BatchProgress, float | N
 def _detail(progress: BatchProgress, speed_s: float | None, waiting: str) -> str:
     counts = progress.counts
     words = [f"{counts[JobState.FAILED]} failed"]
-    if counts[JobState.CANCELLED]:
-        words.append(f"{counts[JobState.CANCELLED]} cancelled")
+    words += [f"{counts[s]} {s}" for s in (JobState.QUARANTINED, JobState.CANCELLED) if counts[s]]
     if speed_s:
         words.append(f"{60 / speed_s:.1f} a minute")
         if progress.remaining:

@@ -12,12 +12,11 @@ from celery import bootsteps, signals
 from celery.apps.worker import Worker
 from celery.platforms import SecurityWarning
 from celery.worker import state
-from filelock import FileLock, Timeout
 
 from models.attempts import rescue
 from models.boots import Machine, mark_ended, mark_ready, record_boot
 from models.database import Database
-from models.errors import BrokerError, DeviceError, NightshiftError
+from models.errors import BrokerError, NightshiftError
 from models.settings import Settings, load_settings
 from worker import transport
 from worker.celery import publish
@@ -34,6 +33,7 @@ import torch  # noqa: E402
 
 from worker.attempt import AttemptRunner  # noqa: E402
 from worker.device import Device, chip, choose_device  # noqa: E402
+from worker.device_lock import DeviceLock  # noqa: E402
 from worker.engine import Engine  # noqa: E402
 from worker.task import GenerateTask  # noqa: E402
 
@@ -47,7 +47,7 @@ class Boot(bootsteps.StartStopStep):
     requires = ("celery.worker.components:Pool",)
 
     def __init__(self, parent: Any, **_options: Any) -> None:
-        self._lock: FileLock | None = None
+        self._lock: DeviceLock | None = None
         self._boot_id: int | None = None
         self._database: Database | None = None
 
@@ -75,12 +75,16 @@ class Boot(bootsteps.StartStopStep):
     def _boot(self, app: Any, settings: Settings) -> None:
         device = choose_device(settings.device, settings.dtype)
         database = self._database = Database(settings.database)
-        self._lock = _take_device(device, settings)
+        self._lock = DeviceLock(device.name, settings.data_dir)
         with database.writing() as session:
-            boot_id = self._boot_id = record_boot(session, _machine(device))
-            rescued = rescue(session, boot_id)
-        if rescued:
-            log.warning("put back %d jobs that an earlier worker left running", len(rescued))
+            boot_id = self._boot_id = record_boot(session, _machine(device, self._lock.uid))
+            rescued = rescue(session, boot_id, settings.quarantine_after)
+        if rescued.queued:
+            log.warning("put back %d jobs that an earlier worker left running", len(rescued.queued))
+        for number in rescued.quarantined:
+            log.error(
+                "job %d is set aside: its worker went away %d times while it ran", number, settings.quarantine_after
+            )
         if not settings.safety_checker:
             log.info("the safety checker is off; NIGHTSHIFT_SAFETY_CHECKER=true turns it on")
         engine = Engine(device, settings, database, boot_id)
@@ -113,29 +117,11 @@ def _setup_logging(**_options: Any) -> None:
     configure_logging(load_settings())
 
 
-def _take_device(device: Device, settings: Settings) -> FileLock:
-    """Hold the device's lock until the process ends; the system lets it go even after `kill -9`."""
-    folder = settings.data_dir / "locks"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{device.name.replace(':', '-')}.lock", thread_local=False)
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise DeviceError(
-            f"another worker has the device {device.name} ({folder} is locked): stop that one first, or set "
-            "NIGHTSHIFT_DEVICE to another device"
-        ) from None
-    except OSError as error:
-        raise DeviceError(
-            f"{folder} cannot be written ({error.strerror}): choose another NIGHTSHIFT_DATA_DIR"
-        ) from error
-    return lock
-
-
-def _machine(device: Device) -> Machine:
+def _machine(device: Device, lock_uid: str) -> Machine:
     return Machine(
         host=socket.gethostname(),
         pid=os.getpid(),
+        lock_uid=lock_uid,
         device=device.name,
         device_name=device.describe(),
         chip=chip(),

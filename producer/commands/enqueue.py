@@ -8,7 +8,6 @@ import click
 from models.database import Database
 from models.errors import BrokerError
 from models.settings import Settings, load_settings
-from models.states import JobState
 from producer.cli import FAILED
 from producer.follow import follow
 from producer.job_options import Order, job_options, read_order
@@ -47,7 +46,7 @@ def command(ctx: click.Context, /, following: bool, dry_run: bool, **options: An
         click.echo(f"{batch.name}: {count:,} jobs recorded, not yet on the queue")
         raise
     click.echo(f"{batch.name}: {count:,} jobs queued; `producer watch {batch.name}` follows them")
-    if following and follow(database, batch.name).counts[JobState.FAILED]:
+    if following and follow(database, batch.name).faulty:
         ctx.exit(FAILED)
 
 

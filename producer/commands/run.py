@@ -15,7 +15,6 @@ from models.errors import DatabaseError, NightshiftError
 from models.pictures import batch_folder
 from models.progress import BatchProgress, failures
 from models.settings import Settings, load_settings
-from models.states import JobState
 from models.tables import Batch
 from producer.cli import FAILED
 from producer.commands.enqueue import warn_of_cut_prompts
@@ -59,7 +58,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         publish_with_progress(database, len(order.plan.jobs), batch.id, app=app)
         progress = _follow(ctx, database, batch, worker)
     _tell(database, batch, settings)
-    if progress.counts[JobState.FAILED]:
+    if progress.faulty:
         ctx.exit(FAILED)
 
 

@@ -43,7 +43,7 @@ def command(batch: str | None, as_json: bool) -> None:
     for failure in failed:
         line = f", line {failure.source_line}" if failure.source_line else ""
         out.print(f"job {failure.job_id}{line}: {failure.error}", soft_wrap=True)
-    more = progress[0].counts[JobState.FAILED] - len(failed) if batch else 0
+    more = progress[0].faulty - len(failed) if batch else 0
     if more > 0:
         out.print(f"… and {more} more failed jobs")
 
@@ -53,5 +53,5 @@ def _advise(row: BatchProgress) -> None:
         click.echo(
             f"{row.name}: {row.unpublished} queued jobs are not on the queue; `producer publish` puts them there"
         )
-    if row.counts[JobState.FAILED]:
-        click.echo(f"{row.name}: {row.counts[JobState.FAILED]} failed; `producer retry {row.name}` queues them again")
+    if row.faulty:
+        click.echo(f"{row.name}: {row.faulty} failed; `producer retry {row.name}` queues them again")

@@ -5,7 +5,6 @@ import click
 from models.batches import find_batch
 from models.database import Database
 from models.settings import load_settings
-from models.states import JobState
 from producer.cli import FAILED
 from producer.follow import follow
 
@@ -26,5 +25,5 @@ def command(ctx: click.Context, batch: str | None) -> None:
     except KeyboardInterrupt:
         click.echo(f"The worker goes on with {name}; `producer watch {name}` looks again.", err=True)
         ctx.exit(0)
-    if progress.counts[JobState.FAILED]:
+    if progress.faulty:
         ctx.exit(FAILED)

@@ -56,7 +56,14 @@ class Records:
         return [JobMessage(job=job.id, batch=batch.uid, spec=batches.spec_of(job)) for job in self.jobs(batch)]
 
     def boot(self, host: str = "mini", device: str = "cpu", **values) -> int:
-        usual = {"pid": 1, "device_name": f"the {device}", "chip": "M1 Pro", "threads": 8, "dtype": "float32"}
+        usual = {
+            "pid": 1,
+            "lock_uid": "a",
+            "device_name": f"the {device}",
+            "chip": "M1 Pro",
+            "threads": 8,
+            "dtype": "float32",
+        }
         rest = {"memory_total_bytes": 2**34, "versions": {"torch": "2.13.0"}, "memory_sources": {"rss": "psutil"}}
         with self.database.writing() as session:
             return record_boot(session, Machine(host=host, device=device, **usual | rest | values))

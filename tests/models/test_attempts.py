@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 
 from models import attempts, batches
+from models.attempts import Rescued
 from models.job import MAX_KEY
 from models.measurement import Measurement, MemoryReading
 from models.states import JobState, Outcome
@@ -18,6 +19,8 @@ from models.tables import Job, now
 
 CLAIMER = Path(__file__).with_name("claimer.py")
 PROCESSES, JOBS = 3, 500
+#: Losses after which a job is set aside.
+AFTER = 3
 
 
 @pytest.fixture
@@ -163,7 +166,7 @@ def test_settling_needs_owner_attempt_and_job_to_match(records, boot, claimed, w
 
 def test_an_owner_that_comes_back_after_rescue_settles_nothing(records, claimed, write, message):
     newer = records.boot()
-    assert write(attempts.rescue, newer) == [claimed.job_id]
+    assert write(attempts.rescue, newer, AFTER).queued == [claimed.job_id]
     assert not records.settle(claimed, picture="late.png")
     again = records.claim(message, newer)
     assert again.number == 2
@@ -190,15 +193,16 @@ def test_what_is_given_back_is_queued_unpublished_and_can_be_claimed_again(recor
     assert records.claim(message, boot).number == 2
 
 
-def test_rescue_puts_back_what_earlier_boots_of_this_host_and_device_left_running(records, write):
-    boots = [records.boot(*place) for place in (("mini", "mps"), ("mini", "cpu"), ("big", "mps"), ("mini", "mps"))]
+def test_rescue_puts_back_what_earlier_boots_under_the_same_lock_left_running(records, write):
+    places = [("mini", "mps", "a"), ("mini", "cpu", "b"), ("mini", "mps", "c"), ("mini.local", "mps", "a")]
+    boots = [records.boot(host, device, lock_uid=lock) for host, device, lock in places]
     messages = records.messages(records.batch(jobs=6))
     claims = [records.claim(m, b) for m, b in zip(messages, [*boots, boots[0]], strict=False)]
-    newest = records.boot("mini", "mps")
+    newest = records.boot("mini.fritz.box", "mps", lock_uid="a")
     own = records.claim(messages[5], newest)
     assert records.settle(claims[4], picture="done.png")
     write(batches.mark_published, [message.job for message in messages], now())
-    assert write(attempts.rescue, newest) == [messages[0].job, messages[3].job]
+    assert write(attempts.rescue, newest, AFTER) == Rescued([messages[0].job, messages[3].job], [])
     states = ["queued", "running", "running", "queued", "succeeded", "running"]
     jobs = [records.job(message.job) for message in messages]
     assert [job.state for job in jobs] == states
@@ -206,8 +210,40 @@ def test_rescue_puts_back_what_earlier_boots_of_this_host_and_device_left_runnin
     assert [job.boot_id for job in jobs] == [None, boots[1], boots[2], None, boots[0], newest]
     outcomes = ["lost", "running", "running", "lost", "succeeded", "running"]
     assert [attempt.outcome for attempt in records.attempts()] == outcomes
-    assert write(attempts.rescue, newest) == []
+    assert write(attempts.rescue, newest, AFTER) == Rescued([], [])
     assert records.settle(own)
+
+
+def test_boots_of_a_version_without_locks_are_known_by_host_and_device(records, write):
+    old = [records.boot(*place, lock_uid=None) for place in (("mini", "mps"), ("mini", "cpu"), ("big", "mps"))]
+    messages = records.messages(records.batch(jobs=3))
+    for message, boot in zip(messages, old, strict=True):
+        records.claim(message, boot)
+    assert write(attempts.rescue, records.boot("mini", "mps", lock_uid="a"), AFTER).queued == [messages[0].job]
+
+
+def test_a_job_that_took_its_worker_down_too_often_is_set_aside_until_a_person_says_so(records, write, message):
+    for loss in range(1, AFTER + 1):
+        assert records.claim(message, records.boot()).number == loss
+        found = write(attempts.rescue, records.boot(), AFTER)
+        assert found == (Rescued([message.job], []) if loss < AFTER else Rescued([], [message.job]))
+    job = records.job(message.job)
+    assert (job.state, job.cause, job.losses) == (JobState.QUARANTINED, "quarantined", AFTER)
+    assert "`producer retry` tries it again" in job.error
+    assert job.finished_at is not None
+    assert [(a.number, a.outcome, a.cause) for a in records.attempts()] == [
+        (number, Outcome.LOST, "worker_lost") for number in range(1, AFTER + 1)
+    ]
+    assert records.claim(message, records.boot()) is None
+    assert write(batches.retry, of_job(message.job)) == 1
+    job = records.job(message.job)
+    assert (job.state, job.losses, job.error) == (JobState.QUEUED, 0, None)
+    assert records.claim(message, records.boot()).number == AFTER + 1
+
+
+def test_a_job_that_was_given_back_in_good_order_counts_no_loss(records, claimed, write):
+    assert write(attempts.give_back, claimed, "storage", "the disk is full")
+    assert records.job(claimed.job_id).losses == 0
 
 
 def test_a_sign_of_life_moves_the_heartbeat_and_tells_of_cancelling(records, claimed, write):
@@ -247,7 +283,7 @@ def test_cancelling_ends_queued_jobs_asks_running_ones_and_leaves_the_rest(recor
 def test_cancelling_holds_when_the_worker_is_lost_before_it_hears_of_it(records, claimed, write, message, way):
     write(batches.cancel, of_job(claimed.job_id))
     if way == "rescue":
-        assert write(attempts.rescue, records.boot()) == []
+        assert write(attempts.rescue, records.boot(), AFTER) == Rescued([], [])
     else:
         assert write(attempts.give_back, claimed, "storage", "full")
     job, (attempt,) = records.job(claimed.job_id), records.attempts()

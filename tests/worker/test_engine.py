@@ -31,7 +31,7 @@ def new_engine(tmp_path, settings):
 
     def make(**values):
         with database.writing() as session:
-            boot_id = record_boot(session, Machine("here", 1, "cpu", "cpu", "cpu", 1, "float32", None, {}, {}))
+            boot_id = record_boot(session, Machine("here", 1, "lock", "cpu", "cpu", "cpu", 1, "float32", None, {}, {}))
         return Engine(CPU, settings(device="cpu", data_dir=tmp_path, **values), database, boot_id)
 
     yield make

@@ -1,0 +1,52 @@
+"""One worker a device: a lock that the system lets go when its holder dies, `kill -9` included."""
+
+from pathlib import Path
+from uuid import uuid4
+
+from filelock import FileLock, Timeout
+
+from models.errors import DeviceError
+
+
+class DeviceLock:
+    """Held from its making until `release` or the end of the process.
+
+    `uid` stays the same from holder to holder: whoever has the lock may speak for all boots that had it before, which
+    are gone. A host's name would not do, since macOS changes it with the network.
+    """
+
+    def __init__(self, device: str, data_dir: Path) -> None:
+        """Take the lock of `device` in this data folder.
+
+        Raises:
+            DeviceError: if another process has it, or the folder cannot be written.
+        """
+        folder = data_dir / "locks"
+        stem = device.replace(":", "-")
+        self._lock = FileLock(folder / f"{stem}.lock", thread_local=False)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(blocking=False)
+            self.uid = _uid(folder / f"{stem}.uid")
+        except Timeout:
+            raise DeviceError(
+                f"another worker has the device {device} ({folder} is locked): stop that one first, or set "
+                "NIGHTSHIFT_DEVICE to another device"
+            ) from None
+        except OSError as error:
+            raise DeviceError(
+                f"{folder} cannot be written ({error.strerror}): choose another NIGHTSHIFT_DATA_DIR"
+            ) from error
+
+    def release(self) -> None:
+        """Let another process have it."""
+        self._lock.release()
+
+
+def _uid(file: Path) -> str:
+    """Return what an earlier holder wrote there; a file that was cut short is written anew."""
+    uid = file.read_text() if file.exists() else ""
+    if len(uid) != len(uuid4().hex):
+        uid = uuid4().hex
+        file.write_text(uid)
+    return uid
