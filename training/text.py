@@ -1,16 +1,14 @@
 """The text side: a tokenizer of the captions' words and a CLIP text encoder that tells their colour and kind."""
 
-import json
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
-from tokenizers.models import BPE
-from tokenizers.normalizers import Lowercase
-from tokenizers.pre_tokenizers import ByteLevel, Sequence, Whitespace
-from tokenizers.trainers import BpeTrainer
+from tokenizers.pre_tokenizers import ByteLevel
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
@@ -23,33 +21,45 @@ PLACES: Final = 77
 STEPS: Final = 1600
 _CAPTIONS_A_STEP: Final = 64
 _CORPUS: Final = 20_000
-_VOCABULARY: Final = 1600
+#: Words that stand in the corpus less often have no token of their own.
+_FEWEST: Final = 20
+#: Words of plain letters; signs and other scripts are left to the bytes.
+_WORD: Final = re.compile("[a-z]+")
 
 
 def make_tokenizer(rng: np.random.Generator) -> CLIPTokenizer:
     """Return CLIP's tokenizer with a byte-pair vocabulary learnt from captions; any text has tokens."""
     letters = sorted(ByteLevel.alphabet())
-    learner = Tokenizer(BPE(end_of_word_suffix="</w>"))
-    learner.normalizer = Lowercase()
-    learner.pre_tokenizer = Sequence([Whitespace(), ByteLevel(add_prefix_space=False, use_regex=False)])
-    captions = (any_caption(rng).text for _ in range(_CORPUS))
-    learner.train_from_iterator(
-        captions,
-        BpeTrainer(
-            vocab_size=_VOCABULARY,
-            min_frequency=20,
-            initial_alphabet=letters,
-            end_of_word_suffix="</w>",
-            show_progress=False,
-        ),
-    )
-    merges = [tuple(pair) for pair in json.loads(learner.to_str())["model"]["merges"]]
+    counts = Counter(word for _ in range(_CORPUS) for word in _WORD.findall(any_caption(rng).text.lower()))
+    merges = _merges({word: count for word, count in counts.items() if count >= _FEWEST})
     # CLIP's order: bytes, bytes that end a word, merges, the two marks.
     tokens = [*letters, *(f"{letter}</w>" for letter in letters), *("".join(pair) for pair in merges)]
     vocabulary = dict.fromkeys([*tokens, "<|startoftext|>", "<|endoftext|>"])
     return CLIPTokenizer(
         vocab={token: number for number, token in enumerate(vocabulary)}, merges=merges, model_max_length=PLACES
     )
+
+
+def _merges(counts: Mapping[str, int]) -> list[tuple[str, str]]:
+    """Return byte-pair merges until each word is one token (Sennrich et al. 2016, arXiv:1508.07909, algorithm 1).
+
+    The trainer of `tokenizers` breaks ties differently in every process, so it cannot make a checkpoint again.
+    """
+    words = {word: [*word[:-1], f"{word[-1]}</w>"] for word in counts}
+    merges: list[tuple[str, str]] = []
+    while True:
+        pairs: Counter[tuple[str, str]] = Counter()
+        for word, parts in words.items():
+            for pair in pairwise(parts):
+                pairs[pair] += counts[word]
+        if not pairs:
+            return merges
+        merged = max(pairs, key=lambda pair: (pairs[pair], pair))
+        merges.append(merged)
+        for parts in words.values():
+            for place in reversed(range(len(parts) - 1)):
+                if tuple(parts[place : place + 2]) == merged:
+                    parts[place : place + 2] = ["".join(merged)]
 
 
 def build(tokenizer: CLIPTokenizer) -> CLIPTextModel:

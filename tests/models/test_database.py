@@ -150,7 +150,8 @@ def small_disk(tmp_path):
 
 def test_a_full_disk_is_one_line_and_nothing_is_lost(small_disk, producer):
     def enqueue(*arguments):
-        return producer("enqueue", "--prompt", "x" * 5_000, *arguments, NIGHTSHIFT_DATA_DIR=str(small_disk))
+        long = ("--prompt", "x", "--negative-prompt", "x" * 5_000)
+        return producer("enqueue", *long, *arguments, NIGHTSHIFT_DATA_DIR=str(small_disk))
 
     def jobs():
         database = Database(f"sqlite:///{small_disk}/nightshift.db")
