@@ -161,28 +161,24 @@ def rescue(session: Session, boot_id: int, quarantine_after: int) -> Rescued:
     # Rows of a version that did not name the lock are known by host and device.
     unnamed = and_(Boot.lock_uid.is_(None), Boot.host == here.c.host, Boot.device == here.c.device)
     gone = select(Boot.id).where(Boot.id != boot_id, or_(unnamed, Boot.lock_uid == here.c.lock_uid))
-    return _put_back_lost(session, Job.boot_id.in_(gone), quarantine_after)
-
-
-def _put_back_lost(session: Session, which: ColumnElement[bool], quarantine_after: int) -> Rescued:
-    """Put back or set aside those running jobs, whose workers are gone, and close their attempts."""
     moment = now()
-    running = select(Job.id).where(Job.state == JobState.RUNNING, which)
     session.execute(
         update(Attempt)
-        .where(Attempt.outcome == Outcome.RUNNING, Attempt.job_id.in_(running))
+        .where(Attempt.outcome == Outcome.RUNNING, Attempt.boot_id.in_(gone))
         .values(
             outcome=Outcome.LOST,
             cause="worker_lost",
             error="the worker went away before it settled",
             finished_at=moment,
         )
-        .execution_options(synchronize_session=False)
     )
+    # A worker that was told to stop at once has noted its end, and its job is not to blame.
+    killed = Job.boot_id.in_(select(Boot.id).where(Boot.ended_at.is_(None)))
+    losses = Job.losses + case((killed, 1), else_=0)
     jobs = session.execute(
         update(Job)
-        .where(Job.state == JobState.RUNNING, which)
-        .values({"losses": Job.losses + 1} | _put_back(moment, Job.losses + 1 >= quarantine_after))
+        .where(Job.state == JobState.RUNNING, Job.boot_id.in_(gone))
+        .values({"losses": losses} | _put_back(moment, losses >= quarantine_after))
         .returning(Job.id, Job.state)
         .execution_options(synchronize_session=False)
     ).all()

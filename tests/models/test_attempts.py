@@ -12,6 +12,7 @@ import pytest
 
 from models import attempts, batches
 from models.attempts import Rescued
+from models.boots import mark_ended
 from models.job import MAX_KEY
 from models.measurement import Measurement, MemoryReading
 from models.states import JobState, Outcome
@@ -239,6 +240,15 @@ def test_a_job_that_took_its_worker_down_too_often_is_set_aside_until_a_person_s
     job = records.job(message.job)
     assert (job.state, job.losses, job.error) == (JobState.QUEUED, 0, None)
     assert records.claim(message, records.boot()).number == AFTER + 1
+
+
+def test_a_worker_that_noted_its_end_is_no_loss(records, write, message):
+    for _ in range(AFTER + 1):
+        boot = records.boot()
+        records.claim(message, boot)
+        write(mark_ended, boot)
+        assert write(attempts.rescue, records.boot(), AFTER).queued == [message.job]
+    assert records.job(message.job).losses == 0
 
 
 def test_a_job_that_was_given_back_in_good_order_counts_no_loss(records, claimed, write):

@@ -142,5 +142,5 @@ def test_cancel_and_retry(nightshift: Installation):
     batch = nightshift.enqueue("--prompt", "a", "--count", "3")
     assert nightshift.producer("cancel", "--job", nightshift.jobs()[0].id).stdout.startswith("1 queued jobs cancelled")
     assert nightshift.producer("cancel", batch).stdout.startswith("2 queued jobs cancelled")
-    assert nightshift.producer("retry").stdout == f"{batch}: no failed jobs\n"
+    assert nightshift.producer("retry").stdout == f"{batch}: no failed or quarantined jobs\n"
     assert nightshift.producer("retry", "--cancelled").stdout == f"{batch}: 3 jobs queued again\n"

