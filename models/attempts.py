@@ -1,9 +1,10 @@
 """Claiming and settling: each changes a job only if it is still what the caller believes it to be."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, case, false, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, false, insert, literal, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from models.batches import spec_of
@@ -161,23 +162,58 @@ def rescue(session: Session, boot_id: int, quarantine_after: int) -> Rescued:
     # Rows of a version that did not name the lock are known by host and device.
     unnamed = and_(Boot.lock_uid.is_(None), Boot.host == here.c.host, Boot.device == here.c.device)
     gone = select(Boot.id).where(Boot.id != boot_id, or_(unnamed, Boot.lock_uid == here.c.lock_uid))
+    return _rescued(session, Job.boot_id.in_(gone), quarantine_after)
+
+
+@dataclass(frozen=True)
+class RunningJob:
+    """What the row of a running job says of its worker; it changes with every sign of life."""
+
+    job_id: int
+    number: int
+    boot_id: int | None
+    heartbeat_at: datetime | None
+
+
+def running_elsewhere(session: Session, boot_id: int) -> list[RunningJob]:
+    """Return the running jobs of all boots but this one."""
+    rows = session.execute(
+        select(Job.id, Job.attempts, Job.boot_id, Job.heartbeat_at).where(
+            Job.state == JobState.RUNNING, Job.boot_id != boot_id
+        )
+    )
+    return [RunningJob(job_id, number, owner, beat) for job_id, number, owner, beat in rows]
+
+
+def rescue_stalled(session: Session, stalled: Sequence[RunningJob], quarantine_after: int) -> Rescued:
+    """Put back those of the jobs that have given no sign of life since they were read."""
+    unchanged = tuple_(Job.id, Job.attempts, Job.boot_id, Job.heartbeat_at).in_(
+        [(sign.job_id, sign.number, sign.boot_id, sign.heartbeat_at) for sign in stalled]
+    )
+    return _rescued(session, unchanged, quarantine_after)
+
+
+def _rescued(session: Session, which: ColumnElement[bool], quarantine_after: int) -> Rescued:
+    """Put back or set aside those running jobs, whose workers are gone, and end their attempts."""
     moment = now()
+    running = select(Job.id).where(Job.state == JobState.RUNNING, which)
     session.execute(
         update(Attempt)
-        .where(Attempt.outcome == Outcome.RUNNING, Attempt.boot_id.in_(gone))
+        .where(Attempt.outcome == Outcome.RUNNING, Attempt.job_id.in_(running))
         .values(
             outcome=Outcome.LOST,
             cause="worker_lost",
             error="the worker went away before it settled",
             finished_at=moment,
         )
+        .execution_options(synchronize_session=False)
     )
     # A worker that was told to stop at once has noted its end, and its job is not to blame.
     killed = Job.boot_id.in_(select(Boot.id).where(Boot.ended_at.is_(None)))
     losses = Job.losses + case((killed, 1), else_=0)
     jobs = session.execute(
         update(Job)
-        .where(Job.state == JobState.RUNNING, Job.boot_id.in_(gone))
+        .where(Job.state == JobState.RUNNING, which)
         .values({"losses": losses} | _put_back(moment, losses >= quarantine_after))
         .returning(Job.id, Job.state)
         .execution_options(synchronize_session=False)

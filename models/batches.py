@@ -148,6 +148,12 @@ def unmark_published(session: Session, batch_id: int) -> int:
     return _changed(session, Job.batch_id == batch_id, Job.state == JobState.QUEUED, values={"published_at": None})
 
 
+def forget_published(session: Session, limit: int = CHUNK) -> int:
+    """Forget that the first queued jobs were published, and return how many those are; for a queue that is empty."""
+    first = select(Job.id).where(Job.state == JobState.QUEUED, Job.published_at.is_not(None)).order_by(Job.id)
+    return _changed(session, Job.id.in_(first.limit(limit)), values={"published_at": None})
+
+
 def cancel(session: Session, *scope: ColumnElement[bool]) -> tuple[int, int]:
     """Cancel the queued jobs in scope at once and ask for the running ones; return how many of each."""
     queued = _changed(

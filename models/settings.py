@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     warmup_steps: int = Field(2, ge=1, le=500, description="steps of the throw-away first generation")
     memory_sample_s: float = Field(0.05, ge=0.005, le=10, description="seconds between two memory samples")
     heartbeat_s: float = Field(5.0, gt=0, le=600, description="seconds between two signs of life of a running job")
+    stall_s: float = Field(
+        60.0, gt=0, le=86_400, description="seconds without a sign of life after which another worker takes a job"
+    )
     quarantine_after: int = Field(
         3, ge=1, le=100, description="set a job aside when its worker went away this often while it ran"
     )

@@ -88,7 +88,7 @@ def _redis(settings: Settings) -> Check:
         return Check("redis", "no", str(explain_broker_error(app, error)))
     name = f"valkey {server['valkey_version']}" if "valkey_version" in server else f"redis {server['redis_version']}"
     found = f"{name} at {without_password(settings.broker_url)}, append-only file {kept or NOT_MEASURED}"
-    remedy = "without the append-only file a restart of Redis empties the queue: `producer publish BATCH` refills it"
+    remedy = "without the append-only file a restart of Redis empties the queue until a worker refills it"
     return Check("redis", found, remedy if kept == "no" else None)
 
 

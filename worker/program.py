@@ -35,6 +35,7 @@ from worker.attempt import AttemptRunner  # noqa: E402
 from worker.device import Device, chip, choose_device  # noqa: E402
 from worker.device_lock import DeviceLock  # noqa: E402
 from worker.engine import Engine  # noqa: E402
+from worker.sweep import Sweep  # noqa: E402
 from worker.task import GenerateTask  # noqa: E402
 
 EX_FAILURE = 1
@@ -50,6 +51,7 @@ class Boot(bootsteps.StartStopStep):
         self._lock: DeviceLock | None = None
         self._boot_id: int | None = None
         self._database: Database | None = None
+        self._sweep: Sweep | None = None
 
     def start(self, parent: Any) -> None:
         """Load and warm up on the pool's thread, which owns the device from then on."""
@@ -64,6 +66,8 @@ class Boot(bootsteps.StartStopStep):
 
     def stop(self, parent: Any) -> None:
         """Note the end of the boot and let the device go."""
+        if self._sweep is not None:
+            self._sweep.stop()
         if self._database is not None and self._boot_id is not None:
             with self._database.writing() as session:
                 mark_ended(session, self._boot_id)
@@ -93,6 +97,8 @@ class Boot(bootsteps.StartStopStep):
         _publish_leftovers(app, database)
         with database.writing() as session:
             mark_ready(session, boot_id)
+        self._sweep = Sweep(app, database, settings, boot_id)
+        self._sweep.start()
         log.info("ready for jobs on %s (%s)", device.name, device.describe())
 
 

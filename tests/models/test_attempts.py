@@ -256,6 +256,30 @@ def test_a_job_that_was_given_back_in_good_order_counts_no_loss(records, claimed
     assert records.job(claimed.job_id).losses == 0
 
 
+def test_a_job_without_a_sign_of_life_is_put_back_and_one_that_gave_it_is_left(records, write):
+    silent, alive, own = records.messages(records.batch(jobs=3))
+    boot, here = records.boot(lock_uid="a"), records.boot(lock_uid="b")
+    claims = [records.claim(silent, boot), records.claim(alive, boot), records.claim(own, here)]
+    with records.database.reading() as session:
+        seen = attempts.running_elsewhere(session, here)
+    assert [sign.job_id for sign in seen] == [silent.job, alive.job]
+    assert write(attempts.renew, claims[1]) is False
+    assert write(attempts.rescue_stalled, seen, AFTER) == Rescued([silent.job], [])
+    assert [records.job(m.job).state for m in (silent, alive, own)] == ["queued", "running", "running"]
+    assert [attempt.outcome for attempt in records.attempts()] == ["lost", "running", "running"]
+    # The silent one wakes up too late.
+    assert [records.settle(claim) for claim in claims] == [False, True, True]
+
+
+def test_what_was_published_is_forgotten_for_the_first_queued_jobs_alone(records, boot, write):
+    messages = records.messages(records.batch(jobs=4))
+    write(batches.mark_published, [message.job for message in messages], now())
+    records.claim(messages[0], boot)
+    assert write(batches.forget_published, 2) == 2
+    published = [records.job(message.job).published_at is not None for message in messages]
+    assert published == [True, False, False, True]
+
+
 def test_a_sign_of_life_moves_the_heartbeat_and_tells_of_cancelling(records, claimed, write):
     first = records.job(claimed.job_id).heartbeat_at
     assert write(attempts.renew, claimed) is False
