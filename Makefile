@@ -10,7 +10,7 @@ INSTALLING := Installing pinned versions into $(VENV) (torch is large, this take
 .DEFAULT_GOAL := help
 # The targets share one virtualenv, so `make -j` may not run two of them at once.
 .NOTPARALLEL:
-.PHONY: help demo demo-checkpoint test lint types imports pytest constraints clean
+.PHONY: help demo demo-checkpoint test lint types imports pytest soak constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ imports: $(VENV)/.dev ## import-linter: which package may import which
 # Two files at a time, each of one thread: more would wait for one another on a machine of two cores.
 pytest: $(VENV)/.dev ## The tests alone; make pytest ARGS="-k compose" picks some
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+soak: $(VENV)/.dev ## Faults at random for half an hour while 1,000 jobs run; make soak ARGS="--minutes 5 --seed 42"
+	OMP_NUM_THREADS=1 PYTHONPATH=tests/support $(BIN)/python tests/faults/soak.py $(ARGS)
 
 # Each stamp is written last, so an install that was interrupted is done again and a finished one costs nothing.
 $(VENV)/.made:

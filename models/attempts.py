@@ -1,10 +1,10 @@
 """Claiming and settling: each changes a job only if it is still what the caller believes it to be."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, case, false, insert, literal, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, case, false, func, insert, literal, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from models.batches import spec_of
@@ -27,12 +27,17 @@ class Claim:
     spec: JobSpec
     queue_wait_s: float
     started_at: datetime
+    #: How often the job failed before in a way that may pass.
+    failures: int
 
 
 def claim(session: Session, message: JobMessage, boot_id: int) -> Claim | None:
     """Turn a delivery into an attempt, counted before it starts; None if the job is not there to be had.
 
     What runs is what the row says; the message only names it.
+
+    Raises:
+        ValidationError: if the row holds what no job may have; `refuse` fails such a job.
     """
     moment = now()
     batch_id = select(Batch.id).where(Batch.uid == message.batch).scalar_subquery()
@@ -44,6 +49,7 @@ def claim(session: Session, message: JobMessage, boot_id: int) -> Claim | None:
             attempts=Job.attempts + 1,
             boot_id=boot_id,
             heartbeat_at=moment,
+            not_before=None,
             cancel_requested=False,
         )
         .returning(Job)
@@ -77,6 +83,17 @@ def claim(session: Session, message: JobMessage, boot_id: int) -> Claim | None:
         spec_of(job),
         queue_wait_s,
         moment,
+        job.failures,
+    )
+
+
+def refuse(session: Session, message: JobMessage, error: str) -> None:
+    """Fail a queued job whose row holds what no job may have; it was changed by hand."""
+    session.execute(
+        update(Job)
+        .where(Job.id == message.job, Job.state == JobState.QUEUED)
+        .values(state=JobState.FAILED, cause="invalid", error=error, finished_at=now())
+        .execution_options(synchronize_session=False)
     )
 
 
@@ -109,18 +126,24 @@ def settle(
         cancel_requested=False,
     ):
         return False
-    session.execute(
-        update(Attempt)
-        .where(Attempt.id == claim.attempt_id)
-        .values(
-            outcome=outcome,
-            cause=cause,
-            error=error,
-            finished_at=moment,
-            load_id=load_id,
-            **measured.columns(),
-        )
-    )
+    values = {"outcome": outcome, "cause": cause, "error": error, "load_id": load_id, **measured.columns()}
+    _end_attempt(session, claim, moment, **values)
+    return True
+
+
+def postpone(
+    session: Session, claim: Claim, wait_s: float, measured: Measurement, *, load_id: int | None, cause: str, error: str
+) -> bool:
+    """Write a failed attempt and queue its job again, not to be published for `wait_s` seconds.
+
+    False if the job is no longer this claim's.
+    """
+    moment = now()
+    later = {"failures": Job.failures + 1, "not_before": moment + timedelta(seconds=wait_s)}
+    if not _update_if_owned(session, claim, **_put_back(moment) | later):
+        return False
+    values = {"outcome": Outcome.FAILED, "cause": cause, "error": error, "load_id": load_id, **measured.columns()}
+    _end_attempt(session, claim, moment, **values)
     return True
 
 
@@ -129,12 +152,21 @@ def give_back(session: Session, claim: Claim, cause: str, error: str) -> bool:
     moment = now()
     if not _update_if_owned(session, claim, **_put_back(moment)):
         return False
-    session.execute(
-        update(Attempt)
-        .where(Attempt.id == claim.attempt_id)
-        .values(outcome=Outcome.LOST, cause=cause, error=error, finished_at=moment)
-    )
+    _end_attempt(session, claim, moment, outcome=Outcome.LOST, cause=cause, error=error)
     return True
+
+
+def lose(session: Session, claim: Claim, cause: str, error: str, quarantine_after: int) -> JobState | None:
+    """Put a claimed job back whose worker is about to end because of it, or set it aside the `quarantine_after`th time.
+
+    Returns where the job stands then; None if it is no longer this claim's.
+    """
+    moment = now()
+    losses = Job.losses + 1
+    if not _update_if_owned(session, claim, losses=losses, **_put_back(moment, losses >= quarantine_after)):
+        return None
+    _end_attempt(session, claim, moment, outcome=Outcome.LOST, cause=cause, error=error)
+    return JobState(session.scalars(select(Job.state).where(Job.id == claim.job_id)).one())
 
 
 def renew(session: Session, claim: Claim) -> bool | None:
@@ -240,6 +272,21 @@ def _put_back(moment: datetime, set_aside: ColumnElement[bool] | None = None) ->
         "published_at": None,
         "boot_id": None,
     }
+
+
+def _end_attempt(session: Session, claim: Claim, moment: datetime, **values: object) -> None:
+    session.execute(update(Attempt).where(Attempt.id == claim.attempt_id).values(finished_at=moment, **values))
+
+
+def ended_attempts(session: Session, attempt_ids: Collection[int]) -> set[int]:
+    """Return which of these attempts are over, or were never begun."""
+    running = select(Attempt.id).where(Attempt.outcome == Outcome.RUNNING, Attempt.id.in_(attempt_ids))
+    return set(attempt_ids) - set(session.scalars(running))
+
+
+def newest_attempt(session: Session) -> int:
+    """Return the number of the attempt that was begun last, 0 before there is one."""
+    return session.scalar(select(func.max(Attempt.id))) or 0
 
 
 def _update_if_owned(session: Session, claim: Claim, **values: object) -> bool:

@@ -7,11 +7,11 @@ dead Redis in between leaves jobs that say "not published" and can be published 
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy import ColumnElement, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -22,6 +22,8 @@ from models.tables import Batch, Job, now
 
 #: Rows a statement: bounds the memory of a large batch.
 CHUNK = 1_000
+#: The longest that a job waits for its next try.
+LONGEST_WAIT = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,18 @@ def find_batch(session: Session, name: str | None) -> Batch:
     raise NotFoundError(f"there is no batch {name!r}; the newest are {', '.join(names)}")
 
 
+def find_job(session: Session, number: int) -> Job:
+    """Return the job of that number.
+
+    Raises:
+        NotFoundError: if there is none.
+    """
+    job = session.get(Job, number)
+    if job is None:
+        raise NotFoundError(f"there is no job {number}; `producer status BATCH` and the log name jobs")
+    return job
+
+
 def find_unfinished(session: Session, digest: str) -> Batch | None:
     """Return the newest batch with this fingerprint that still has jobs to do."""
     return session.scalar(
@@ -116,18 +130,33 @@ def unpublished(
 ) -> list[tuple[JobMessage, int]]:
     """Return up to `limit` messages, with their priority, of queued jobs that are not on the queue.
 
-    They come in order of job number, beginning after job `after`.
+    They come in order of job number, beginning after job `after`. Jobs that failed and wait for their next try are left
+    out until it is time.
     """
     query = (
         select(Job, Batch.uid)
         .join(Batch)
-        .where(Job.state == JobState.QUEUED, Job.published_at.is_(None), Job.id > after)
+        .where(Job.state == JobState.QUEUED, Job.published_at.is_(None), Job.id > after, due())
         .order_by(Job.id)
         .limit(limit)
     )
     if batch_id is not None:
         query = query.where(Job.batch_id == batch_id)
     return [(JobMessage(job=job.id, batch=uid, spec=spec_of(job)), job.priority) for job, uid in session.execute(query)]
+
+
+def due() -> ColumnElement[bool]:
+    """Return what holds for a job that does not wait for its next try."""
+    # A clock that was set back must not make a job wait for as long.
+    moment = now()
+    return or_(Job.not_before.is_(None), Job.not_before <= moment, Job.not_before > moment + LONGEST_WAIT)
+
+
+def has_due_retries(session: Session) -> bool:
+    """Tell whether a job that waited for its next try can be published."""
+    waited = Job.not_before.is_not(None)
+    query = select(Job.id).where(Job.state == JobState.QUEUED, Job.published_at.is_(None), waited, due()).limit(1)
+    return session.scalar(query) is not None
 
 
 def spec_of(job: Job) -> JobSpec:
@@ -181,6 +210,8 @@ def retry(session: Session, *scope: ColumnElement[bool], states: Sequence[JobSta
             "cause": None,
             "error": None,
             "losses": 0,
+            "failures": 0,
+            "not_before": None,
         },
     )
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from models.guard_actions import note_restart_cost
 from models.measurement import MemoryReading
 from models.tables import Boot, Load, now
 
@@ -68,8 +69,15 @@ def record_load(
 
 
 def mark_ready(session: Session, boot_id: int) -> None:
-    """Note that the boot can take its first job."""
-    session.execute(update(Boot).where(Boot.id == boot_id).values(ready_at=now()))
+    """Note that the boot can take its first job, and what the restart cost that it came of, if it did."""
+    moment = now()
+    session.execute(update(Boot).where(Boot.id == boot_id).values(ready_at=moment, alive_at=moment))
+    note_restart_cost(session, boot_id)
+
+
+def note_alive(session: Session, boot_id: int) -> None:
+    """Give a sign of life."""
+    session.execute(update(Boot).where(Boot.id == boot_id).values(alive_at=now()))
 
 
 def note_peak(session: Session, boot_id: int, rss_lifetime_peak_bytes: int) -> None:
@@ -77,6 +85,11 @@ def note_peak(session: Session, boot_id: int, rss_lifetime_peak_bytes: int) -> N
     session.execute(update(Boot).where(Boot.id == boot_id).values(rss_lifetime_peak_bytes=rss_lifetime_peak_bytes))
 
 
+def note_waiting(session: Session, boot_id: int, what: str | None) -> None:
+    """Note what the boot waits for, or that it works."""
+    session.execute(update(Boot).where(Boot.id == boot_id).values(waiting_for=what))
+
+
 def mark_ended(session: Session, boot_id: int) -> None:
     """Note an orderly end; a boot that was killed has none."""
-    session.execute(update(Boot).where(Boot.id == boot_id).values(ended_at=now()))
+    session.execute(update(Boot).where(Boot.id == boot_id).values(ended_at=now(), waiting_for=None))

@@ -52,5 +52,9 @@ class CancelledError(NightshiftError):
     """The running job was cancelled by `producer cancel`."""
 
 
+class AttemptStoppedError(NightshiftError):
+    """The worker was told to end at once: its job goes back to the queue."""
+
+
 class StorageError(NightshiftError):
-    """A picture cannot be written: the job goes back to the queue and the worker stops, or every job would fail."""
+    """A picture cannot be written: the worker waits until it can, since every other job would fail too."""

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+#: The folder of all pictures, below the data folder.
+PICTURES = "pictures"
+
 
 def batch_folder(batch_id: int) -> Path:
     """Return the folder of a batch's pictures."""
-    return Path("pictures", f"batch-{batch_id:04d}")
+    return Path(PICTURES, f"batch-{batch_id:04d}")
 
 
 def picture_path(batch_id: int, job_id: int) -> Path:

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from models.batches import due
 from models.states import FAULTY, FINISHED, JobState, Outcome
 from models.tables import Attempt, Batch, Job
 
@@ -18,7 +20,7 @@ class BatchProgress:
     name: str
     created_at: datetime
     counts: dict[JobState, int]
-    #: Queued jobs that are not on the queue yet.
+    #: Queued jobs that should be on the queue and are not.
     unpublished: int
 
     @property
@@ -58,9 +60,17 @@ def batch_progress(session: Session, batch: Batch) -> BatchProgress:
     rows = session.execute(select(Job.state, func.count()).where(Job.batch_id == batch.id).group_by(Job.state))
     counts |= {JobState(state): count for state, count in rows}
     waiting = session.scalar(
-        select(func.count()).where(Job.batch_id == batch.id, Job.state == JobState.QUEUED, Job.published_at.is_(None))
+        select(func.count()).where(
+            Job.batch_id == batch.id, Job.state == JobState.QUEUED, Job.published_at.is_(None), due()
+        )
     )
     return BatchProgress(batch.name, batch.created_at, counts, waiting or 0)
+
+
+def missing_pictures(session: Session, batch_id: int, data_dir: Path) -> int:
+    """Return how many of the batch's pictures are no longer where they were put."""
+    made = select(Job.picture).where(Job.batch_id == batch_id, Job.state == JobState.SUCCEEDED)
+    return sum(not (data_dir / str(picture)).is_file() for picture in session.scalars(made))
 
 
 def newest_batches(session: Session, limit: int) -> Sequence[Batch]:

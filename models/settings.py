@@ -10,8 +10,8 @@ from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from models.checkpoints import STABLE_DIFFUSION_1_5, canonical_checkpoint
-from models.errors import SettingsError
+from models.checkpoints import DEMO, STABLE_DIFFUSION_1_5, canonical_checkpoint, is_hub_id
+from models.errors import CheckpointError, SettingsError
 
 PREFIX = "NIGHTSHIFT_"
 ENV_FILE = ".env"
@@ -28,6 +28,10 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("~/nightshift"), description="folder of the SQLite file, pictures, logs")
     database_url: str = Field("", description="SQLAlchemy URL; empty: nightshift.db in the data folder")
     checkpoint: str = Field(STABLE_DIFFUSION_1_5, description="hub id, folder, .safetensors file, or demo")
+    checkpoint_folders: str = Field(
+        "",
+        description="folders that jobs may take checkpoints from, : between; empty: checkpoints in the data folder",
+    )
     pin_checkpoint: bool = Field(False, description="refuse jobs that name another checkpoint")
     single_file_config: str = Field(
         STABLE_DIFFUSION_1_5, description="folder or hub id whose configs describe a .safetensors file"
@@ -40,9 +44,26 @@ class Settings(BaseSettings):
     safety_checker: bool = Field(False, description="fail a job whose picture the safety checker blocks")
     warmup_steps: int = Field(2, ge=1, le=500, description="steps of the throw-away first generation")
     memory_sample_s: float = Field(0.05, ge=0.005, le=10, description="seconds between two memory samples")
+    memory_guard: bool = Field(
+        True, description="free memory between two jobs once the worker holds more than the limit"
+    )
+    memory_limit_gb: float = Field(
+        0.0, ge=0, le=100_000, description="that limit, in units of 10^9 bytes; 0: 75 % of the machine's memory"
+    )
     heartbeat_s: float = Field(5.0, gt=0, le=600, description="seconds between two signs of life of a running job")
     stall_s: float = Field(
         60.0, gt=0, le=86_400, description="seconds without a sign of life after which another worker takes a job"
+    )
+    deadline_s: float = Field(3600.0, ge=0, description="seconds that a job may take; 0: as long as it likes")
+    hang_s: float = Field(
+        600.0,
+        gt=0,
+        le=86_400,
+        description="seconds without a step until the device counts as hung and the worker ends itself",
+    )
+    retries: int = Field(2, ge=0, le=100, description="how often a job is tried again after a fault that may pass")
+    retry_s: float = Field(
+        10.0, gt=0, le=3600, description="seconds until the first of those tries; each next one waits twice as long"
     )
     quarantine_after: int = Field(
         3, ge=1, le=100, description="set a job aside when its worker went away this often while it ran"
@@ -76,6 +97,24 @@ class Settings(BaseSettings):
         # These two would mean something in a URL; the rest of a path may stay as people know it.
         file = str(self.data_dir / "nightshift.db").replace("%", "%25").replace("?", "%3F")
         return self.database_url or f"sqlite:///{file}"
+
+    def require_allowed(self, checkpoint: str) -> None:
+        """Refuse a checkpoint on this disk that jobs may not name; hub ids and the worker's own may always be named.
+
+        Raises:
+            CheckpointError: saying which folders there are, and what to do.
+        """
+        if checkpoint in (self.checkpoint, DEMO) or is_hub_id(checkpoint):
+            return
+        folders = [Path(folder).expanduser() for folder in self.checkpoint_folders.split(os.pathsep) if folder]
+        folders = folders or [self.data_dir / "checkpoints"]
+        # Resolved, so that neither `..` nor a link leads out of them.
+        place = Path(checkpoint).resolve()
+        if not any(place.is_relative_to(folder.resolve()) for folder in folders):
+            raise CheckpointError(
+                f"checkpoint {checkpoint} lies outside of {', '.join(map(str, folders))}, which is where jobs may take "
+                "checkpoints from: move it there, or set NIGHTSHIFT_CHECKPOINT_FOLDERS for the worker"
+            )
 
     def origin(self, name: str) -> str:
         """Say where the value of field `name` comes from: environment, `.env`, or default."""

@@ -33,3 +33,11 @@ class Outcome(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     LOST = "lost"
+
+
+class GuardStep(StrEnum):
+    """What the memory guard does, the cheapest first: each is tried where the one before did not help."""
+
+    EMPTY_CACHES = "empty caches"
+    RELOAD = "reload"
+    RESTART = "restart"

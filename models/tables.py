@@ -1,4 +1,4 @@
-"""Tables: batches, jobs, boots, loads, attempts.
+"""Tables: batches, jobs, boots, loads, attempts, pauses, guard actions.
 
 Times of day are UTC; durations are seconds from the monotonic clock (`_s`); sizes are bytes (`_bytes`).
 A measurement that was not made is NULL, never 0.
@@ -24,7 +24,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from models.states import JobState, Outcome
 
 #: The version in `migrations` that makes these tables.
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -118,7 +118,11 @@ class Job(Base):
     attempts: Mapped[int] = mapped_column(default=0)
     #: How often its worker went away while it ran, since it was queued by a person.
     losses: Mapped[int] = mapped_column(default=0, server_default="0")
+    #: How often it failed in a way that may pass, since it was queued by a person.
+    failures: Mapped[int] = mapped_column(default=0, server_default="0")
     queued_at: Mapped[Moment]
+    #: Not to be published before this moment, after such a failure.
+    not_before: Mapped[MomentOrNone]
     #: When its message was put on the queue; None: not published yet.
     published_at: Mapped[MomentOrNone]
     #: The boot that owns the job while it runs.
@@ -160,8 +164,41 @@ class Boot(Base):
     #: When the first job could be taken.
     ready_at: Mapped[MomentOrNone]
     ended_at: Mapped[MomentOrNone]
+    #: Its last sign of life, given with or without a job once it is ready.
+    alive_at: Mapped[MomentOrNone]
+    #: What it waits for at the moment, such as room on the disk, and what to do; None while it works.
+    waiting_for: Mapped[LongTextOrNone]
     #: Highest resident memory of the process by the operating system's own accounting.
     rss_lifetime_peak_bytes: Mapped[Bytes]
+
+
+class Pause(Base):
+    """A time in which no worker begins a job, because a person said so."""
+
+    __tablename__ = "pauses"
+
+    id: Mapped[Key]
+    paused_at: Mapped[Moment]
+    #: None while it lasts.
+    resumed_at: Mapped[MomentOrNone]
+
+
+class GuardAction(Base):
+    """What the memory guard did between two jobs of a boot, and what it cost."""
+
+    __tablename__ = "guard_actions"
+
+    id: Mapped[Key]
+    boot_id: Mapped[int] = mapped_column(ForeignKey("boots.id"), index=True)
+    taken_at: Mapped[Moment]
+    #: One of `models.states.GuardStep`.
+    step: Mapped[str] = mapped_column(String(16))
+    #: Memory as the guard counts it, and where it acts.
+    held_before_bytes: Mapped[Bytes]
+    held_after_bytes: Mapped[Bytes]
+    limit_bytes: Mapped[Bytes]
+    #: How long the device did nothing else; for a restart known once the next boot under the same lock is ready.
+    cost_s: Mapped[float | None]
 
 
 class Load(Base):

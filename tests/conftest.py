@@ -36,8 +36,8 @@ def new_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
     """Return a maker of servers that are not running yet, for tests that start and kill them."""
     servers: list[RedisServer] = []
 
-    def make(password: str = "") -> RedisServer:
-        servers.append(RedisServer(tmp_path_factory.mktemp("server"), password))
+    def make(password: str = "", *, append_only: bool = False) -> RedisServer:
+        servers.append(RedisServer(tmp_path_factory.mktemp("server"), password, append_only=append_only))
         return servers[-1]
 
     yield make

@@ -113,6 +113,8 @@ def explain_broker_error(app: Celery, error: Exception) -> BrokerError:
         return BrokerError(
             f"Redis at {url} does not let us in ({reason}): NIGHTSHIFT_BROKER_URL=redis://:PASSWORD@HOST:PORT/0"
         )
+    if "maxmemory" in reason:
+        return BrokerError(f"Redis at {url} is full: raise its maxmemory, or wait until the queue is shorter")
     return BrokerError(
         f"Redis at {url} cannot be used ({reason}): start it with `docker compose up redis`, "
         "or set NIGHTSHIFT_BROKER_URL"

@@ -3,6 +3,7 @@
 Every method but the constructor runs on the thread that owns the device.
 """
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -61,6 +62,7 @@ class Engine:
                 f"this worker is pinned to {self._current.loaded.name} and refuses {checkpoint}: "
                 "NIGHTSHIFT_PIN_CHECKPOINT=false lets it switch"
             )
+        self._settings.require_allowed(checkpoint)
         self._current = self._load(checkpoint)
         return self._current.load_id
 
@@ -78,7 +80,7 @@ class Engine:
             self._memory_explained(f"at {spec.width}x{spec.height}: make it smaller"),
             MemoryWatch(self.device, self._settings.memory_sample_s) as memory,
         ):
-            made = generate(self._current.loaded, self.device, spec, on_step)
+            made = self._generate(self._current.loaded, spec, on_step)
         self._current.warm_sizes.add(size)
         self._made_any = True
         measured.before, measured.peak, measured.after = memory.before, memory.peak, memory.after
@@ -88,11 +90,43 @@ class Engine:
         measured.steps_per_s = spec.steps / made.denoise_s
         return made, measured
 
+    def _generate(self, loaded: LoadedCheckpoint, spec: JobSpec, on_step: Callable[[int], None]) -> Generation:
+        """Generate; out of memory, empty the caches and try once more with the attention sliced, which takes less."""
+        try:
+            return generate(loaded, self.device, spec, on_step)
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            log.warning("out of memory at %dx%d: tried once more with attention slicing", spec.width, spec.height)
+        # Not within the handler: the error holds what the failed try had in memory.
+        gc.collect()
+        self.device.empty_cache()
+        loaded.pipeline.enable_attention_slicing()
+        try:
+            return generate(loaded, self.device, spec, on_step)
+        finally:
+            if not self._settings.attention_slicing:
+                loaded.pipeline.disable_attention_slicing()
+
     @property
     def revision(self) -> str:
         """The revision of the checkpoint in memory."""
         assert self._current is not None
         return self._current.loaded.revision
+
+    def reload(self) -> None:
+        """Load the same checkpoint anew, warm-up included, so that nothing which the old pipeline held stays.
+
+        After an error nothing is loaded.
+
+        Raises:
+            CheckpointError, GenerationError: as `use` does.
+        """
+        self._own_thread()
+        assert self._current is not None
+        name, self._current = self._current.loaded.name, None
+        gc.collect()
+        self._current = self._load(name)
 
     @contextmanager
     def _memory_explained(self, where_and_remedy: str) -> Iterator[None]:

@@ -1,27 +1,36 @@
-"""A sign of life for the running job, from a thread of its own, and news of its cancelling.
+"""A sign of life for the running job, from a thread of its own, as long as the job gets on.
 
 Celery's own timer stops while Redis is away, so it cannot carry this.
 """
 
+import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from models.attempts import Claim, renew
+from models.attempts import Claim, lose, renew
 from models.database import Database
-from models.errors import CancelledError, DatabaseError
+from models.errors import AttemptStoppedError, CancelledError, DatabaseError, GenerationError
+from models.exit_status import ExitStatus
+from models.settings import Settings
+from models.states import JobState
 from worker.log import log
+from worker.shutdown import Shutdown
 
 
 class Heartbeat:
-    """Renews one claim while its block runs; `check` raises in the device thread once cancelling was asked for."""
+    """Renews one claim while its block runs, and says in the device thread when the attempt should end."""
 
-    def __init__(self, database: Database, claim: Claim, interval_s: float) -> None:
+    def __init__(self, database: Database, claim: Claim, settings: Settings, shutdown: Shutdown) -> None:
         self._database = database
         self._claim = claim
-        self._interval_s = interval_s
+        self._settings = settings
+        self._shutdown = shutdown
         self._done = threading.Event()
-        self._stop_because: str | None = None
+        self._advanced = threading.Event()
+        self._cancelled: str | None = None
+        self._begun = time.monotonic()
 
     @contextmanager
     def beating(self) -> Iterator["Heartbeat"]:
@@ -34,24 +43,75 @@ class Heartbeat:
             self._done.set()
             thread.join()
 
-    def check(self, _step: int) -> None:
-        """Raise if the attempt should end here.
+    def begin(self) -> None:
+        """Begin to count the time that the job may take: what came before, a load, is no part of it."""
+        self._begun = time.monotonic()
+        self._advanced.set()
+
+    def check(self, step: int) -> None:
+        """Note that the job got on by a step; raise if the attempt should end here.
 
         Raises:
             CancelledError: `producer cancel` asked for it, or the job is no longer this attempt's.
+            AttemptStoppedError: the worker was told to end at once.
+            GenerationError: the job has had its time.
         """
-        if self._stop_because is not None:
-            raise CancelledError(self._stop_because)
+        self._advanced.set()
+        if self._cancelled is not None:
+            raise CancelledError(self._cancelled)
+        if self._shutdown.at_once.is_set():
+            raise AttemptStoppedError("the worker was told to end at once")
+        took, deadline = time.monotonic() - self._begun, self._settings.deadline_s
+        if deadline and took > deadline:
+            raise GenerationError(
+                "deadline",
+                f"not done after {took:.0f} s and {step} steps: make it smaller or give it fewer steps, or set "
+                f"NIGHTSHIFT_DEADLINE_S, which is {deadline:g}",
+            )
+
+    def wait(self, seconds: float) -> None:
+        """Wait for something outside of the job, which does not count as hanging.
+
+        Raises:
+            CancelledError, AttemptStoppedError: as `check` does.
+        """
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not self._shutdown.asked.is_set():
+            self.begin()
+            self.check(0)
+            self._shutdown.asked.wait(min(left, self._settings.heartbeat_s))
 
     def _beat(self) -> None:
-        while not self._done.wait(self._interval_s):
-            try:
-                with self._database.writing() as session:
-                    cancelled = renew(session, self._claim)
-            except DatabaseError as error:
-                log.warning("job %d: no sign of life could be written: %s", self._claim.job_id, error)
-                continue
-            if cancelled is None:
-                self._stop_because = "the job was taken from this worker"
-            elif cancelled:
-                self._stop_because = "cancelled by `producer cancel`"
+        interval, quiet_s = self._settings.heartbeat_s, 0.0
+        # Beats are counted, not time: a process that was frozen for an hour has not hung for one.
+        while not self._done.wait(interval):
+            quiet_s = 0.0 if self._advanced.is_set() else quiet_s + interval
+            self._advanced.clear()
+            if quiet_s > self._settings.hang_s:
+                self._leave(quiet_s)
+            self._renew()
+
+    def _renew(self) -> None:
+        try:
+            with self._database.writing() as session:
+                cancelled = renew(session, self._claim)
+        except DatabaseError as error:
+            log.warning("job %d: no sign of life could be written: %s", self._claim.job_id, error)
+            return
+        if cancelled is None:
+            self._cancelled = "the job was taken from this worker"
+        elif cancelled:
+            self._cancelled = "cancelled by `producer cancel`"
+
+    def _leave(self, quiet_s: float) -> None:
+        """Give the job up and end the process: a thread that hangs in the device's driver cannot be ended."""
+        what = f"no step for {quiet_s:.0f} s: the device hangs"
+        try:
+            with self._database.writing() as session:
+                now = lose(session, self._claim, "hung", what, self._settings.quarantine_after)
+        except DatabaseError as error:
+            log.critical("job %d: %s; not recorded: %s", self._claim.job_id, what, error)
+        else:
+            fate = "is set aside" if now is JobState.QUARANTINED else "went back to the queue"
+            log.critical("job %d: %s; it %s, and the worker ends itself", self._claim.job_id, what, fate)
+        os._exit(ExitStatus.HUNG)

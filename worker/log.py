@@ -13,6 +13,8 @@ log = logging.getLogger("nightshift")
 
 #: Loggers whose complaints a user must see: a broker that is away, an error in Celery itself.
 _HEARD = ("celery", "kombu")
+#: Those of them that tell of a lost connection, or of a message, with a traceback of Celery's own code.
+_WORDY = ("celery.worker.consumer.consumer", "celery.worker.request")
 
 
 def configure_logging(settings: Settings) -> None:
@@ -33,7 +35,8 @@ def configure_logging(settings: Settings) -> None:
     logging.captureWarnings(True)
     if not everything:
         warnings.simplefilter("ignore")
-        logging.getLogger("celery.worker.consumer.consumer").addFilter(_one_line)
+        for name in _WORDY:
+            logging.getLogger(name).addFilter(_one_line)
 
 
 def _one_line(record: logging.LogRecord) -> bool:

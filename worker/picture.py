@@ -1,9 +1,12 @@
 """Pictures on disk: with their parameters inside, and never half written."""
 
 import errno
+import fcntl
 import io
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL.Image import Image
@@ -11,6 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from models.errors import StorageError
 from models.job import JobSpec
+from models.pictures import PICTURES
 from models.schedulers import SCHEDULERS
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -25,28 +29,63 @@ def encode_png(picture: Image, parameters: str) -> bytes:
     return buffer.getvalue()
 
 
-def write_picture(path: Path, content: bytes) -> None:
-    """Write `content` to `path` whole or not at all: temporary file, synced, renamed.
+def write_aside(path: Path, content: bytes, attempt_id: int) -> Path:
+    """Write `content` beside `path` under a name of the attempt's own, synced, and return that name's path.
 
     Raises:
         StorageError: if there is no room, or the folder cannot be written; nothing is left behind.
     """
-    work = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    aside = path.with_name(f".{path.name}.{attempt_id}")
+    with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with work.open("wb") as file:
+            with aside.open("wb") as file:
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())
-            work.replace(path)
+                _sync(file.fileno())
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+    return aside
+
+
+def put_in_place(aside: Path, path: Path) -> None:
+    """Give a picture that `write_aside` wrote its name, in a way that outlasts a loss of power.
+
+    Raises:
+        StorageError: if it cannot be renamed.
+    """
+    with _explained(path):
+        aside.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            _sync(folder)
         finally:
-            work.unlink(missing_ok=True)
+            os.close(folder)
+
+
+def asides(data_dir: Path) -> dict[int, Path]:
+    """Return the files that attempts wrote aside, by the attempts' numbers."""
+    found = (data_dir / PICTURES).glob("*/.job-*.png.*")
+    return {int(path.suffix[1:]): path for path in found if path.suffix[1:].isdecimal()}
+
+
+def _sync(descriptor: int) -> None:
+    # macOS's fsync(2) leaves data in the disk's own cache, where a loss of power takes it; this does not.
+    full_sync = getattr(fcntl, "F_FULLFSYNC", None)
+    if full_sync is None:
+        os.fsync(descriptor)
+    else:
+        fcntl.fcntl(descriptor, full_sync)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         remedy = "free some space" if error.errno in _DISK_FULL else "make its folder writable"
-        raise StorageError(
-            f"{path} cannot be written ({error.strerror}): {remedy} and start the worker again"
-        ) from error
+        raise StorageError(f"{path} cannot be written ({error.strerror}): {remedy}") from error
 
 
 def parameters_text(spec: JobSpec, checkpoint: str, revision: str, version: str) -> str:

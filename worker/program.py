@@ -13,10 +13,11 @@ from celery.apps.worker import Worker
 from celery.platforms import SecurityWarning
 from celery.worker import state
 
-from models.attempts import rescue
+from models.attempts import ended_attempts, rescue
 from models.boots import Machine, mark_ended, mark_ready, record_boot
 from models.database import Database
-from models.errors import BrokerError, NightshiftError
+from models.errors import BrokerError, DatabaseError, NightshiftError
+from models.exit_status import ExitStatus
 from models.settings import Settings, load_settings
 from worker import transport
 from worker.celery import publish
@@ -35,10 +36,13 @@ from worker.attempt import AttemptRunner  # noqa: E402
 from worker.device import Device, chip, choose_device  # noqa: E402
 from worker.device_lock import DeviceLock  # noqa: E402
 from worker.engine import Engine  # noqa: E402
+from worker.memory_guard import MemoryGuard  # noqa: E402
+from worker.picture import asides  # noqa: E402
+from worker.shutdown import Shutdown  # noqa: E402
 from worker.sweep import Sweep  # noqa: E402
 from worker.task import GenerateTask  # noqa: E402
 
-EX_FAILURE = 1
+_LOOK_S = 0.2
 _LIBRARIES = ("nightshift", "torch", "diffusers", "transformers", "celery", "kombu")
 
 
@@ -47,7 +51,8 @@ class Boot(bootsteps.StartStopStep):
 
     requires = ("celery.worker.components:Pool",)
 
-    def __init__(self, parent: Any, **_options: Any) -> None:
+    def __init__(self, parent: "Program", **_options: Any) -> None:
+        self._shutdown = parent.told
         self._lock: DeviceLock | None = None
         self._boot_id: int | None = None
         self._database: Database | None = None
@@ -56,25 +61,51 @@ class Boot(bootsteps.StartStopStep):
     def start(self, parent: Any) -> None:
         """Load and warm up on the pool's thread, which owns the device from then on."""
         loading: Future[None] = parent.pool.executor.submit(self._boot, parent.app, load_settings())
-        while not wait([loading], timeout=0.2).done:
-            state.maybe_shutdown()
+        limit_s = load_settings().hang_s
+        waited_s = 0.0
+        # Looks are counted, not time: a process that was frozen for an hour has not hung for one.
+        while not wait([loading], timeout=_LOOK_S).done:
+            waited_s += _LOOK_S
+            if waited_s > limit_s or self._shutdown.at_once.is_set():
+                self._leave(waited_s, limit_s)
+        if loading.exception() is not None or self._shutdown.asked.is_set():
+            # Celery stops no step of a program that has not started them all.
+            self.stop(parent)
         try:
             loading.result()
         except NightshiftError as error:
             log.critical("the worker cannot start: %s", error)
-            raise SystemExit(EX_FAILURE) from error
+            raise SystemExit(ExitStatus.CANNOT_START) from error
+        state.maybe_shutdown()
 
     def stop(self, parent: Any) -> None:
-        """Note the end of the boot and let the device go."""
+        """Wait for the running job, note the end of the boot, and only then let the device go."""
+        parent.pool.stop()
         if self._sweep is not None:
             self._sweep.stop()
-        if self._database is not None and self._boot_id is not None:
-            with self._database.writing() as session:
-                mark_ended(session, self._boot_id)
+        self._note_end()
         if self._lock is not None:
             self._lock.release()
 
     terminate = stop
+
+    def _note_end(self) -> None:
+        if self._database is None or self._boot_id is None:
+            return
+        try:
+            with self._database.writing() as session:
+                mark_ended(session, self._boot_id)
+        except DatabaseError as error:
+            log.warning("the end is not recorded: %s", error)
+
+    def _leave(self, waited_s: float, limit_s: float) -> None:
+        """End the process while it loads: the thread that does so cannot be ended, and holds no job."""
+        if waited_s > limit_s:
+            log.critical("not loaded after %.0f s: the device hangs, and the worker ends itself", waited_s)
+            os._exit(ExitStatus.HUNG)
+        self._note_end()
+        log.info("ended while loading")
+        os._exit(ExitStatus.DONE)
 
     def _boot(self, app: Any, settings: Settings) -> None:
         device = choose_device(settings.device, settings.dtype)
@@ -89,11 +120,17 @@ class Boot(bootsteps.StartStopStep):
             log.error(
                 "job %d is set aside: its worker went away %d times while it ran", number, settings.quarantine_after
             )
+        _clear_away(database, settings)
         if not settings.safety_checker:
             log.info("the safety checker is off; NIGHTSHIFT_SAFETY_CHECKER=true turns it on")
         engine = Engine(device, settings, database, boot_id)
         engine.use(settings.checkpoint)
-        app.register_task(GenerateTask(AttemptRunner(engine, database, settings, boot_id)))
+        guard = MemoryGuard(engine, database, settings, boot_id)
+        runner = AttemptRunner(engine, database, settings, boot_id, self._shutdown, guard)
+        # Celery's own tasks are for results and workflows: a message that names one is nobody's here.
+        for name in list(app.tasks):
+            app.tasks.unregister(name)
+        app.register_task(GenerateTask(runner, self._shutdown))
         _publish_leftovers(app, database)
         with database.writing() as session:
             mark_ready(session, boot_id)
@@ -110,7 +147,14 @@ class Program(Worker):
         # Root is a danger with pickled messages only, and this queue takes JSON alone.
         warnings.simplefilter("ignore", SecurityWarning)
         transport.install()
+        #: What it was told by signals, or by its own parts.
+        self.told = Shutdown()
         super().__init__(app, hostname, **options | fixed)
+
+    def install_platform_tweaks(self, worker: Any) -> None:
+        """Take the signals that end the worker away from Celery."""
+        super().install_platform_tweaks(worker)
+        self.told.listen()
 
     def on_init_blueprint(self) -> None:
         """Add the boot to the program's steps."""
@@ -138,6 +182,15 @@ def _machine(device: Device, lock_uid: str) -> Machine:
         | {library: version(library) for library in _LIBRARIES},
         memory_sources=device.memory_sources(),
     )
+
+
+def _clear_away(database: Database, settings: Settings) -> None:
+    """Remove what attempts wrote aside that were killed before it got its name."""
+    found = asides(settings.data_dir)
+    with database.reading() as session:
+        over = ended_attempts(session, found)
+    for attempt_id in over:
+        found[attempt_id].unlink(missing_ok=True)
 
 
 def _publish_leftovers(app: Any, database: Database) -> None:

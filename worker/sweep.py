@@ -5,11 +5,12 @@ import time
 from typing import Any
 
 from celery import Celery
-from kombu.exceptions import ChannelError, OperationalError
+from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from models.attempts import RunningJob, rescue_stalled, running_elsewhere
-from models.batches import forget_published
+from models.batches import forget_published, has_due_retries
+from models.boots import note_alive
 from models.database import Database
 from models.errors import BrokerError, DatabaseError
 from models.settings import Settings
@@ -57,8 +58,9 @@ class Sweep:
                 log.exception("the sweep failed, and goes on")
 
     def _rescue(self) -> None:
-        """Put back jobs of other workers that gave no sign of life for as long as the settings allow."""
-        with self._database.reading() as session:
+        """Give a sign of life, and put back jobs of other workers that gave none for as long as the settings allow."""
+        with self._database.writing() as session:
+            note_alive(session, self._boot_id)
             signs = running_elsewhere(session, self._boot_id)
         moment = time.monotonic()
         self._signs = {sign: self._signs.get(sign, moment) for sign in signs}
@@ -76,22 +78,24 @@ class Sweep:
         """Put jobs on the queue that wait in the database alone."""
         with self._app.connection_for_write() as connection:
             self._empty_looks = 0 if _length(connection) else self._empty_looks + 1
-        if self._empty_looks < _EMPTY_LOOKS:
+        if self._empty_looks >= _EMPTY_LOOKS:
+            # A message that a worker holds already comes a second time; that finds nothing to claim. It also lies in
+            # the queue until then, so there is no third.
+            with self._database.writing() as session:
+                forget_published(session)
+            self._empty_looks = 0
+        elif not self._retries_due():
             return
-        # A message that a worker holds already comes a second time; that finds nothing to claim. It also lies in the
-        # queue until then, so there is no third.
-        with self._database.writing() as session:
-            forget_published(session)
         count = publish(self._app, self._database)
-        self._empty_looks = 0
         if count:
             log.warning("published %d jobs that were not on the queue", count)
+
+    def _retries_due(self) -> bool:
+        with self._database.reading() as session:
+            return has_due_retries(session)
 
 
 def _length(connection: Any) -> int:
     """Return how many messages wait in Redis."""
-    try:
-        return int(connection.SimpleQueue(QUEUE).qsize())
-    except ChannelError:
-        # kombu's word for a list that is empty, which Redis does not keep.
-        return 0
+    # Not passively: kombu then asks for a key without the prefix that all keys of ours have, and finds no queue.
+    return int(connection.default_channel.queue_declare(QUEUE).message_count)

@@ -4,17 +4,15 @@ from typing import Any
 
 from celery import Task
 from celery.exceptions import Reject
-from celery.worker import state
 from pydantic import ValidationError
 
-from models.errors import DatabaseError, StorageError
+from models.errors import AttemptStoppedError, DatabaseError
+from models.exit_status import ExitStatus
 from models.job import JobMessage
 from worker.attempt import AttemptRunner
 from worker.celery import TASK
 from worker.log import log
-
-#: Exit statuses of sysexits.h that a supervisor may tell apart.
-EX_IOERR, EX_TEMPFAIL = 74, 75
+from worker.shutdown import Shutdown
 
 
 class GenerateTask(Task):
@@ -24,8 +22,9 @@ class GenerateTask(Task):
     ignore_result = True
     acks_late = True
 
-    def __init__(self, runner: AttemptRunner) -> None:
+    def __init__(self, runner: AttemptRunner, shutdown: Shutdown) -> None:
         self._runner = runner
+        self._shutdown = shutdown
 
     def run(self, *args: Any, **kwargs: Any) -> None:
         """Make the job in the message; a message that is no job of ours is dropped with a line in the log."""
@@ -38,11 +37,10 @@ class GenerateTask(Task):
             return
         try:
             self._runner.run(message)
-        except StorageError as error:
-            log.critical("job %d went back to the queue: %s", message.job, error)
-            state.should_stop = EX_IOERR
+        except AttemptStoppedError as error:
+            raise Reject(error, requeue=True) from error
         except DatabaseError as error:
             log.critical("job %d: %s; the worker stops, its next start puts the job back", message.job, error)
-            state.should_stop = EX_TEMPFAIL
+            self._shutdown.ask(ExitStatus.DATABASE)
             # If not even the claim could be written, the message is all there is: back on the queue with it.
             raise Reject(error, requeue=True) from error

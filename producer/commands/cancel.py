@@ -3,9 +3,8 @@
 import click
 from sqlalchemy import ColumnElement
 
-from models.batches import cancel, find_batch
+from models.batches import cancel, find_batch, find_job
 from models.database import Database
-from models.errors import NotFoundError
 from models.settings import load_settings
 from models.tables import Job
 
@@ -21,9 +20,7 @@ def command(batch: str | None, job_id: int | None) -> None:
         scope: ColumnElement[bool]
         if batch is not None:
             scope = Job.batch_id == find_batch(session, batch).id
-        elif session.get(Job, job_id) is None:
-            raise NotFoundError(f"there is no job {job_id}; `producer status BATCH` and the log name jobs")
         else:
-            scope = Job.id == job_id
+            scope = Job.id == find_job(session, job_id or 0).id
         queued, running = cancel(session, scope)
     click.echo(f"{queued:,} queued jobs cancelled, {running:,} running ones asked to stop at their next step")

@@ -7,13 +7,14 @@ import click
 
 from models.database import Database
 from models.errors import BrokerError
+from models.pauses import paused_since
 from models.settings import Settings, load_settings
 from producer.cli import FAILED
 from producer.follow import follow
 from producer.job_options import Order, job_options, read_order
 from producer.preview import preview
 from producer.queueing import publish_with_progress, record_batch
-from producer.show import NOT_MEASURED, duration, size
+from producer.show import NOT_MEASURED, duration, moment, size
 from producer.tokens import PLACES, cut_prompts
 
 _SHOWN_LINES = 5
@@ -33,6 +34,8 @@ def command(ctx: click.Context, /, following: bool, dry_run: bool, **options: An
     """
     settings = load_settings()
     order = read_order(settings, **options)
+    for checkpoint in dict.fromkeys(job.spec.checkpoint for job in order.plan.jobs):
+        settings.require_allowed(checkpoint)
     warn_of_cut_prompts(order)
     if dry_run:
         _preview(order, settings)
@@ -46,6 +49,10 @@ def command(ctx: click.Context, /, following: bool, dry_run: bool, **options: An
         click.echo(f"{batch.name}: {count:,} jobs recorded, not yet on the queue")
         raise
     click.echo(f"{batch.name}: {count:,} jobs queued; `producer watch {batch.name}` follows them")
+    with database.reading() as session:
+        since = paused_since(session)
+    if since is not None:
+        click.echo(f"the queue is paused since {moment(since)}: `producer resume` goes on")
     if following and follow(database, batch.name).faulty:
         ctx.exit(FAILED)
 

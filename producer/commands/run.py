@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import click
 from filelock import FileLock, Timeout
 
+from models.attempts import newest_attempt
 from models.batches import unmark_published
 from models.database import Database
 from models.errors import DatabaseError, NightshiftError
@@ -18,7 +19,7 @@ from models.settings import Settings, load_settings
 from models.tables import Batch
 from producer.cli import FAILED
 from producer.commands.enqueue import warn_of_cut_prompts
-from producer.embedded_server import embedded_server
+from producer.embedded_server import EmbeddedServer, embedded_server
 from producer.figures import build_report
 from producer.follow import follow
 from producer.job_options import Order, job_options, read_order
@@ -37,10 +38,15 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     """Do everything on this machine: server, worker, queue, progress, report. Leaves nothing running.
 
     Run again with the same arguments, it goes on with its unfinished batch; a finished one is made anew.
-    Ctrl+C finishes the running picture and stops; twice stops at once. Neither loses a job.
+    A worker that goes away is started again. Ctrl+C finishes the running picture and stops; twice gives it back and
+    stops. Neither loses a job.
     """
-    settings = load_settings()
-    order = read_order(settings, **options)
+    order = read_order(load_settings(), **options)
+    # The worker that is started here is for the first job's checkpoint.
+    checkpoint = order.plan.jobs[0].spec.checkpoint
+    settings = load_settings().model_copy(update={"checkpoint": checkpoint})
+    for other in dict.fromkeys(job.spec.checkpoint for job in order.plan.jobs):
+        settings.require_allowed(other)
     warn_of_cut_prompts(order)
     database = Database(settings.database)
     signal.signal(signal.SIGTERM, _interrupt)
@@ -49,14 +55,15 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         stack.enter_context(_only_run(folder))
         for role in stop_leftovers(folder):
             click.echo(f"stopped a {role} that an earlier run left behind")
-        url = stack.enter_context(embedded_server(folder))
-        checkpoint = order.plan.jobs[0].spec.checkpoint
+        server = stack.enter_context(embedded_server(folder))
         click.echo(f"starting a worker on {checkpoint} …")
-        worker = stack.enter_context(worker_process(settings, folder, broker_url=url, checkpoint=checkpoint))
+        worker = stack.enter_context(
+            worker_process(settings, folder, lambda: _attempts(database), broker_url=server.url)
+        )
         batch = _batch(database, order)
-        app = make_app(settings.model_copy(update={"broker_url": url}))
+        app = make_app(settings.model_copy(update={"broker_url": server.url}))
         publish_with_progress(database, len(order.plan.jobs), batch.id, app=app)
-        progress = _follow(ctx, database, batch, worker)
+        progress = _follow(ctx, database, batch, server, worker)
     _tell(database, batch, settings)
     if progress.faulty:
         ctx.exit(FAILED)
@@ -75,13 +82,24 @@ def _batch(database: Database, order: Order) -> Batch:
     return batch
 
 
-def _follow(ctx: click.Context, database: Database, batch: Batch, worker: WorkerProcess) -> BatchProgress:
+def _attempts(database: Database) -> int:
+    with database.reading() as session:
+        return newest_attempt(session)
+
+
+def _follow(
+    ctx: click.Context, database: Database, batch: Batch, server: EmbeddedServer, worker: WorkerProcess
+) -> BatchProgress:
+    def check() -> None:
+        server.check()
+        worker.check()
+
     try:
-        return follow(database, batch.name, worker.check, waiting="the worker loads the checkpoint")
+        return follow(database, batch.name, check, waiting="the worker loads the checkpoint")
     except KeyboardInterrupt:
         for again in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(again, lambda *_: worker.kill())
-        click.echo("\nfinishing the running picture; Ctrl+C again stops at once", err=True)
+            signal.signal(again, lambda *_: worker.hurry())
+        click.echo("\nfinishing the running picture; Ctrl+C again gives it back at its next step", err=True)
         click.echo(f"{batch.name} is not done; the same command goes on with it", err=True)
         ctx.exit(FAILED)
 

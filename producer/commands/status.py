@@ -7,9 +7,10 @@ import click
 
 from models.batches import find_batch
 from models.database import Database
-from models.progress import BatchProgress, batch_progress, failures, newest_batches
+from models.progress import BatchProgress, batch_progress, failures, missing_pictures, newest_batches
 from models.settings import load_settings
 from models.states import JobState
+from producer.queue_state import queue_state
 from producer.show import console, moment, table
 
 _NEWEST = 20
@@ -21,13 +22,16 @@ _SHOWN_FAILURES = 10
 @click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
 def command(batch: str | None, as_json: bool) -> None:
     """Show how far BATCH is, or the newest batches."""
-    with Database(load_settings().database).reading() as session:
+    settings = load_settings()
+    with Database(settings.database).reading() as session:
         batches = [find_batch(session, batch)] if batch else newest_batches(session, _NEWEST)
         progress = [batch_progress(session, b) for b in batches]
         failed = failures(session, batches[0].id, _SHOWN_FAILURES) if batch else []
+        missing = missing_pictures(session, batches[0].id, settings.data_dir) if batch else 0
+        state = queue_state(session, settings.stall_s)
     if as_json:
         rows = [asdict(p) | {"total": p.total, "remaining": p.remaining} for p in progress]
-        extra = {"failures": [asdict(f) for f in failed]} if batch else {}
+        extra = {"failures": [asdict(f) for f in failed], "missing_pictures": missing, **asdict(state)} if batch else {}
         click.echo(json.dumps((rows[0] | extra) if batch else rows, indent=2, default=str))
         return
     if not progress:
@@ -38,8 +42,12 @@ def command(batch: str | None, as_json: bool) -> None:
     for row in progress:
         shown.add_row(row.name, moment(row.created_at), *(str(row.counts[s]) for s in JobState), str(row.total))
     out.print(shown)
+    for line in state.lines(work_left=any(row.remaining for row in progress)):
+        out.print(line, soft_wrap=True)
     for row in progress:
         _advise(row)
+    if missing:
+        out.print(f"{progress[0].name}: {missing} of its pictures are no longer in {settings.data_dir}", soft_wrap=True)
     for failure in failed:
         line = f", line {failure.source_line}" if failure.source_line else ""
         out.print(f"job {failure.job_id}{line}: {failure.error}", soft_wrap=True)

@@ -1,6 +1,7 @@
 """What Redis lost and what another worker left is taken up again by a worker that lives."""
 
 import pytest
+from faults import faulty, outcomes
 
 from models.states import JobState
 from models.tables import Attempt
@@ -41,3 +42,26 @@ def test_jobs_that_were_recorded_while_redis_was_away_are_published_by_the_worke
     nowhere = nightshift.producer("enqueue", "--prompt", "a shoe", NIGHTSHIFT_BROKER_URL="redis://127.0.0.1:1/0")
     assert nowhere.returncode == 1
     assert_made_once(nightshift, "prompt-1")
+
+
+def test_a_queue_that_holds_its_messages_is_left_alone(installation, new_server):
+    server = new_server()
+    server.start()
+    with faulty(installation, server.url()) as (nightshift, faults):
+        worker = nightshift.wait_until_ready(nightshift.start_worker())
+        faults.hold("step")
+        batch = nightshift.enqueue("--prompt", "a red boot", "--count", 4)
+        faults.wait_until_held("step")
+        seen = worker.log
+        # Signs of life come as often as looks at the queue do.
+        beats = set()
+
+        def beat():
+            beats.add(nightshift.jobs(batch)[0].heartbeat_at)
+            return len(beats) > 12
+
+        nightshift.wait_until(beat, "twelve signs of life")
+        assert worker.log == seen
+        faults.release("step")
+        nightshift.wait_until_finished(batch)
+        assert outcomes(nightshift) == [["succeeded"]] * 4

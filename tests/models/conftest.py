@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, insert, select, text
+from sqlalchemy import create_engine, insert, select, text, update
 
 from models import attempts, batches
 from models.attempts import Claim
@@ -103,6 +103,10 @@ class Records:
     def job(self, number: int) -> Job:
         with self.database.reading() as session:
             return session.get_one(Job, number)
+
+    def change(self, number: int, **values: object) -> None:
+        with self.database.writing() as session:
+            session.execute(update(Job).where(Job.id == number).values(**values))
 
     def jobs(self, batch: Batch) -> list[Job]:
         with self.database.reading() as session:

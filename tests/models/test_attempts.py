@@ -271,6 +271,58 @@ def test_a_job_without_a_sign_of_life_is_put_back_and_one_that_gave_it_is_left(r
     assert [records.settle(claim) for claim in claims] == [False, True, True]
 
 
+def postponed(write, claim, wait_s, **values):
+    details = {"load_id": None, "cause": "driver", "error": "command buffer", **values}
+    return write(attempts.postpone, claim, wait_s, Measurement(first_of_boot=True), **details)
+
+
+def test_a_job_that_failed_in_passing_is_published_again_when_it_is_time_and_not_before(records, boot, claimed, write):
+    assert postponed(write, claimed, 600)
+    job, (attempt,) = records.job(claimed.job_id), records.attempts()
+    assert (job.state, job.failures, job.published_at, job.losses) == (JobState.QUEUED, 1, None, 0)
+    assert (attempt.outcome, attempt.cause, attempt.first_of_boot) == (Outcome.FAILED, "driver", True)
+    assert not write(batches.has_due_retries)
+    assert write(batches.unpublished) == []
+    assert not postponed(write, claimed, 0)
+
+    records.change(claimed.job_id, not_before=now() - timedelta(seconds=1))
+    assert write(batches.has_due_retries)
+    ((message, _),) = write(batches.unpublished)
+    again = records.claim(message, boot)
+    assert (again.number, again.failures) == (2, 1)
+    assert records.job(claimed.job_id).not_before is None
+
+
+def test_a_clock_that_was_set_back_makes_no_job_wait_as_long(records, claimed, write):
+    assert postponed(write, claimed, batches.LONGEST_WAIT.total_seconds() + 60)
+    assert write(batches.has_due_retries)
+
+
+def test_a_job_that_failed_in_passing_and_was_to_be_cancelled_is(records, claimed, write):
+    write(batches.cancel, of_job(claimed.job_id))
+    assert postponed(write, claimed, 0)
+    assert records.job(claimed.job_id).state == JobState.CANCELLED
+
+
+def test_a_worker_that_gives_up_its_job_because_of_it_counts_a_loss_and_sets_it_aside_in_the_end(
+    records, write, message
+):
+    for loss in range(1, AFTER + 1):
+        claim = records.claim(message, records.boot())
+        state = write(attempts.lose, claim, "hung", "no step for 600 s", AFTER)
+        assert state is (JobState.QUEUED if loss < AFTER else JobState.QUARANTINED)
+        assert records.job(message.job).losses == loss
+        assert write(attempts.lose, claim, "hung", "again", AFTER) is None
+    assert [(a.outcome, a.cause) for a in records.attempts()] == [(Outcome.LOST, "hung")] * AFTER
+
+
+def test_attempts_that_are_over_are_told_from_those_that_run(records, boot, write):
+    done, running = (records.claim(message, boot) for message in records.messages(records.batch(jobs=2)))
+    records.settle(done)
+    asked = {done.attempt_id, running.attempt_id, 10**6}
+    assert write(attempts.ended_attempts, asked) == {done.attempt_id, 10**6}
+
+
 def test_what_was_published_is_forgotten_for_the_first_queued_jobs_alone(records, boot, write):
     messages = records.messages(records.batch(jobs=4))
     write(batches.mark_published, [message.job for message in messages], now())

@@ -61,6 +61,7 @@ def test_a_database_that_is_named_is_used(monkeypatch):
         ("DEVICE", "tpu"), ("DEVICE", "cuda:x"), ("DTYPE", "int8"), ("WARMUP_STEPS", "0"), ("WARMUP_STEPS", "many"),
         ("MEMORY_SAMPLE_S", "0"), ("MEMORY_SAMPLE_S", "nan"), ("HEARTBEAT_S", "0"), ("HEARTBEAT_S", "inf"),
         ("LOG_FORMAT", "xml"), ("LOG_LEVEL", "TRACE"), ("PIN_CHECKPOINT", "perhaps"), ("CHECKPOINT", " "),
+        ("MEMORY_LIMIT_GB", "-1"), ("MEMORY_LIMIT_GB", "inf"),
         ("CHECKPOINT", "~nobody-here/model"), ("DATA_DIR", "~nobody-here/data"), ("DTYPE", "a\nb"),
     ],
     ids=ascii,

@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from installation import Installation
+from sqlalchemy import update
 
 from models.batches import PlannedJob, create_batch
 from models.job import JobSpec
-from models.states import JobState, Outcome
-from models.tables import Attempt, Boot, Job, Load
+from models.states import GuardStep, JobState, Outcome
+from models.tables import Attempt, Boot, GuardAction, Job, Load
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SPEC = JobSpec(
@@ -136,6 +137,64 @@ def test_the_hardware_table_compares_devices(nightshift: Installation):
     shown = lines(nightshift.producer("report", "night").stdout)
     assert "mps of " + socket.gethostname() + " (mps) float16 demo 2 9.00 s 4.00 GB not measured" in shown
     assert "cpu of " + socket.gethostname() + " (cpu) float16 demo 2 70.00 s 4.00 GB not measured" in shown
+
+
+def grow(nightshift: Installation, boot: int, growth: int) -> None:
+    """Let resident memory grow by so many bytes a picture of the boot."""
+    with nightshift.database.writing() as session:
+        held = 4_000_000_000 + growth * Attempt.id
+        session.execute(update(Attempt).where(Attempt.boot_id == boot).values(rss_after_bytes=held))
+
+
+def guarded(nightshift: Installation, step: GuardStep, at_s: float, cost_s: float | None, boot: int = 1) -> None:
+    with nightshift.database.writing() as session:
+        moment = START + timedelta(seconds=at_s)
+        session.add(GuardAction(boot_id=boot, taken_at=moment, step=step, cost_s=cost_s))
+
+
+def test_what_memory_grows_by(nightshift: Installation):
+    record(nightshift, "night", [8.0] * 29)
+    grow(nightshift, 1, 1_000_000)
+    too_few = "Memory growth: not measured below 30 pictures of one boot"
+    assert too_few in lines(nightshift.producer("report").stdout)
+    assert nightshift.read_json("report")["memory_trend"] is None
+    record(nightshift, "long", [8.0] * 40)
+    grow(nightshift, 2, -1_000_000)
+    for report in (("long",), ("--all",)):
+        shown = lines(nightshift.producer("report", *report).stdout)
+        assert "over 30 pictures of boot 2 per 100 pictures" in shown
+        assert "worker process (resident) -100.00 MB" in shown
+        assert "device, held by the driver not measured" in shown
+    record(nightshift, "later", [8.0] * 30)
+    grow(nightshift, 3, 2_000_000)
+    record(nightshift, "short", [8.0])
+    everything = nightshift.read_json("report", "--all")["memory_trend"]
+    assert (everything["boot"], everything["pictures"]) == (3, 20), "the newest boot with pictures enough"
+    growth = everything["per_100_pictures"]
+    assert growth == {"rss": pytest.approx(200_000_000), "device_driver": None, "swap": None}
+
+
+def test_what_the_memory_guard_did(nightshift: Installation):
+    record(nightshift, "night", [8.0, 8.0])
+    assert "Memory guard: nothing to do" in lines(nightshift.producer("report").stdout)
+    record(nightshift, "other", [8.0, 8.0])
+    guarded(nightshift, GuardStep.EMPTY_CACHES, 8.1, 0.25)
+    guarded(nightshift, GuardStep.EMPTY_CACHES, 17, 0.5)
+    guarded(nightshift, GuardStep.RELOAD, 8.5, 30.0, boot=2)
+    guarded(nightshift, GuardStep.RESTART, 18, 33.0)
+    guarded(nightshift, GuardStep.RESTART, -1, 31.0)
+    guarded(nightshift, GuardStep.RESTART, 19, None)
+    # A job of it is still queued, so what comes after its last picture is its own too.
+    shown = lines(nightshift.producer("report", "night").stdout)
+    assert "emptied caches 2 0.8 s" in shown
+    assert "ended the worker, to be started anew 2 33.0 s (1 of 2 measured)" in shown
+    assert not [line for line in shown if line.startswith("loaded the checkpoint anew")]
+    nightshift.producer("cancel", "night")
+    assert nightshift.read_json("report", "night")["guard"] == [
+        {"step": "empty caches", "times": 1, "timed": 1, "cost_s": 0.25}
+    ]
+    everything = nightshift.read_json("report", "--all")["guard"]
+    assert [(figures["times"], figures["cost_s"]) for figures in everything] == [(2, 0.75), (1, 30.0), (3, 64.0)]
 
 
 def test_all_adds_batches_up(nightshift: Installation):

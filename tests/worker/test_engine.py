@@ -7,11 +7,13 @@ import weakref
 import numpy as np
 import pytest
 import torch
+from sqlalchemy import select
 
 from models.boots import Machine, record_boot
 from models.checkpoints import DEMO_FOLDER
 from models.database import Database
 from models.errors import CheckpointError, GenerationError
+from models.tables import Load
 from worker import engine as engine_module
 from worker.device import Device
 from worker.engine import Engine
@@ -46,6 +48,11 @@ def engine(new_engine):
     return engine
 
 
+def loads(engine):
+    with engine._database.reading() as session:
+        return list(session.scalars(select(Load).order_by(Load.id)))
+
+
 def test_the_device_refuses_another_thread(engine, spec):
     caught = []
 
@@ -55,11 +62,11 @@ def test_the_device_refuses_another_thread(engine, spec):
         except RuntimeError as error:
             caught.append(str(error))
 
-    for action in (lambda: engine.use("demo"), lambda: engine.make(spec(), no_step)):
+    for action in (lambda: engine.use("demo"), lambda: engine.make(spec(), no_step), engine.reload):
         thread = threading.Thread(target=elsewhere, args=[action])
         thread.start()
         thread.join()
-    assert caught == ["the device belongs to another thread"] * 2
+    assert caught == ["the device belongs to another thread"] * 3
     engine.make(spec(), no_step)
 
 
@@ -124,10 +131,12 @@ def test_the_old_weights_are_gone_before_new_ones_are_read(new_engine, monkeypat
         return made
 
     monkeypatch.setattr(engine_module, "load_checkpoint", load)
-    engine = new_engine()
+    engine = new_engine(checkpoint_folders=str(tmp_path))
     for name in ("demo", str(copy), "demo"):
         engine.use(name)
-    assert len(loaded) == 9
+    engine._current.loaded.pipeline.itself = engine._current
+    engine.reload()
+    assert len(loaded) == 12
 
 
 def test_a_checkpoint_that_is_loaded_is_not_loaded_again(new_engine):
@@ -142,3 +151,27 @@ def test_a_pinned_engine_refuses_another_checkpoint_and_keeps_its_own(new_engine
         engine.use("/other")
     assert engine.use("demo") == load_id
     engine.make(spec(), no_step)
+
+
+def test_a_reload_is_a_load_of_the_same_checkpoint_and_its_pictures_are_the_same(engine, spec):
+    wide = spec(width=192)
+    before, _ = engine.make(wide, no_step)
+    first = engine.use("demo")
+    engine.reload()
+    assert engine.use("demo") > first
+    old, new = loads(engine)
+    assert (new.checkpoint, new.revision, new.warmup_steps) == (old.checkpoint, old.revision, old.warmup_steps)
+    assert min(new.load_s, new.warmup_s) > 0
+    after, measured = engine.make(wide, no_step)
+    assert measured.cold
+    assert np.array_equal(before.picture, after.picture)
+
+
+def test_after_a_reload_that_failed_the_next_job_loads_again(engine, monkeypatch, spec):
+    with monkeypatch.context() as patch:
+        patch.setattr(engine_module, "load_checkpoint", lambda *_: raise_as_mps_does(0))
+        with pytest.raises(GenerationError, match="out of memory while loading demo"):
+            engine.reload()
+    engine.use("demo")
+    engine.make(spec(), no_step)
+    assert len(loads(engine)) == 2

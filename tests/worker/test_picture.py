@@ -1,6 +1,5 @@
 """The picture's file: what is written inside it, and that it is there whole or not at all."""
 
-import os
 from importlib.metadata import version
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from PIL import Image
 
 from models.errors import StorageError
 from models.pictures import picture_path
-from worker.picture import encode_png, parameters_text, write_picture
+from worker.picture import asides, encode_png, parameters_text, put_in_place, write_aside
 
 REVISION = "sha256:0123456789abcdef" + "0" * 48
 
@@ -85,6 +84,14 @@ def test_the_text_in_the_file_reads_back_as_it_was(tmp_path, text, kind):
         assert image.getpixel((0, 0)) == (255, 0, 0)
 
 
+def write_picture(path, content):
+    aside = write_aside(path, content, 7)
+    try:
+        put_in_place(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
 def test_a_picture_is_written_with_its_folders(tmp_path):
     path = tmp_path / picture_path(12, 345)
     write_picture(path, b"content")
@@ -119,11 +126,19 @@ def test_a_full_disk_leaves_the_old_picture_and_no_half_of_the_new_one(tmp_path)
     path = tmp_path / "x.png"
     write_picture(path, b"first")
     # Writing goes through the link to a device that is always full.
-    (tmp_path / f".x.png.{os.getpid()}").symlink_to("/dev/full")
-    with pytest.raises(StorageError, match=r"No space left on device.*free some space and start the worker again"):
+    (tmp_path / ".x.png.7").symlink_to("/dev/full")
+    with pytest.raises(StorageError, match=r"No space left on device.*free some space"):
         write_picture(path, b"second")
     assert path.read_bytes() == b"first"
     assert [p.name for p in tmp_path.iterdir()] == ["x.png"]
+
+
+def test_what_attempts_wrote_aside_is_found_by_their_numbers_and_nothing_else_is(tmp_path):
+    wrote = {attempt: write_aside(tmp_path / picture_path(1, attempt), b"x", attempt) for attempt in (3, 14)}
+    write_picture(tmp_path / picture_path(1, 5), b"x")
+    (tmp_path / "pictures" / "batch-0001" / ".job-00000005.png.swp").write_text("an editor's")
+    (tmp_path / "pictures" / ".DS_Store").write_text("the Finder's")
+    assert asides(tmp_path) == wrote
 
 
 def test_the_version_that_stands_in_a_picture_is_the_programs():

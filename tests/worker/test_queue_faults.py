@@ -1,10 +1,6 @@
 """Faults around a job: foreign messages, killed workers and servers, cancelling, a full disk."""
 
 import json
-import os
-import signal
-import subprocess
-from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import select
@@ -180,19 +176,6 @@ def test_a_worker_killed_in_the_middle_of_a_job_loses_only_that_attempt(nightshi
     assert nightshift.read_json("report", batch)["lost_attempts"] == 1
 
 
-def test_sigterm_finishes_the_running_job_and_leaves_the_rest_to_the_next_worker(nightshift, worker):
-    batch = nightshift.enqueue("--prompt", "a shoe", "--count", 3, *LONG)
-    nightshift.wait_until_running(batch)
-    assert worker.stop() == 0
-    assert [job.state for job in nightshift.jobs(batch)] == ["succeeded", "queued", "queued"]
-    assert nightshift.rows(Boot)[-1].ended_at is not None
-
-    nightshift.start_worker()
-    jobs = nightshift.wait_until_finished(batch)
-    assert_made_once(nightshift, jobs)
-    assert outcomes(nightshift, jobs) == [["succeeded"]] * 3
-
-
 def test_a_redis_that_forgot_everything_costs_no_job_and_doubles_none(nightshift, own_server, worker):
     batch = nightshift.enqueue("--prompt", "a shoe", "--count", 3, *LONG)
     nightshift.wait_until_running(batch)
@@ -228,51 +211,3 @@ def test_cancelling_stops_the_running_job_at_a_step_and_later_jobs_run(nightshif
     assert_made_once(nightshift, nightshift.wait_until_finished(later))
     folder = nightshift.data_dir / "pictures" / f"batch-{jobs[0].batch_id:04d}"
     assert not list(folder.glob("*"))
-
-
-@contextmanager
-def small_disk(folder, size):
-    """Mount a disk of `size` bytes; for root on Linux alone."""
-    folder.mkdir(parents=True, exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(mount, capture_output=True, text=True)
-    except FileNotFoundError:
-        pytest.skip("needs `mount` for a disk that is full")
-    if done.returncode:
-        pytest.skip(f"may not mount a disk that is full: {done.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root may mount a disk that is full")
-def test_a_full_disk_puts_the_job_back_and_ends_the_worker(nightshift, worker):
-    number = max((row.id for row in nightshift.rows(Batch)), default=0) + 1
-    folder = nightshift.data_dir / "pictures" / f"batch-{number:04d}"
-    with small_disk(folder, 4_096):
-        batch = nightshift.enqueue("--prompt", "a shoe", "--count", 2)
-        assert worker.wait() == 74
-        assert [job.state for job in nightshift.jobs(batch)] == ["queued", "queued"]
-        first, second = outcomes(nightshift, nightshift.jobs(batch))
-        assert (first, second) == (["lost"], [])
-        assert attempts_of(nightshift, nightshift.jobs(batch)[0])[0].cause == "storage"
-        (line,) = [line for line in worker.lines if "CRITICAL" in line]
-        assert "cannot be written (No space left on device): free some space" in line
-        assert not list(folder.iterdir())
-    nightshift.start_worker()
-    jobs = nightshift.wait_until_finished(batch)
-    assert_made_once(nightshift, jobs)
-    assert outcomes(nightshift, jobs) == [["lost", "succeeded"], ["succeeded"]]
-
-
-def test_two_interrupts_stop_at_once_and_the_job_is_made_later(nightshift, worker):
-    batch = nightshift.enqueue("--prompt", "a shoe", *LONG)
-    nightshift.wait_until_running(batch)
-    worker.send(signal.SIGINT)
-    nightshift.wait_until(lambda: "shutdown" in worker.output_file.read_text(), "the worker to take the first one")
-    worker.send(signal.SIGINT)
-    worker.wait()
-    nightshift.start_worker()
-    assert_made_once(nightshift, nightshift.wait_until_finished(batch))

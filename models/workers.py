@@ -1,0 +1,45 @@
+"""What is known of the workers: which of them live, and what they wait for."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from models.tables import Boot, now
+
+
+class WorkerState(StrEnum):
+    """What a worker's own signs say of it."""
+
+    LOADING = "loading"
+    ALIVE = "alive"
+    #: No sign of life for longer than the settings allow: killed, frozen, or cut off.
+    SILENT = "silent"
+
+
+@dataclass(frozen=True)
+class KnownWorker:
+    """A worker that has not said that it ended."""
+
+    host: str
+    device: str
+    state: WorkerState
+    #: Its last sign of life.
+    seen_at: datetime
+    waiting_for: str | None
+
+
+def known_workers(session: Session, stall_s: float) -> list[KnownWorker]:
+    """Return the newest worker of each device, unless that one has noted its end."""
+    newest = select(func.max(Boot.id)).group_by(Boot.lock_uid)
+    boots = session.scalars(select(Boot).where(Boot.id.in_(newest), Boot.ended_at.is_(None)).order_by(Boot.id))
+    moment = now()
+    known = []
+    for boot in boots:
+        seen_at = boot.alive_at or boot.started_at
+        silent = moment - seen_at > timedelta(seconds=stall_s)
+        state = WorkerState.SILENT if silent else WorkerState.ALIVE if boot.ready_at else WorkerState.LOADING
+        known.append(KnownWorker(boot.host, boot.device, state, seen_at, boot.waiting_for))
+    return known

@@ -1,0 +1,25 @@
+"""What the fault tests share."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from faults import Faults, faulty
+from installation import Installation
+
+
+@pytest.fixture
+def both(installation: Callable[..., Any]) -> Iterator[tuple[Installation, Faults]]:
+    with faulty(installation) as made:
+        yield made
+
+
+@pytest.fixture
+def nightshift(both: tuple[Installation, Faults]) -> Installation:
+    """Give a test an installation whose workers obey `faults`."""
+    return both[0]
+
+
+@pytest.fixture
+def faults(both: tuple[Installation, Faults]) -> Faults:
+    return both[1]

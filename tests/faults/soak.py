@@ -1,0 +1,291 @@
+"""The soak: faults drawn at random while a thousand jobs run, and the promise checked at the end.
+
+`make soak` runs it for half an hour; `make soak ARGS="--minutes 5 --seed 42"` repeats a shorter one. What is drawn
+comes from the seed, which is printed; what a fault meets depends on the machine.
+"""
+
+import os
+import random
+import signal
+import sqlite3
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+
+import click
+import redis
+from faults import INSIDE, QUICK, Faults, assert_promise_kept
+from installation import Installation, RedisServer, WorkerProcess
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import func, select
+
+from models.batches import cancel, spec_of
+from models.job import JobMessage
+from models.settings import Settings
+from models.states import FINISHED, JobState
+from models.tables import Attempt, Batch, Job
+from worker.celery import KEY_PREFIX, QUEUE, TASK, make_app
+
+_JOBS_A_BATCH = 25
+_PROMPTS = ("a red boot", "a blue loafer", "white sneakers", "a green high-top")
+#: Longest that one fault lasts, and that anything may take once they are over.
+_LONGEST_S, _PATIENCE_S = 8.0, 1800.0
+#: What a row may say that has no picture: what was put in, and nothing else.
+_EXPECTED_CAUSES = {"unexpected", "not_finite", "cancelled", "quarantined", "out_of_memory", "driver"}
+
+_out = Console(highlight=False)
+
+
+class Soak:
+    """One run: a server, a worker that is started again whenever it ends, and what befell them."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self._random = random.Random(seed)
+        self.server = RedisServer(folder / "server", append_only=True)
+        self.server.start()
+        path = os.pathsep.join(filter(None, (str(INSIDE), os.environ.get("PYTHONPATH"))))
+        settings = QUICK | {"PYTHONPATH": path, "NIGHTSHIFT_HANG_S": "20", "NIGHTSHIFT_QUARANTINE_AFTER": "5"}
+        self.nightshift = Installation(folder, self.server.url(), **settings)
+        self.faults = Faults(self.nightshift)
+        self._worker: WorkerProcess | None = None
+        self.met: Counter[str] = Counter()
+        self.ends: Counter[int | None] = Counter()
+
+    def close(self) -> None:
+        self.nightshift.close()
+        self.server.kill()
+
+    def supervise(self) -> None:
+        """Start a worker where none is alive, as launchd does."""
+        if self._worker is None or self._worker.status is not None:
+            if self._worker is not None:
+                self.ends[self._worker.status] += 1
+                self._worker.end_awaited = True
+            self._worker = self.nightshift.start_worker()
+
+    @property
+    def worker(self) -> WorkerProcess:
+        assert self._worker is not None
+        return self._worker
+
+    def enqueue(self, count: int) -> None:
+        prompt, steps = self._random.choice(_PROMPTS), self._random.randint(6, 30)
+        self.nightshift.producer("enqueue", "--prompt", prompt, "--count", count, "--steps", steps)
+
+    def jobs(self) -> int:
+        with self.nightshift.database.reading() as session:
+            return session.scalar(select(func.count(Job.id))) or 0
+
+    def left(self) -> int:
+        with self.nightshift.database.reading() as session:
+            return session.scalar(select(func.count(Job.id)).where(Job.state.not_in(FINISHED))) or 0
+
+    def strike(self) -> str:
+        """Do one fault and return its name."""
+        fault = self._random.choice(FAULTS)
+        fault(self)
+        self.met[fault.__name__.replace("_", " ")] += 1
+        return fault.__name__.replace("_", " ")
+
+    def pause_s(self) -> float:
+        return self._random.uniform(0.2, _LONGEST_S)
+
+    def kill_worker(self) -> None:
+        self.worker.kill()
+
+    def stop_worker(self) -> None:
+        self.worker.send(signal.SIGTERM)
+
+    def interrupt_worker_twice(self) -> None:
+        for _ in range(2):
+            self.worker.send(signal.SIGINT)
+            time.sleep(0.3)
+
+    def freeze_worker(self) -> None:
+        self.worker.send(signal.SIGSTOP)
+        time.sleep(self.pause_s())
+        self.worker.send(signal.SIGCONT)
+
+    def kill_redis(self) -> None:
+        self.server.kill()
+        time.sleep(self.pause_s())
+        self.server.start()
+
+    def flush_redis(self) -> None:
+        with self.server.client() as client:
+            client.flushall()
+
+    def freeze_redis(self) -> None:
+        self.server.send(signal.SIGSTOP)
+        time.sleep(self.pause_s())
+        self.server.send(signal.SIGCONT)
+
+    def cut_links(self) -> None:
+        with self.server.client() as client:
+            client.client_kill_filter(_type="normal", skipme=True)
+
+    def fill_redis(self) -> None:
+        with self.server.client() as client:
+            client.config_set("maxmemory", 1)
+            time.sleep(self.pause_s())
+            client.config_set("maxmemory", 0)
+
+    def send_junk(self) -> None:
+        with self.server.client() as client:
+            for _ in range(20):
+                client.lpush(f"{KEY_PREFIX}{QUEUE}", self._random.randbytes(self._random.randint(1, 300)))
+
+    def send_duplicates(self) -> None:
+        with self.nightshift.database.reading() as session:
+            rows = session.execute(select(Job, Batch.uid).join(Batch).order_by(func.random()).limit(10)).all()
+        messages = [JobMessage(job=job.id, batch=uid, spec=spec_of(job)) for job, uid in rows]
+        with make_app(Settings(_env_file=None, broker_url=self.server.url())) as app, suppress(redis.RedisError):
+            for message in messages:
+                app.send_task(TASK, args=[message.model_dump()], priority=5, retry=False)
+
+    def lock_database(self) -> None:
+        file = self.nightshift.data_dir / "nightshift.db"
+        with closing(sqlite3.connect(file, isolation_level=None, timeout=60)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            time.sleep(self.pause_s())
+            other.execute("ROLLBACK")
+
+    def move_pictures_away_and_back(self) -> None:
+        folder = self.nightshift.data_dir / "pictures"
+        if not folder.is_dir():
+            return
+        away = folder.rename(folder.with_name("away"))
+        folder.write_text("in the way")
+        time.sleep(self.pause_s())
+        folder.unlink()
+        away.rename(folder)
+
+    def raise_in_a_step(self) -> None:
+        what = ("ValueError bad", "SystemExit 3", "KeyboardInterrupt", "RuntimeError command buffer", "MemoryError")
+        self.faults.at("step", f"raise {self._random.choice(what)}")
+
+    def spoil_a_picture(self) -> None:
+        self.faults.at("decoding", "nan")
+
+    def kill_worker_at_a_place(self) -> None:
+        place = self._random.choice(("encoding", "decoding", "writing", "written", "settling", "named", "settled"))
+        self.faults.hold(place)
+        until = time.monotonic() + _LONGEST_S
+        while not self.faults.held(place) and time.monotonic() < until:
+            time.sleep(0.05)
+        self.worker.kill()
+        self.faults.clear()
+
+    def hang_a_step(self) -> None:
+        self.faults.at("step", "hang")
+
+    def cancel_a_job(self) -> None:
+        with self.nightshift.database.writing() as session:
+            job = session.scalar(select(Job.id).where(Job.state.not_in(FINISHED)).order_by(func.random()).limit(1))
+            if job is not None:
+                cancel(session, Job.id == job)
+
+    def pause_the_queue(self) -> None:
+        self.nightshift.producer("pause")
+        time.sleep(self.pause_s())
+        self.nightshift.producer("resume")
+
+    def enqueue_without_redis(self) -> None:
+        self.nightshift.producer(
+            "enqueue", "--prompt", "a grey loafer", "--count", 3, NIGHTSHIFT_BROKER_URL="redis://127.0.0.1:1/0"
+        )
+
+
+FAULTS: tuple[Callable[[Soak], None], ...] = (
+    Soak.kill_worker,
+    Soak.kill_worker_at_a_place,
+    Soak.stop_worker,
+    Soak.interrupt_worker_twice,
+    Soak.freeze_worker,
+    Soak.kill_redis,
+    Soak.flush_redis,
+    Soak.freeze_redis,
+    Soak.cut_links,
+    Soak.fill_redis,
+    Soak.send_junk,
+    Soak.send_duplicates,
+    Soak.lock_database,
+    Soak.move_pictures_away_and_back,
+    Soak.raise_in_a_step,
+    Soak.spoil_a_picture,
+    Soak.hang_a_step,
+    Soak.cancel_a_job,
+    Soak.pause_the_queue,
+    Soak.enqueue_without_redis,
+)
+
+
+@click.command
+@click.option("--minutes", default=30.0, show_default=True, help="How long faults are drawn.")
+@click.option("--jobs", "wanted", default=1_000, show_default=True, help="Jobs that run meanwhile, at least.")
+@click.option("--seed", type=int, help="Repeat a run's faults. Default: a new one, printed.")
+def main(minutes: float, wanted: int, seed: int | None) -> None:
+    """Draw faults while jobs run, then check that each job ended once."""
+    seed = random.SystemRandom().randrange(10**6) if seed is None else seed
+    _out.print(f"seed {seed}: {wanted} jobs, faults for {minutes:g} minutes")
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
+        soak = Soak(Path(folder), seed)
+        try:
+            _run(soak, minutes * 60, wanted)
+            _settle(soak)
+            _tell(soak)
+            assert_promise_kept(soak.nightshift)
+            causes = {job.cause for job in soak.nightshift.jobs() if job.state != JobState.SUCCEEDED}
+            assert causes <= _EXPECTED_CAUSES, f"causes that nobody put in: {causes - _EXPECTED_CAUSES}"
+        except AssertionError:
+            _out.print(f"seed {seed}: THE PROMISE IS BROKEN; the last worker's log ends with")
+            _out.print("\n".join(soak.worker.lines[-40:]))
+            raise
+        finally:
+            soak.close()
+    _out.print(f"seed {seed}: every job ended once, every picture is whole, no file is left over")
+
+
+def _run(soak: Soak, seconds: float, wanted: int) -> None:
+    begun = time.monotonic()
+    while (spent := time.monotonic() - begun) < seconds:
+        soak.supervise()
+        # Jobs come bit by bit, so that there is work as long as there are faults.
+        while soak.jobs() < wanted * min(1, spent / seconds / 0.8 + 0.05):
+            soak.enqueue(_JOBS_A_BATCH)
+        time.sleep(soak.pause_s())
+        fault = soak.strike()
+        _out.print(f"{spent:6.0f} s  {soak.jobs() - soak.left():5} of {soak.jobs()} done  {fault}")
+
+
+def _settle(soak: Soak) -> None:
+    """Put no more faults in, and wait until nothing is left to do."""
+    soak.faults.clear()
+    until = time.monotonic() + _PATIENCE_S
+    while soak.left():
+        assert time.monotonic() < until, f"{soak.left()} jobs are still not done"
+        soak.supervise()
+        time.sleep(1)
+    soak.worker.stop()
+
+
+def _tell(soak: Soak) -> None:
+    for title, counts in (
+        ("fault", soak.met),
+        ("job", Counter(f"{job.state}{f' ({job.cause})' if job.cause else ''}" for job in soak.nightshift.jobs())),
+        ("attempt", Counter(row.outcome for row in soak.nightshift.rows(Attempt))),
+        ("worker's exit status", Counter(map(str, soak.ends.elements()))),
+    ):
+        table = Table(title, "times")
+        for name, count in sorted(counts.items()):
+            table.add_row(name, str(count))
+        _out.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""The producer killed or interrupted at any moment: rows are kept, and the same command goes on where it was."""
+
+import json
+import os
+import signal
+from contextlib import suppress
+
+import pytest
+from faults import assert_promise_kept, outcomes
+from installation import PATIENCE_S
+
+from models.states import JobState
+
+JOBS = 4
+RUN = ("run", "--prompt", "a red boot", "--count", JOBS, "--seed", 1)
+#: From before the first row to after the last job.
+PHASES = ("loading", "publishing", "step", "settled")
+
+
+def pid_of(nightshift, role):
+    """Return the process that the run has noted for the role, None while there is none."""
+    note = nightshift.data_dir / "run" / f"{role}.pid"
+    with suppress(OSError, ValueError):
+        return json.loads(note.read_text())["pid"]
+    return None
+
+
+def assert_all_made_once(nightshift):
+    assert {job.state for job in nightshift.wait_until_finished()} == {JobState.SUCCEEDED}
+    assert_promise_kept(nightshift)
+
+
+def test_an_enqueue_killed_between_commit_and_publish_is_published_by_a_worker(nightshift, faults):
+    faults.hold("publishing")
+    producer = nightshift.start_producer("enqueue", "--prompt", "a red boot", "--count", JOBS)
+    faults.wait_until_held("publishing")
+    producer.kill()
+    producer.communicate()
+    faults.release("publishing")
+    assert [(job.state, job.published_at) for job in nightshift.jobs()] == [(JobState.QUEUED, None)] * JOBS
+    status = nightshift.producer("status")
+    assert f"{JOBS} queued jobs are not on the queue; `producer publish` puts them there" in status.stdout
+    nightshift.start_worker()
+    assert_all_made_once(nightshift)
+    assert outcomes(nightshift) == [["succeeded"]] * JOBS
+
+
+def test_an_enqueue_killed_there_is_published_by_the_next_one_too(nightshift, faults):
+    worker = nightshift.wait_until_ready(nightshift.start_worker(NIGHTSHIFT_HEARTBEAT_S="600"))
+    faults.hold("publishing")
+    producer = nightshift.start_producer("enqueue", "--prompt", "a red boot", "--count", JOBS)
+    faults.wait_until_held("publishing")
+    producer.kill()
+    producer.communicate()
+    faults.release("publishing")
+    nightshift.enqueue("--prompt", "a blue boot")
+    assert_all_made_once(nightshift)
+    assert outcomes(nightshift) == [["succeeded"]] * (JOBS + 1)
+    assert worker.status is None
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_run_that_was_ended_at_any_moment_goes_on_with_the_same_command(nightshift, faults, phase, end):
+    faults.hold(phase)
+    first = nightshift.start_producer(*RUN)
+    faults.wait_until_held(phase)
+    first.send_signal(end)
+    if end is signal.SIGINT or phase == "publishing":
+        faults.release(phase)
+    # Else what was left behind stands still there, and cannot be done with the batch before it is replaced.
+    said = first.communicate(timeout=PATIENCE_S)[0]
+    assert first.returncode == (1 if end is signal.SIGINT else -end), said
+    if end is signal.SIGINT:
+        assert "Traceback" not in said
+        assert nightshift.left_running() == []
+
+    second = nightshift.producer(*RUN)
+    assert second.returncode == 0, second.stderr
+    assert nightshift.left_running() == []
+    assert len(nightshift.jobs()) == JOBS
+    assert_all_made_once(nightshift)
+    assert sum(row.count("succeeded") for row in outcomes(nightshift)) == JOBS
+
+
+def test_two_interrupts_give_the_running_job_back(nightshift, faults):
+    faults.hold("step")
+    first = nightshift.start_producer(*RUN)
+    faults.wait_until_held("step")
+    first.send_signal(signal.SIGINT)
+    log = nightshift.data_dir / "run" / "worker.log"
+    nightshift.wait_until(lambda: log.read_text().count("SIGTERM") == 1, "the worker to be told")
+    first.send_signal(signal.SIGINT)
+    nightshift.wait_until(lambda: log.read_text().count("SIGTERM") == 2, "the worker to be told again")
+    faults.release("step")
+    said = first.communicate(timeout=PATIENCE_S)[0]
+    assert first.returncode == 1, said
+    assert outcomes(nightshift)[0] == ["lost"]
+    assert nightshift.jobs()[0].losses == 0
+    assert nightshift.producer(*RUN).returncode == 0
+    assert_all_made_once(nightshift)
+
+
+def test_a_run_starts_a_worker_again_that_was_killed_and_a_server(nightshift, faults):
+    faults.hold("step")
+    run = nightshift.start_producer(*RUN)
+    for role in ("worker", "server"):
+        faults.wait_until_held("step")
+        pid = pid_of(nightshift, role)
+        os.kill(pid, signal.SIGKILL)
+        faults.release("step")
+        nightshift.wait_until(lambda role=role, pid=pid: pid_of(nightshift, role) not in (None, pid), f"a new {role}")
+        if role == "worker":
+            faults.hold("step")
+    said = run.communicate(timeout=PATIENCE_S)[0]
+    assert run.returncode == 0, said
+    assert "the worker is started again: SIGKILL ended it" in said
+    assert "the embedded server is started again" in said
+    assert nightshift.left_running() == []
+    assert_all_made_once(nightshift)

@@ -1,0 +1,122 @@
+"""What befalls the server of the queue: every job is made, none twice, and the worker lives."""
+
+import signal
+
+import pytest
+from faults import assert_promise_kept, faulty, outcomes
+
+from models.states import JobState
+
+
+@pytest.fixture
+def own_server(new_server):
+    """A server with an append-only file, as `docker compose up redis` has it."""
+    made = new_server(append_only=True)
+    made.start()
+    return made
+
+
+@pytest.fixture
+def both(installation, own_server):
+    with faulty(installation, own_server.url()) as made:
+        yield made
+
+
+@pytest.fixture
+def worker(nightshift):
+    return nightshift.wait_until_ready(nightshift.start_worker())
+
+
+@pytest.fixture
+def batch(nightshift, faults, worker):
+    """Six jobs, the first of which the worker is held at."""
+    faults.hold("step")
+    name = nightshift.enqueue("--prompt", "a red boot", "--count", 6)
+    faults.wait_until_held("step")
+    return name
+
+
+def miss_server(nightshift, worker, times=1):
+    nightshift.wait_until(lambda: worker.log.count("Trying again") >= times, "the worker to miss its server")
+
+
+def assert_all_made_once_by(worker, nightshift):
+    assert {job.state for job in nightshift.wait_until_finished()} == {JobState.SUCCEEDED}
+    assert outcomes(nightshift) == [["succeeded"]] * len(nightshift.jobs())
+    assert worker.status is None
+    assert "Traceback" not in worker.log
+    assert_promise_kept(nightshift)
+
+
+def test_killed_and_back_before_the_job_is_done(nightshift, faults, own_server, worker, batch):
+    own_server.kill()
+    own_server.start()
+    faults.release("step")
+    assert_all_made_once_by(worker, nightshift)
+
+
+def test_killed_and_back_after_the_job_is_done(nightshift, faults, own_server, worker, batch):
+    own_server.kill()
+    faults.release("step")
+    nightshift.wait_until(lambda: nightshift.jobs()[0].state == JobState.SUCCEEDED, "the first job to be done")
+    miss_server(nightshift, worker)
+    own_server.start()
+    assert_all_made_once_by(worker, nightshift)
+
+
+def test_killed_three_times_in_a_batch(nightshift, faults, own_server, worker, batch):
+    for _ in range(3):
+        own_server.kill()
+        own_server.start()
+        faults.release("step")
+        faults.hold("step")
+        faults.wait_until_held("step")
+    faults.release("step")
+    assert_all_made_once_by(worker, nightshift)
+
+
+def test_back_without_anything(nightshift, faults, own_server, worker, batch):
+    with own_server.client() as client:
+        client.flushall()
+    faults.release("step")
+    assert_all_made_once_by(worker, nightshift)
+
+
+def test_links_cut_in_the_middle_of_a_job(nightshift, faults, own_server, worker, batch):
+    with own_server.client() as client:
+        assert client.client_kill_filter(_type="normal", skipme=True) > 0
+    faults.release("step")
+    assert_all_made_once_by(worker, nightshift)
+
+
+def test_frozen_while_a_job_is_made(nightshift, faults, own_server, worker, batch):
+    own_server.send(signal.SIGSTOP)
+    faults.release("step")
+    nightshift.wait_until(lambda: nightshift.jobs()[0].state == JobState.SUCCEEDED, "the first job to be done")
+    own_server.send(signal.SIGCONT)
+    assert_all_made_once_by(worker, nightshift)
+
+
+def test_full(nightshift, faults, own_server, worker, batch):
+    with own_server.client() as client:
+        client.config_set("maxmemory", 1)
+        faults.release("step")
+        nightshift.wait_until(lambda: nightshift.jobs()[1].state == JobState.SUCCEEDED, "the next job to be done too")
+        refused = nightshift.producer("enqueue", "--prompt", "a blue boot")
+        assert refused.returncode == 1
+        assert "is full: raise its maxmemory" in refused.stderr
+        assert "Nothing is lost" in refused.stderr
+        client.config_set("maxmemory", 0)
+    assert_all_made_once_by(worker, nightshift)
+    assert len(nightshift.jobs()) == 7
+
+
+def test_a_server_that_starts_after_the_worker(installation, new_server):
+    own_server = new_server()
+    with faulty(installation, own_server.url()) as (nightshift, _):
+        refused = nightshift.producer("enqueue", "--prompt", "a red boot", "--count", 2)
+        assert refused.returncode == 1
+        worker = nightshift.start_worker()
+        miss_server(nightshift, worker)
+        own_server.start()
+        assert_all_made_once_by(worker, nightshift)

@@ -1,0 +1,169 @@
+"""Disk and database: what cannot be written now is waited for, and goes on when it is mended."""
+
+import os
+import sqlite3
+import subprocess
+from contextlib import closing, contextmanager
+
+import pytest
+from faults import assert_promise_kept, outcomes
+
+from models.exit_status import ExitStatus
+from models.states import JobState
+from models.tables import Boot
+
+root = pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root may mount a disk of a test's own")
+
+
+@contextmanager
+def mounted(folder, *options):
+    """Mount a disk of its own on the folder; for root on Linux alone."""
+    try:
+        done = subprocess.run(["mount", *options, str(folder)], capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("needs `mount`")
+    if done.returncode:
+        pytest.skip(f"may not mount: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def waiting_for(nightshift):
+    return nightshift.rows(Boot)[-1].waiting_for
+
+
+@pytest.fixture
+def worker(nightshift):
+    return nightshift.wait_until_ready(nightshift.start_worker())
+
+
+@root
+def test_a_full_disk_is_waited_for_and_the_picture_is_not_made_twice(nightshift, faults, worker):
+    folder = nightshift.data_dir / "pictures"
+    folder.mkdir()
+    with mounted(folder, "-t", "tmpfs", "-o", "size=4096", "tmpfs"):
+        batch = nightshift.enqueue("--prompt", "a red boot", "--count", 2)
+        nightshift.wait_until(lambda: waiting_for(nightshift), "the worker to wait for room")
+        assert "cannot be written (No space left on device): free some space" in waiting_for(nightshift)
+        assert [job.state for job in nightshift.jobs(batch)] == ["running", "queued"]
+        faults.hold("naming")
+        subprocess.run(["mount", "-o", "remount,size=9m", str(folder)], check=True)
+        faults.wait_until_held("naming")
+        faults.release("naming")
+        nightshift.wait_until_finished(batch)
+        assert outcomes(nightshift) == [["succeeded"]] * 2
+        assert_promise_kept(nightshift)
+    assert waiting_for(nightshift) is None
+    assert worker.log.count("No space left") == 1
+
+
+@root
+def test_a_job_that_waits_for_room_can_be_cancelled_and_its_worker_ended(nightshift, faults, worker):
+    folder = nightshift.data_dir / "pictures"
+    folder.mkdir()
+    with mounted(folder, "-t", "tmpfs", "-o", "size=4096", "tmpfs"):
+        first = nightshift.enqueue("--prompt", "a red boot")
+        later = nightshift.enqueue("--prompt", "a blue boot")
+        nightshift.wait_until(lambda: waiting_for(nightshift), "the worker to wait for room")
+        assert nightshift.producer("cancel", first).returncode == 0
+        (job,) = nightshift.wait_until_finished(first)
+        assert (job.state, job.picture) == (JobState.CANCELLED, None)
+        nightshift.wait_until(lambda: worker.log.count("No space left") == 2, "the worker to wait with the next job")
+        assert worker.stop() == 0
+        assert [job.state for job in nightshift.jobs(later)] == ["queued"]
+    nightshift.start_worker()
+    nightshift.wait_until_finished(later)
+    assert outcomes(nightshift) == [["cancelled"], ["lost", "succeeded"]]
+    assert_promise_kept(nightshift)
+
+
+def test_a_folder_that_is_gone_is_made_again(nightshift, faults, worker):
+    faults.hold("naming")
+    batch = nightshift.enqueue("--prompt", "a red boot")
+    faults.wait_until_held("naming")
+    folder = nightshift.data_dir / "pictures"
+    folder.rename(nightshift.data_dir / "moved away")
+    faults.release("naming")
+    nightshift.wait_until_finished(batch)
+    assert outcomes(nightshift) == [["succeeded"]]
+    assert_promise_kept(nightshift)
+
+
+def test_a_file_in_the_folders_place_is_waited_out(nightshift, faults, worker):
+    folder = nightshift.data_dir / "pictures"
+    folder.write_text("in the way")
+    batch = nightshift.enqueue("--prompt", "a red boot")
+    nightshift.wait_until(lambda: waiting_for(nightshift), "the worker to wait for its folder")
+    folder.unlink()
+    nightshift.wait_until_finished(batch)
+    assert outcomes(nightshift) == [["succeeded"]]
+    assert_promise_kept(nightshift)
+
+
+def fill(path):
+    """Write until there is no room."""
+    with path.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+
+@contextmanager
+def locked(nightshift):
+    """Hold the database's write lock, as another program does."""
+    with closing(sqlite3.connect(nightshift.data_dir / "nightshift.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("place", ["encoding", "settling"])
+def test_a_locked_database_is_waited_for_and_can_be_read_all_the_while(nightshift, faults, worker, place):
+    faults.hold(place)
+    batch = nightshift.enqueue("--prompt", "a red boot", "--count", 2)
+    faults.wait_until_held(place)
+    with locked(nightshift):
+        faults.release(place)
+        status = nightshift.read_json("status", batch)
+        assert (status["counts"]["running"], status["counts"]["queued"]) == (1, 1)
+    nightshift.wait_until_finished(batch)
+    assert outcomes(nightshift) == [["succeeded"]] * 2
+    assert worker.status is None
+    assert_promise_kept(nightshift)
+
+
+@root
+def test_a_disk_that_is_full_under_the_database_is_waited_for(nightshift, faults):
+    nightshift.data_dir.mkdir()
+    with mounted(nightshift.data_dir, "-t", "tmpfs", "-o", "size=16m", "tmpfs"):
+        worker = nightshift.wait_until_ready(nightshift.start_worker())
+        faults.hold("settling")
+        batch = nightshift.enqueue("--prompt", "a red boot", "--count", 2)
+        faults.wait_until_held("settling")
+        filler = nightshift.data_dir / "filler"
+        with pytest.raises(OSError, match="No space"):
+            fill(filler)
+        faults.release("settling")
+        nightshift.wait_until(lambda: "the worker waits and tries again" in worker.log, "the worker to wait")
+        filler.unlink()
+        nightshift.wait_until_finished(batch)
+        assert outcomes(nightshift) == [["succeeded"]] * 2
+        assert_promise_kept(nightshift)
+        assert worker.stop() == 0
+        nightshift.database.close()
+
+
+@root
+def test_a_read_only_database_keeps_the_worker_from_starting_and_it_goes_on_when_mended(nightshift):
+    batch = nightshift.enqueue("--prompt", "a red boot", "--count", 2)
+    with mounted(nightshift.data_dir, "--bind", str(nightshift.data_dir)):
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(nightshift.data_dir)], check=True)
+        worker = nightshift.start_worker()
+        assert worker.wait() == ExitStatus.CANNOT_START
+        (line,) = [line for line in worker.lines if "CRITICAL" in line]
+        assert "NIGHTSHIFT_DATA_DIR" in line
+    nightshift.start_worker()
+    nightshift.wait_until_finished(batch)
+    assert outcomes(nightshift) == [["succeeded"]] * 2
+    assert_promise_kept(nightshift)

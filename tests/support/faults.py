@@ -1,0 +1,96 @@
+"""Faults that are put into a worker from outside, and the promise that must hold whatever they do."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from installation import Installation
+from PIL import Image
+
+from models.states import JobState
+from models.tables import Attempt
+
+INSIDE = Path(__file__).parent / "inside"
+#: A worker that looks often, so that no test waits long for it.
+QUICK = {"NIGHTSHIFT_HEARTBEAT_S": "0.1", "NIGHTSHIFT_STALL_S": "1", "NIGHTSHIFT_RETRY_S": "0.1"}
+
+
+class Faults:
+    """Tells the workers of one installation what should happen where; `inside/sitecustomize.py` says how."""
+
+    def __init__(self, nightshift: Installation) -> None:
+        self._nightshift = nightshift
+        self._folder = nightshift.folder / "faults"
+        self._folder.mkdir()
+        nightshift.environment["FAULTS"] = str(self._folder)
+
+    def at(self, place: str, what: str) -> None:
+        # Whole or not at all, since a worker may be looking.
+        work = self._folder / ".new"
+        work.write_text(what)
+        work.rename(self._folder / place)
+
+    def hold(self, place: str) -> None:
+        self.at(place, "hold")
+
+    def held(self, place: str) -> bool:
+        """Tell whether a worker stands still there."""
+        return self._held(place).exists()
+
+    def wait_until_held(self, place: str) -> None:
+        self._nightshift.wait_until(lambda: self.held(place), f"a worker to come to {place}")
+
+    def release(self, place: str) -> None:
+        self._held(place).unlink()
+
+    def forget(self, place: str) -> None:
+        (self._folder / place).unlink()
+
+    def clear(self) -> None:
+        """Forget all that was not met, and let everybody go on."""
+        for file in self._folder.iterdir():
+            file.unlink(missing_ok=True)
+
+    def _held(self, place: str) -> Path:
+        return self._folder / f"{place}.held"
+
+
+@contextmanager
+def faulty(
+    installation: Callable[..., Any], broker_url: str | None = None, **settings: str
+) -> Iterator[tuple[Installation, Faults]]:
+    """Give an installation whose workers obey the faults beside it."""
+    path = os.pathsep.join(filter(None, (str(INSIDE), os.environ.get("PYTHONPATH"))))
+    with installation(broker_url, **{"PYTHONPATH": path, **QUICK, **settings}) as nightshift:
+        yield nightshift, Faults(nightshift)
+
+
+def outcomes(nightshift: Installation, batch: str | None = None) -> list[list[str]]:
+    """Return the outcomes of each job's attempts."""
+    attempts = nightshift.rows(Attempt)
+    return [[row.outcome for row in attempts if row.job_id == job.id] for job in nightshift.jobs(batch)]
+
+
+def assert_promise_kept(nightshift: Installation) -> None:
+    """Every job ended once, in a picture that is whole or in a row that says why not; there is no stray file."""
+    jobs, attempts = nightshift.jobs(), nightshift.rows(Attempt)
+    for job in jobs:
+        own = [row for row in attempts if row.job_id == job.id]
+        assert [row.number for row in own] == list(range(1, job.attempts + 1))
+        assert "running" not in [row.outcome for row in own]
+        made = [row for row in own if row.outcome == "succeeded"]
+        if job.state == JobState.SUCCEEDED:
+            assert len(made) == 1
+            with Image.open(nightshift.data_dir / job.picture) as picture:
+                picture.load()
+                assert picture.size == (job.width, job.height)
+        else:
+            assert job.state in (JobState.FAILED, JobState.CANCELLED, JobState.QUARANTINED)
+            assert made == []
+            assert job.cause
+            assert job.error or job.state == JobState.CANCELLED
+    pictures = nightshift.data_dir / "pictures"
+    files = [path.relative_to(nightshift.data_dir) for path in pictures.rglob("*") if path.is_file()]
+    assert sorted(files) == sorted(Path(job.picture) for job in jobs if job.picture)

@@ -1,0 +1,158 @@
+"""Goes into a worker process by its PYTHONPATH: at the places that files in the folder FAULTS name, something happens.
+
+A file is named as the place and says what: `hold` until the file `PLACE.held` goes away, `hang` for ever, `raise NAME`
+or `raise NAME TEXT`, `nan`. It is used up by that, unless `always` or `twice` comes first. The file `clock` says how
+many seconds to add to every time of day. The product knows nothing of it.
+"""
+
+import builtins
+import importlib.machinery
+import os
+import sys
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+
+FOLDER = Path(os.environ["FAULTS"])
+
+
+def reach(place):
+    """Do what the place's file says; return whether that is to spoil the result."""
+    file = FOLDER / place
+    try:
+        words = file.read_text().split()
+    except FileNotFoundError:
+        return False
+    if words[0] == "always":
+        del words[0]
+    elif words[0] == "twice":
+        del words[0]
+        file.write_text(" ".join(words))
+    elif words[0] != "hold":
+        file.unlink()
+    if words[0] == "hold":
+        held = file.rename(FOLDER / f"{place}.held")
+        while held.exists():
+            time.sleep(0.01)
+    elif words[0] == "hang":
+        threading.Event().wait()
+    elif words[0] == "raise":
+        raise getattr(builtins, words[1])(" ".join(words[2:]))
+    return words[0] == "nan"
+
+
+#: Set while a job is made: the warm-up goes through the same code, and is none.
+at_job = threading.Event()
+
+
+def reach_in_job(place):
+    return at_job.is_set() and reach(place)
+
+
+def before(place, function):
+    def reached(*args, **kwargs):
+        reach(place)
+        return function(*args, **kwargs)
+
+    return reached
+
+
+def after(place, function):
+    def reached(*args, **kwargs):
+        value = function(*args, **kwargs)
+        reach(place)
+        return value
+
+    return reached
+
+
+def patch_generation(module):
+    generate, decode = module.generate, module._decode
+
+    def with_places(loaded, device, spec, on_step):
+        def step(number):
+            reach_in_job("step")
+            on_step(number)
+
+        reach_in_job("encoding")
+        return generate(loaded, device, spec, step)
+
+    def decoded(*args):
+        spoilt = reach_in_job("decoding")
+        image = decode(*args)
+        return image * float("nan") if spoilt else image
+
+    module.generate, module._decode = with_places, decoded
+
+
+def patch_engine(module):
+    make = module.Engine.make
+
+    def make_job(*args):
+        at_job.set()
+        try:
+            return make(*args)
+        finally:
+            at_job.clear()
+
+    module.Engine.make = make_job
+
+
+def patch_loading(module):
+    module.load_checkpoint = before("loading", module.load_checkpoint)
+
+
+def patch_picture(module):
+    module.write_aside = before("writing", after("written", module.write_aside))
+    module.put_in_place = before("naming", after("named", module.put_in_place))
+
+
+def patch_attempts(module):
+    module.claim = after("claiming", module.claim)
+    module.settle = before("settling", after("settled", module.settle))
+
+
+def patch_tables(module):
+    right = module.now
+
+    def now():
+        clock = FOLDER / "clock"
+        return right() + timedelta(seconds=float(clock.read_text()) if clock.exists() else 0)
+
+    module.now = now
+
+
+def patch_batches(module):
+    module.unpublished = before("publishing", module.unpublished)
+
+
+PATCHES = {
+    "models.batches": patch_batches,
+    "worker.engine": patch_engine,
+    "worker.generation": patch_generation,
+    "worker.loading": patch_loading,
+    "worker.picture": patch_picture,
+    "models.attempts": patch_attempts,
+    "models.tables": patch_tables,
+}
+
+
+class Finder(importlib.machinery.PathFinder):
+    """Lets the modules load as usual and patches them before anybody can take names out of them."""
+
+    @classmethod
+    def find_spec(cls, fullname, path=None, target=None):
+        spec = super().find_spec(fullname, path, target) if fullname in PATCHES else None
+        if spec is not None:
+            run = spec.loader.exec_module
+
+            def exec_module(module):
+                run(module)
+                PATCHES[fullname](module)
+
+            spec.loader.exec_module = exec_module
+        return spec
+
+
+sys.meta_path.insert(0, Finder)

@@ -1,0 +1,43 @@
+"""The gate before a claim: open unless a person has paused the queue."""
+
+from datetime import datetime
+
+from models.database import Database
+from models.errors import AttemptStoppedError
+from models.pauses import paused_since
+from models.settings import Settings
+from worker.log import log
+from worker.patience import Patience
+from worker.shutdown import Shutdown
+
+
+class Gate:
+    """Holds the device thread back while the queue is paused."""
+
+    def __init__(self, database: Database, settings: Settings, patience: Patience, shutdown: Shutdown) -> None:
+        self._database = database
+        self._settings = settings
+        self._patience = patience
+        self._shutdown = shutdown
+
+    def pass_through(self) -> bool:
+        """Return when the next job may be claimed, and whether that had to be waited for.
+
+        Raises:
+            AttemptStoppedError: the worker was told to end.
+            DatabaseError: the worker was told to end while the database could not be read.
+        """
+        waited = False
+        while since := self._patience.until_done(self._paused_since):
+            if not waited:
+                log.info("the queue is paused since %s: `producer resume` goes on", f"{since.astimezone():%H:%M:%S}")
+                waited = True
+            if self._shutdown.asked.wait(self._settings.heartbeat_s):
+                raise AttemptStoppedError("the worker was told to end while the queue is paused")
+        if waited:
+            log.info("the queue goes on")
+        return waited
+
+    def _paused_since(self) -> datetime | None:
+        with self._database.reading() as session:
+            return paused_since(session)

@@ -1,0 +1,47 @@
+"""Being told to end: once means after the running job, twice means at its next step, three times means now."""
+
+import os
+import signal
+import threading
+from types import FrameType
+
+from celery.worker import state
+
+from models.exit_status import ExitStatus
+from worker.log import log
+
+
+class Shutdown:
+    """What this process was told, by a signal or by a part of it that cannot go on.
+
+    Celery's own second Ctrl+C gives up the running job without a word to the database.
+    """
+
+    def __init__(self) -> None:
+        #: Begin nothing new.
+        self.asked = threading.Event()
+        #: Give the running job back at its next step.
+        self.at_once = threading.Event()
+
+    def listen(self) -> None:
+        """Take SIGTERM, SIGINT and SIGQUIT; to be called on the main thread, after Celery has taken them."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, self._on_signal)
+
+    def ask(self, status: ExitStatus = ExitStatus.DONE) -> None:
+        """End with `status` when the running job is done."""
+        # False and None are Celery's words for "not asked"; 0 is a status.
+        state.should_stop = int(status)
+        self.asked.set()
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        # A line to the log may find its lock held by the very code that was interrupted, so a thread writes it.
+        if self.at_once.is_set():
+            os._exit(128 + number)
+        if self.asked.is_set() or number == signal.SIGQUIT:
+            self.at_once.set()
+            said = "gives the running job back at its next step and ends; once more ends at once"
+        else:
+            said = "finishes the running job and ends; once more gives it back"
+        self.ask()
+        threading.Thread(target=log.info, args=(f"{signal.Signals(number).name}: %s", said)).start()
