@@ -5,7 +5,7 @@ dead Redis in between leaves jobs that say "not published" and can be published 
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -126,12 +126,17 @@ def find_unfinished(session: Session, digest: str) -> Batch | None:
 
 
 def unpublished(
-    session: Session, *, batch_id: int | None = None, after: int = 0, limit: int = CHUNK
+    session: Session,
+    *,
+    batch_id: int | None = None,
+    jobs: Collection[int] | None = None,
+    after: int = 0,
+    limit: int = CHUNK,
 ) -> list[tuple[JobMessage, int]]:
     """Return up to `limit` messages, with their priority, of queued jobs that are not on the queue.
 
     They come in order of job number, beginning after job `after`. Jobs that failed and wait for their next try are left
-    out until it is time.
+    out until it is time. `batch_id` limits it to one batch, `jobs` to these.
     """
     query = (
         select(Job, Batch.uid)
@@ -142,6 +147,8 @@ def unpublished(
     )
     if batch_id is not None:
         query = query.where(Job.batch_id == batch_id)
+    if jobs is not None:
+        query = query.where(Job.id.in_(jobs))
     return [(JobMessage(job=job.id, batch=uid, spec=spec_of(job)), job.priority) for job, uid in session.execute(query)]
 
 
@@ -152,11 +159,17 @@ def due() -> ColumnElement[bool]:
     return or_(Job.not_before.is_(None), Job.not_before <= moment, Job.not_before > moment + LONGEST_WAIT)
 
 
-def has_due_retries(session: Session) -> bool:
-    """Tell whether a job that waited for its next try can be published."""
+def due_retries(session: Session, limit: int = CHUNK) -> Sequence[int]:
+    """Return up to `limit` numbers of jobs that waited for their next try and can be published now."""
     waited = Job.not_before.is_not(None)
-    query = select(Job.id).where(Job.state == JobState.QUEUED, Job.published_at.is_(None), waited, due()).limit(1)
-    return session.scalar(query) is not None
+    query = select(Job.id).where(Job.state == JobState.QUEUED, Job.published_at.is_(None), waited, due())
+    return session.scalars(query.order_by(Job.id).limit(limit)).all()
+
+
+def has_waiting(session: Session, in_hand: int | None = None) -> bool:
+    """Tell whether a queued job should have a message in the queue; that of the job `in_hand` was taken from it."""
+    waiting = select(Job.id).where(Job.state == JobState.QUEUED, Job.id != (in_hand or 0), due())
+    return session.scalar(waiting.limit(1)) is not None
 
 
 def spec_of(job: Job) -> JobSpec:
@@ -177,10 +190,14 @@ def unmark_published(session: Session, batch_id: int) -> int:
     return _changed(session, Job.batch_id == batch_id, Job.state == JobState.QUEUED, values={"published_at": None})
 
 
-def forget_published(session: Session, limit: int = CHUNK) -> int:
-    """Forget that the first queued jobs were published, and return how many those are; for a queue that is empty."""
-    first = select(Job.id).where(Job.state == JobState.QUEUED, Job.published_at.is_not(None)).order_by(Job.id)
-    return _changed(session, Job.id.in_(first.limit(limit)), values={"published_at": None})
+def forget_published(session: Session, limit: int, in_hand: int | None = None) -> int:
+    """Forget that the first queued jobs were published, and return how many those are; for a queue that is empty.
+
+    The first are those of the highest priority. The job `in_hand`, whose message a worker has taken, is left out.
+    """
+    lost = select(Job.id).where(Job.state == JobState.QUEUED, Job.published_at.is_not(None), Job.id != (in_hand or 0))
+    first = lost.order_by(Job.priority, Job.id).limit(limit)
+    return _changed(session, Job.id.in_(first), values={"published_at": None})
 
 
 def cancel(session: Session, *scope: ColumnElement[bool]) -> tuple[int, int]:

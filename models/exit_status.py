@@ -16,7 +16,9 @@ class ExitStatus(IntEnum):
     MEMORY = 71
     #: What was done could not be recorded before the worker was told to end.
     DATABASE = 75
+    #: It took no job although messages waited, and connecting to Redis anew did not help.
+    IDLE = 76
 
 
 #: After these a new worker goes on where the old one stopped.
-RESTARTED = (ExitStatus.HUNG, ExitStatus.MEMORY, ExitStatus.DATABASE)
+RESTARTED = (ExitStatus.HUNG, ExitStatus.MEMORY, ExitStatus.DATABASE, ExitStatus.IDLE)

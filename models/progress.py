@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models.batches import due
+from models.pauses import paused_since
 from models.states import FAULTY, FINISHED, JobState, Outcome
 from models.tables import Attempt, Batch, Job
 
@@ -65,6 +66,15 @@ def batch_progress(session: Session, batch: Batch) -> BatchProgress:
         )
     )
     return BatchProgress(batch.name, batch.created_at, counts, waiting or 0)
+
+
+def has_work(session: Session, boot_id: int) -> bool:
+    """Tell whether there is something to do for this boot: jobs that wait, unless they are paused, or its own one."""
+    waits = select(Job.id).where(Job.state == JobState.QUEUED).limit(1)
+    runs = select(Job.id).where(Job.state == JobState.RUNNING, Job.boot_id == boot_id).limit(1)
+    if session.scalar(runs) is not None:
+        return True
+    return paused_since(session) is None and session.scalar(waits) is not None
 
 
 def missing_pictures(session: Session, batch_id: int, data_dir: Path) -> int:

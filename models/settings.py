@@ -61,12 +61,21 @@ class Settings(BaseSettings):
         le=86_400,
         description="seconds without a step until the device counts as hung and the worker ends itself",
     )
+    idle_s: float = Field(
+        30.0,
+        gt=0,
+        le=86_400,
+        description="seconds idle while messages wait until the worker connects anew, and then until it ends",
+    )
     retries: int = Field(2, ge=0, le=100, description="how often a job is tried again after a fault that may pass")
     retry_s: float = Field(
         10.0, gt=0, le=3600, description="seconds until the first of those tries; each next one waits twice as long"
     )
     quarantine_after: int = Field(
         3, ge=1, le=100, description="set a job aside when its worker went away this often while it ran"
+    )
+    keep_awake: bool = Field(
+        True, description="keep the machine awake while there are jobs, by caffeinate or systemd-inhibit"
     )
     log_format: Literal["text", "json"] = Field("text", description="the worker's log: text or JSON lines")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(

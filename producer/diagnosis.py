@@ -39,6 +39,7 @@ def diagnose(settings: Settings) -> Iterator[Check]:
         yield Check("device", "cannot be asked", str(error))
     else:
         yield from _device(probe)
+        yield _awake(settings, probe)
     yield _memory()
     yield _disk(settings)
     for check in (_redis, _database):
@@ -56,6 +57,14 @@ def _device(probe: dict[str, Any]) -> Iterator[Check]:
         note = "; slow: a 512x512 picture takes minutes" if slow else ""
         yield Check("device", f"{probe['device']}: {probe['device_name']}, {probe['dtype']}{note}")
     yield Check("versions", ", ".join(f"{name} {version}" for name, version in probe["versions"].items()))
+
+
+def _awake(settings: Settings, probe: dict[str, Any]) -> Check:
+    if not settings.keep_awake:
+        return Check("awake", "the machine may fall asleep while there are jobs: NIGHTSHIFT_KEEP_AWAKE=false")
+    if probe["awake"] is None:
+        return Check("awake", "no caffeinate and no systemd-inhibit here: only this machine's own settings count")
+    return Check("awake", f"while there are jobs, by {probe['awake'][0]}")
 
 
 def _memory() -> Check:

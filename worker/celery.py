@@ -6,7 +6,7 @@ acknowledgement with a prefetch of 1 keeps every waiting message in Redis.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cached_property
 from typing import Any
 
@@ -70,13 +70,18 @@ def make_app(settings: Settings) -> Celery:
 
 
 def publish(
-    app: Celery, database: Database, batch_id: int | None = None, progress: Callable[[int], None] = lambda _: None
+    app: Celery,
+    database: Database,
+    batch_id: int | None = None,
+    *,
+    jobs: Collection[int] | None = None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Put every queued job that is not on the queue there, in its order, and return how many.
 
     A job is marked once its message is on the queue; a crash between the two publishes it again later,
-    and the second delivery finds nothing to claim. `batch_id` limits it to one batch; `progress` is told
-    how many more are done.
+    and the second delivery finds nothing to claim. `batch_id` limits it to one batch, `jobs` to these; `progress` is
+    told how many more are done.
 
     Raises:
         BrokerError: if Redis is away or refuses us; what is not published stays queued in the database.
@@ -89,20 +94,31 @@ def publish(
             producer = app.amqp.Producer(connection, auto_declare=False)
             while True:
                 with database.reading() as session:
-                    page = unpublished(session, batch_id=batch_id, after=after)
+                    page = unpublished(session, batch_id=batch_id, jobs=jobs, after=after)
                 if not page:
                     return published
                 with producer.batch(CHUNK):
                     for message, priority in page:
                         _send(app, producer, message, priority)
-                jobs = [message.job for message, _ in page]
+                sent = [message.job for message, _ in page]
                 with database.writing() as session:
-                    mark_published(session, jobs, now())
-                after = jobs[-1]
-                published += len(jobs)
-                progress(len(jobs))
+                    mark_published(session, sent, now())
+                after = sent[-1]
+                published += len(sent)
+                progress(len(sent))
     except (OperationalError, RedisError, OSError) as error:
         raise explain_broker_error(app, error) from error
+
+
+def messages_waiting(app: Celery) -> int:
+    """Return how many messages lie in the queue; one that a worker has taken is not among them.
+
+    Raises:
+        RedisError, OSError: if Redis cannot be asked.
+    """
+    with app.connection_for_write() as connection:
+        # Not passively: kombu then asks for a key without the prefix that all keys of ours have, and finds no queue.
+        return int(connection.default_channel.queue_declare(QUEUE).message_count)
 
 
 def explain_broker_error(app: Celery, error: Exception) -> BrokerError:

@@ -19,6 +19,7 @@ _DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torc
 class Device:
     """A device and the dtype that weights are kept in on it."""
 
+    #: As torch selects it, so that each device has one name: mps, cuda:0, cpu.
     name: str
     dtype: torch.dtype
 
@@ -37,9 +38,18 @@ class Device:
         return str(self.dtype).removeprefix("torch.")
 
     def select(self) -> None:
-        """Make this the calling thread's device, where there can be several."""
-        if self.torch.type == "cuda":
+        """Make this the calling thread's device, where there can be several.
+
+        Raises:
+            DeviceError: if the driver does not let it be used.
+        """
+        if self.torch.type != "cuda":
+            return
+        try:
             torch.cuda.set_device(self.torch)
+        except (RuntimeError, AssertionError, AttributeError) as error:
+            said = str(error).splitlines()[0]
+            raise DeviceError(f"{self.name} cannot be used: {said}. See what `nvidia-smi` says of it") from error
 
     def synchronize(self) -> None:
         """Wait until everything given to the device is done: read no clock before."""
@@ -123,6 +133,9 @@ def choose_device(name: str, dtype: str) -> Device:
             f"NIGHTSHIFT_DEVICE={name}: there is no such device here ({_why_not(kind)}); there is "
             f"{', '.join(there)}. Set one of them, or auto"
         )
+    if kind == "cuda" and not index:
+        # torch.cuda.set_device takes no device without an index; and `cuda` beside `cuda:0` would be two locks for one.
+        name = "cuda:0"
     if dtype == "auto":
         dtype = "float32" if kind == "cpu" else "float16"
     return Device(name, _DTYPES[dtype])

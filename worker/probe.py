@@ -4,11 +4,13 @@ A process of its own because torch takes seconds to import and the producer neve
 """
 
 import json
+import os
 import platform
 from importlib.metadata import version
 
 from models.errors import NightshiftError
 from models.settings import load_settings
+from worker.awake import awake_command
 from worker.log import quiet_libraries
 
 quiet_libraries(load_settings())
@@ -24,11 +26,13 @@ def main() -> None:
     found: dict[str, object] = {
         "available": available_devices(),
         "chip": chip(),
+        "awake": awake_command(os.getpid()),
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in ("torch", "diffusers", "transformers", "celery", "kombu")},
     }
     try:
         device = choose_device(settings.device, settings.dtype)
+        device.select()
         memory = read_memory(device)
         found |= {
             "device": device.name,

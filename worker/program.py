@@ -18,18 +18,22 @@ from models.boots import Machine, mark_ended, mark_ready, record_boot
 from models.database import Database
 from models.errors import BrokerError, DatabaseError, NightshiftError
 from models.exit_status import ExitStatus
+from models.progress import has_work
 from models.settings import Settings, load_settings
 from worker import transport
-from worker.celery import publish
+from worker.awake import Awake
+from worker.celery import messages_waiting, publish
+from worker.deliveries import Deliveries
+from worker.idle_watch import IdleWatch
 from worker.log import configure_logging, log, quiet_libraries
+from worker.threads import set_waiting
 
 quiet_libraries(load_settings())
-# torch's threads spin while they wait for one another. On a processor that something else uses too, a small picture
-# then took thirty times as long; asleep, they cost nothing. Read when torch is loaded, so it is set before.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+set_waiting()
 
-# These bring torch, diffusers and transformers, which the line above has made quiet.
+# These bring torch, diffusers and transformers, for which the lines above have made ready.
 import psutil  # noqa: E402
+import redis  # noqa: E402
 import torch  # noqa: E402
 
 from worker.attempt import AttemptRunner  # noqa: E402
@@ -38,6 +42,7 @@ from worker.device_lock import DeviceLock  # noqa: E402
 from worker.engine import Engine  # noqa: E402
 from worker.memory_guard import MemoryGuard  # noqa: E402
 from worker.picture import asides  # noqa: E402
+from worker.rounds import Rounds  # noqa: E402
 from worker.shutdown import Shutdown  # noqa: E402
 from worker.sweep import Sweep  # noqa: E402
 from worker.task import GenerateTask  # noqa: E402
@@ -56,11 +61,12 @@ class Boot(bootsteps.StartStopStep):
         self._lock: DeviceLock | None = None
         self._boot_id: int | None = None
         self._database: Database | None = None
-        self._sweep: Sweep | None = None
+        self._rounds: Rounds | None = None
+        self._awake: Awake | None = None
 
     def start(self, parent: Any) -> None:
         """Load and warm up on the pool's thread, which owns the device from then on."""
-        loading: Future[None] = parent.pool.executor.submit(self._boot, parent.app, load_settings())
+        loading: Future[None] = parent.pool.executor.submit(self._boot, parent, load_settings())
         limit_s = load_settings().hang_s
         waited_s = 0.0
         # Looks are counted, not time: a process that was frozen for an hour has not hung for one.
@@ -81,8 +87,10 @@ class Boot(bootsteps.StartStopStep):
     def stop(self, parent: Any) -> None:
         """Wait for the running job, note the end of the boot, and only then let the device go."""
         parent.pool.stop()
-        if self._sweep is not None:
-            self._sweep.stop()
+        if self._rounds is not None:
+            self._rounds.stop()
+        if self._awake is not None:
+            self._awake.let_go()
         self._note_end()
         if self._lock is not None:
             self._lock.release()
@@ -107,7 +115,8 @@ class Boot(bootsteps.StartStopStep):
         log.info("ended while loading")
         os._exit(ExitStatus.DONE)
 
-    def _boot(self, app: Any, settings: Settings) -> None:
+    def _boot(self, program: "Program", settings: Settings) -> None:
+        app = program.app
         device = choose_device(settings.device, settings.dtype)
         database = self._database = Database(settings.database)
         self._lock = DeviceLock(device.name, settings.data_dir)
@@ -130,12 +139,21 @@ class Boot(bootsteps.StartStopStep):
         # Celery's own tasks are for results and workflows: a message that names one is nobody's here.
         for name in list(app.tasks):
             app.tasks.unregister(name)
-        app.register_task(GenerateTask(runner, self._shutdown))
+        deliveries = Deliveries()
+        app.register_task(GenerateTask(runner, deliveries, self._shutdown))
         _publish_leftovers(app, database)
         with database.writing() as session:
             mark_ready(session, boot_id)
-        self._sweep = Sweep(app, database, settings, boot_id)
-        self._sweep.start()
+        sweep = Sweep(app, database, settings, boot_id, lambda: deliveries.job_id)
+        idle_watch = IdleWatch(
+            settings.idle_s, deliveries, lambda: messages_waiting(app), program.connect_anew, self._shutdown
+        )
+        duties = [sweep.look, idle_watch.look]
+        if settings.keep_awake:
+            self._awake = Awake(lambda: _has_work(database, boot_id))
+            duties.append(self._awake.look)
+        self._rounds = Rounds(duties, settings.heartbeat_s)
+        self._rounds.start()
         log.info("ready for jobs on %s (%s)", device.name, device.describe())
 
 
@@ -156,6 +174,14 @@ class Program(Worker):
         super().install_platform_tweaks(worker)
         self.told.listen()
 
+    def connect_anew(self) -> None:
+        """Have the link to Redis fail, and with it all that depends on its state; Celery then makes a new one."""
+
+        def fail() -> None:
+            raise redis.ConnectionError("idle while messages wait")
+
+        self.hub.call_soon(fail)
+
     def on_init_blueprint(self) -> None:
         """Add the boot to the program's steps."""
         super().on_init_blueprint()
@@ -165,6 +191,11 @@ class Program(Worker):
 @signals.setup_logging.connect
 def _setup_logging(**_options: Any) -> None:
     configure_logging(load_settings())
+
+
+def _has_work(database: Database, boot_id: int) -> bool:
+    with database.reading() as session:
+        return has_work(session, boot_id)
 
 
 def _machine(device: Device, lock_uid: str) -> Machine:

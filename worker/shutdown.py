@@ -10,6 +10,9 @@ from celery.worker import state
 from models.exit_status import ExitStatus
 from worker.log import log
 
+#: Seconds that an end in order may take where no job is running: closing a link to a frozen Redis waits this long.
+_ORDERLY_END_S = 30.0
+
 
 class Shutdown:
     """What this process was told, by a signal or by a part of it that cannot go on.
@@ -33,6 +36,13 @@ class Shutdown:
         # False and None are Celery's words for "not asked"; 0 is a status.
         state.should_stop = int(status)
         self.asked.set()
+
+    def leave(self, status: ExitStatus) -> None:
+        """End with `status` although something may be stuck: in order if that works, else without."""
+        self.ask(status)
+        forced = threading.Timer(_ORDERLY_END_S, os._exit, (int(status),))
+        forced.daemon = True
+        forced.start()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         # A line to the log may find its lock held by the very code that was interrupted, so a thread writes it.

@@ -11,6 +11,7 @@ from models.exit_status import ExitStatus
 from models.job import JobMessage
 from worker.attempt import AttemptRunner
 from worker.celery import TASK
+from worker.deliveries import Deliveries
 from worker.log import log
 from worker.shutdown import Shutdown
 
@@ -22,19 +23,25 @@ class GenerateTask(Task):
     ignore_result = True
     acks_late = True
 
-    def __init__(self, runner: AttemptRunner, shutdown: Shutdown) -> None:
+    def __init__(self, runner: AttemptRunner, deliveries: Deliveries, shutdown: Shutdown) -> None:
         self._runner = runner
+        self._deliveries = deliveries
         self._shutdown = shutdown
 
     def run(self, *args: Any, **kwargs: Any) -> None:
         """Make the job in the message; a message that is no job of ours is dropped with a line in the log."""
-        try:
-            message = JobMessage.model_validate(args[0] if len(args) == 1 and not kwargs else None)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(map(str, first["loc"])) or "message"
-            log.warning("message dropped, it is no job of ours: %s: %s", where, first["msg"])
-            return
+        with self._deliveries.taking():
+            try:
+                message = JobMessage.model_validate(args[0] if len(args) == 1 and not kwargs else None)
+            except ValidationError as error:
+                first = error.errors(include_url=False, include_input=False)[0]
+                where = ".".join(map(str, first["loc"])) or "message"
+                log.warning("message dropped, it is no job of ours: %s: %s", where, first["msg"])
+                return
+            self._deliveries.job_id = message.job
+            self._make(message)
+
+    def _make(self, message: JobMessage) -> None:
         try:
             self._runner.run(message)
         except AttemptStoppedError as error:

@@ -1,8 +1,10 @@
-"""kombu's Redis transport, made to outlast what is on the queue and a server that is full.
+"""kombu's Redis transport, made to outlast what is on the queue, a server that is full, and one that is frozen.
 
 kombu parses what it pops before anything can reject it: a list entry that is no message of kombu's (not JSON, or not an
 object) raises out of its event loop, and Celery gives up. And it notes in Redis what it has popped: where a full server
-refuses that, the message would be gone and the worker with it.
+refuses that, the message would be gone and the worker with it. And it counts a message as taken until Redis has
+confirmed its acknowledgement: where a frozen server does not, the one place of a prefetch of 1 is held for ever, and
+the worker takes nothing more although its link is whole again.
 """
 
 from queue import Empty
@@ -16,6 +18,25 @@ from worker.log import log
 
 
 class _QoS(kombu_redis.QoS):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        #: Acknowledged, but not yet struck from what Redis notes as taken.
+        self._late: set[str] = set()
+
+    def ack(self, delivery_tag: str) -> None:
+        self._late.add(delivery_tag)
+        # The place is free whatever Redis says: what became of the job stands in its row.
+        virtual.QoS.ack(self, delivery_tag)
+        with self.pipe_or_acquire() as pipe:
+            pipe.zrem(self.unacked_index_key, *self._late).hdel(self.unacked_key, *self._late).execute()
+        self._late.clear()
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        try:
+            super().reject(delivery_tag, requeue)
+        finally:
+            virtual.QoS.ack(self, delivery_tag)
+
     def append(self, message: Any, delivery_tag: str) -> None:
         try:
             super().append(message, delivery_tag)

@@ -170,7 +170,7 @@ class Soak:
         self.faults.at("step", f"raise {self._random.choice(what)}")
 
     def spoil_a_picture(self) -> None:
-        self.faults.at("decoding", "nan")
+        self.faults.at("decoding", "spoil")
 
     def kill_worker_at_a_place(self) -> None:
         place = self._random.choice(("encoding", "decoding", "writing", "written", "settling", "named", "settled"))

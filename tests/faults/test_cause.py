@@ -115,7 +115,7 @@ def test_out_of_memory_is_tried_once_more_with_slicing_in_the_same_attempt(night
 
 
 def test_a_picture_of_nan_fails_its_job_and_no_file_is_written(nightshift, faults, worker):
-    faults.at("decoding", "always nan")
+    faults.at("decoding", "always spoil")
     (failed,) = nightshift.wait_until_finished(nightshift.enqueue("--prompt", "a red boot"))
     assert (failed.state, failed.cause) == (JobState.FAILED, "not_finite")
     faults.forget("decoding")

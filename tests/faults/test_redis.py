@@ -3,9 +3,11 @@
 import signal
 
 import pytest
-from faults import assert_promise_kept, faulty, outcomes
+from faults import assert_promise_kept, faulty, outcomes, wait_for_looks
 
+from models.exit_status import ExitStatus
 from models.states import JobState
+from models.tables import Boot
 
 
 @pytest.fixture
@@ -95,6 +97,55 @@ def test_frozen_while_a_job_is_made(nightshift, faults, own_server, worker, batc
     nightshift.wait_until(lambda: nightshift.jobs()[0].state == JobState.SUCCEEDED, "the first job to be done")
     own_server.send(signal.SIGCONT)
     assert_all_made_once_by(worker, nightshift)
+
+
+def test_frozen_until_the_acknowledgement_of_a_job_times_out(nightshift, faults, own_server, worker, batch):
+    own_server.send(signal.SIGSTOP)
+    faults.release("step")
+    nightshift.wait_until(lambda: "Couldn't ack" in worker.log, "the acknowledgement to time out")
+    own_server.send(signal.SIGCONT)
+    assert_all_made_once_by(worker, nightshift)
+    with own_server.client() as client:
+        nightshift.wait_until(lambda: client.hlen("nightshift:unacked") == 0, "Redis to note no message as taken")
+
+
+def test_frozen_while_nothing_waits(nightshift, own_server, worker):
+    own_server.send(signal.SIGSTOP)
+    nightshift.wait_until(lambda: "ERROR" in worker.log, "the worker to miss its server")
+    own_server.send(signal.SIGCONT)
+    nightshift.enqueue("--prompt", "a red boot", "--count", 2)
+    assert_all_made_once_by(worker, nightshift)
+
+
+def test_a_worker_that_no_longer_hears_its_queue_connects_anew(nightshift, faults):
+    faults.at("listening", "spoil")
+    worker = nightshift.wait_until_ready(nightshift.start_worker(NIGHTSHIFT_IDLE_S="1"))
+    nightshift.enqueue("--prompt", "a red boot", "--count", 2)
+    assert_all_made_once_by(worker, nightshift)
+    assert worker.log.count("the worker connects to Redis anew") == 1
+
+
+def test_a_worker_that_still_hears_nothing_then_ends_with_a_status_of_its_own(nightshift, faults):
+    faults.at("listening", "always spoil")
+    worker = nightshift.wait_until_ready(nightshift.start_worker(NIGHTSHIFT_IDLE_S="1"))
+    nightshift.enqueue("--prompt", "a red boot")
+    assert worker.wait() == ExitStatus.IDLE
+    assert worker.log.count("the worker connects to Redis anew") == 1
+    assert nightshift.rows(Boot)[-1].ended_at is not None
+    faults.forget("listening")
+    assert_all_made_once_by(nightshift.start_worker(), nightshift)
+
+
+def test_a_worker_that_has_nothing_to_do_or_is_at_a_long_job_is_not_idle(nightshift, faults):
+    worker = nightshift.wait_until_ready(nightshift.start_worker(NIGHTSHIFT_IDLE_S="0.3"))
+    wait_for_looks(nightshift, 10)
+    faults.hold("step")
+    nightshift.enqueue("--prompt", "a red boot", "--count", 2)
+    faults.wait_until_held("step")
+    wait_for_looks(nightshift, 10)
+    faults.release("step")
+    assert_all_made_once_by(worker, nightshift)
+    assert "idle" not in worker.log
 
 
 def test_full(nightshift, faults, own_server, worker, batch):

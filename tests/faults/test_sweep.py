@@ -1,10 +1,12 @@
 """What Redis lost and what another worker left is taken up again by a worker that lives."""
 
 import pytest
-from faults import faulty, outcomes
+from faults import faulty, outcomes, wait_for_looks
+from sqlalchemy import select
+from sqlalchemy.orm import make_transient
 
 from models.states import JobState
-from models.tables import Attempt
+from models.tables import Attempt, Boot, Job
 
 #: Steps enough that the worker is at a job for a while.
 LONG = ("--steps", 120)
@@ -44,7 +46,51 @@ def test_jobs_that_were_recorded_while_redis_was_away_are_published_by_the_worke
     assert_made_once(nightshift, "prompt-1")
 
 
-def test_a_queue_that_holds_its_messages_is_left_alone(installation, new_server):
+def messages_in(server):
+    """Return how many messages lie in the queue, of all priorities."""
+    with server.client() as client:
+        return sum(
+            client.llen(key) for key in client.scan_iter(match="nightshift:jobs*") if client.type(key) == b"list"
+        )
+
+
+def test_each_of_many_jobs_that_wait_is_published_once(installation, new_server):
+    server = new_server()
+    server.start()
+    # Three heartbeats are longer than it takes to send a thousand messages, as they are by default.
+    with faulty(installation, server.url(), NIGHTSHIFT_HEARTBEAT_S="0.7") as (nightshift, faults):
+        worker = nightshift.wait_until_ready(nightshift.start_worker())
+        faults.hold("step")
+        nightshift.enqueue("--prompt", "a red boot", "--count", 3_000)
+        faults.wait_until_held("step")
+        wait_for_looks(nightshift, 20)
+        assert messages_in(server) == 2_999
+        assert "published" not in worker.log
+
+        with server.client() as client:
+            client.flushall()
+        nightshift.wait_until(lambda: messages_in(server) == 2_999, "what was lost to be published again")
+        wait_for_looks(nightshift, 20)
+        assert messages_in(server) == 2_999
+
+
+def test_a_message_that_a_paused_worker_has_in_hand_is_not_published_again(installation, new_server):
+    server = new_server()
+    server.start()
+    with faulty(installation, server.url()) as (nightshift, _):
+        worker = nightshift.wait_until_ready(nightshift.start_worker())
+        assert nightshift.producer("pause").returncode == 0
+        nightshift.enqueue("--prompt", "a red boot")
+        nightshift.wait_until(lambda: "the queue is paused" in worker.log, "the worker to take the message")
+        wait_for_looks(nightshift, 12)
+        assert messages_in(server) == 0
+        assert nightshift.producer("resume").returncode == 0
+        nightshift.wait_until_finished()
+        assert outcomes(nightshift) == [["succeeded"]]
+        assert "published" not in worker.log
+
+
+def test_a_job_that_was_rescued_is_published_at_once_however_many_wait(installation, new_server):
     server = new_server()
     server.start()
     with faulty(installation, server.url()) as (nightshift, faults):
@@ -52,16 +98,18 @@ def test_a_queue_that_holds_its_messages_is_left_alone(installation, new_server)
         faults.hold("step")
         batch = nightshift.enqueue("--prompt", "a red boot", "--count", 4)
         faults.wait_until_held("step")
-        seen = worker.log
-        # Signs of life come as often as looks at the queue do.
-        beats = set()
-
-        def beat():
-            beats.add(nightshift.jobs(batch)[0].heartbeat_at)
-            return len(beats) > 12
-
-        nightshift.wait_until(beat, "twelve signs of life")
-        assert worker.log == seen
+        # The second job, as a worker of another host leaves it that was killed.
+        with nightshift.database.writing() as session:
+            gone = session.scalars(select(Boot)).one()
+            make_transient(gone)
+            gone.id, gone.lock_uid = None, "another"
+            session.add(gone)
+            session.flush()
+            job = session.get_one(Job, nightshift.jobs(batch)[1].id)
+            job.state, job.boot_id, job.attempts, job.heartbeat_at = JobState.RUNNING, gone.id, 1, gone.started_at
+        nightshift.wait_until(lambda: f"job {job.id}: its worker gave no sign of life" in worker.log, "the rescue")
+        wait_for_looks(nightshift, 1)
+        # Its old message, its new one, and those of the two others.
+        assert messages_in(server) == 4
         faults.release("step")
-        nightshift.wait_until_finished(batch)
-        assert outcomes(nightshift) == [["succeeded"]] * 4
+        assert_made_once(nightshift, batch)

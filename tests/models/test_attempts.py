@@ -281,12 +281,12 @@ def test_a_job_that_failed_in_passing_is_published_again_when_it_is_time_and_not
     job, (attempt,) = records.job(claimed.job_id), records.attempts()
     assert (job.state, job.failures, job.published_at, job.losses) == (JobState.QUEUED, 1, None, 0)
     assert (attempt.outcome, attempt.cause, attempt.first_of_boot) == (Outcome.FAILED, "driver", True)
-    assert not write(batches.has_due_retries)
+    assert write(batches.due_retries) == []
     assert write(batches.unpublished) == []
     assert not postponed(write, claimed, 0)
 
     records.change(claimed.job_id, not_before=now() - timedelta(seconds=1))
-    assert write(batches.has_due_retries)
+    assert write(batches.due_retries) == [claimed.job_id]
     ((message, _),) = write(batches.unpublished)
     again = records.claim(message, boot)
     assert (again.number, again.failures) == (2, 1)
@@ -295,7 +295,7 @@ def test_a_job_that_failed_in_passing_is_published_again_when_it_is_time_and_not
 
 def test_a_clock_that_was_set_back_makes_no_job_wait_as_long(records, claimed, write):
     assert postponed(write, claimed, batches.LONGEST_WAIT.total_seconds() + 60)
-    assert write(batches.has_due_retries)
+    assert write(batches.due_retries) == [claimed.job_id]
 
 
 def test_a_job_that_failed_in_passing_and_was_to_be_cancelled_is(records, claimed, write):
@@ -323,13 +323,21 @@ def test_attempts_that_are_over_are_told_from_those_that_run(records, boot, writ
     assert write(attempts.ended_attempts, asked) == {done.attempt_id, 10**6}
 
 
-def test_what_was_published_is_forgotten_for_the_first_queued_jobs_alone(records, boot, write):
-    messages = records.messages(records.batch(jobs=4))
+def test_what_was_published_is_forgotten_for_the_first_queued_jobs_that_nobody_has(records, boot, write):
+    messages = records.messages(records.batch(jobs=5))
     write(batches.mark_published, [message.job for message in messages], now())
+    records.change(messages[4].job, priority=0)
     records.claim(messages[0], boot)
-    assert write(batches.forget_published, 2) == 2
+    assert write(batches.forget_published, 2, messages[1].job) == 2
     published = [records.job(message.job).published_at is not None for message in messages]
-    assert published == [True, False, False, True]
+    assert published == [True, True, False, True, False]
+
+
+def test_only_the_jobs_that_are_asked_for_are_to_be_published(records, write):
+    numbers = [message.job for message in records.messages(records.batch(jobs=4))]
+    asked = numbers[1:3]
+    assert [message.job for message, _ in write(batches.unpublished, jobs=asked)] == asked
+    assert write(batches.unpublished, jobs=[]) == []
 
 
 def test_a_sign_of_life_moves_the_heartbeat_and_tells_of_cancelling(records, claimed, write):

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from installation import Installation
 from PIL import Image
 
 from models.states import JobState
-from models.tables import Attempt
+from models.tables import Attempt, Boot
 
 INSIDE = Path(__file__).parent / "inside"
 #: A worker that looks often, so that no test waits long for it.
@@ -71,6 +72,17 @@ def outcomes(nightshift: Installation, batch: str | None = None) -> list[list[st
     """Return the outcomes of each job's attempts."""
     attempts = nightshift.rows(Attempt)
     return [[row.outcome for row in attempts if row.job_id == job.id] for job in nightshift.jobs(batch)]
+
+
+def wait_for_looks(nightshift: Installation, count: int) -> None:
+    """Wait until a worker has looked after its queue so often; it gives a sign of life each time."""
+    seen: set[datetime | None] = set()
+
+    def look() -> bool:
+        seen.update(boot.alive_at for boot in nightshift.rows(Boot))
+        return len(seen) > count + len(nightshift.rows(Boot))
+
+    nightshift.wait_until(look, f"{count} looks at the queue")
 
 
 def assert_promise_kept(nightshift: Installation) -> None:

@@ -1,6 +1,7 @@
 """Choosing a device and reading its counters. MPS and CUDA are stood in for, since no test machine has both."""
 
 import time
+from contextlib import suppress
 
 import pytest
 import torch
@@ -29,7 +30,7 @@ def machine(monkeypatch):
     ("there", "best", "all_of_them"),
     [
         ({}, "cpu", ["cpu"]),
-        ({"cuda": 1}, "cuda", ["cuda", "cpu"]),
+        ({"cuda": 1}, "cuda:0", ["cuda", "cpu"]),
         ({"mps": True}, "mps", ["mps", "cpu"]),
         ({"mps": True, "cuda": 2}, "mps", ["mps", "cuda", "cpu"]),
     ],
@@ -40,10 +41,29 @@ def test_auto_takes_mps_before_cuda_before_the_cpu(machine, there, best, all_of_
     assert choose_device("auto", "auto").name == best
 
 
-@pytest.mark.parametrize("name", ["mps", "cuda", "cuda:1", "cpu"])
+@pytest.mark.parametrize("name", ["mps", "cuda:0", "cuda:1", "cpu"])
 def test_a_device_that_is_there_is_taken_as_named(machine, name):
     machine(mps=True, cuda=2)
     assert choose_device(name, "auto").name == name
+
+
+def test_cuda_alone_is_the_first_one_in_a_form_that_torch_selects(machine):
+    machine(cuda=2)
+    device = choose_device("cuda", "auto")
+    assert device.name == "cuda:0"
+    # torch looks at the index before it looks for a driver, which this machine may not have.
+    with suppress(RuntimeError, AssertionError, AttributeError):
+        torch.cuda.set_device(device.torch)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("no driver\nsecond line"), AssertionError("no driver")])
+def test_a_device_that_its_driver_refuses_is_named_in_one_line(monkeypatch, error):
+    def refuse(_device):
+        raise error
+
+    monkeypatch.setattr(torch.cuda, "set_device", refuse)
+    with pytest.raises(DeviceError, match=r"^cuda:0 cannot be used: no driver\. See what `nvidia-smi` says of it$"):
+        Device("cuda:0", torch.float16).select()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Goes into a worker process by its PYTHONPATH: at the places that files in the folder FAULTS name, something happens.
 
 A file is named as the place and says what: `hold` until the file `PLACE.held` goes away, `hang` for ever, `raise NAME`
-or `raise NAME TEXT`, `nan`. It is used up by that, unless `always` or `twice` comes first. The file `clock` says how
+or `raise NAME TEXT`, `spoil`. It is used up by that, unless `always` or `twice` comes first. The file `clock` says how
 many seconds to add to every time of day. The product knows nothing of it.
 """
 
@@ -39,7 +39,7 @@ def reach(place):
         threading.Event().wait()
     elif words[0] == "raise":
         raise getattr(builtins, words[1])(" ".join(words[2:]))
-    return words[0] == "nan"
+    return words[0] == "spoil"
 
 
 #: Set while a job is made: the warm-up goes through the same code, and is none.
@@ -127,6 +127,17 @@ def patch_batches(module):
     module.unpublished = before("publishing", module.unpublished)
 
 
+def patch_transport(module):
+    can_consume = module._QoS.can_consume
+
+    def hears(self):
+        # A link that became deaf stays so; the next one asks again.
+        self.deaf = getattr(self, "deaf", False) or reach("listening")
+        return not self.deaf and can_consume(self)
+
+    module._QoS.can_consume = hears
+
+
 PATCHES = {
     "models.batches": patch_batches,
     "worker.engine": patch_engine,
@@ -135,6 +146,7 @@ PATCHES = {
     "worker.picture": patch_picture,
     "models.attempts": patch_attempts,
     "models.tables": patch_tables,
+    "worker.transport": patch_transport,
 }
 
 
