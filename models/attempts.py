@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, case, false, func, insert, literal, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, case, false, insert, literal, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from models.batches import spec_of
@@ -282,11 +282,6 @@ def ended_attempts(session: Session, attempt_ids: Collection[int]) -> set[int]:
     """Return which of these attempts are over, or were never begun."""
     running = select(Attempt.id).where(Attempt.outcome == Outcome.RUNNING, Attempt.id.in_(attempt_ids))
     return set(attempt_ids) - set(session.scalars(running))
-
-
-def newest_attempt(session: Session) -> int:
-    """Return the number of the attempt that was begun last, 0 before there is one."""
-    return session.scalar(select(func.max(Attempt.id))) or 0
 
 
 def _update_if_owned(session: Session, claim: Claim, **values: object) -> bool:

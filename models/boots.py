@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from models.guard_actions import note_restart_cost
@@ -73,6 +73,17 @@ def mark_ready(session: Session, boot_id: int) -> None:
     moment = now()
     session.execute(update(Boot).where(Boot.id == boot_id).values(ready_at=moment, alive_at=moment))
     note_restart_cost(session, boot_id)
+
+
+def newest_boot(session: Session) -> int:
+    """Return the number of the newest boot, 0 before there is one."""
+    return session.scalar(select(func.max(Boot.id))) or 0
+
+
+def is_ready(session: Session, pid: int, after: int) -> bool:
+    """Tell whether the boot of process `pid` that came after boot `after` could take jobs."""
+    ready = select(Boot.id).where(Boot.pid == pid, Boot.id > after, Boot.ready_at.is_not(None))
+    return session.scalar(ready.limit(1)) is not None
 
 
 def note_alive(session: Session, boot_id: int) -> None:

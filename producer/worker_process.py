@@ -4,91 +4,115 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
+from models.boots import is_ready, newest_boot
+from models.database import Database
 from models.errors import NightshiftError
-from models.exit_status import RESTARTED, ExitStatus
+from models.exit_status import ExitStatus
 from models.settings import PREFIX, Settings
 from producer.leftovers import note_process, stop_process
+from producer.restarts import Restarts
 
 #: An orderly end waits for the running picture, which can take minutes on a CPU.
 _PATIENCE_S = 3600.0
-#: Ends in a row, with no attempt begun in between, that are no accident.
-_MOST_ENDS = 3
 _REASONS = {
+    ExitStatus.DONE: "it was told to end",
+    ExitStatus.CANNOT_START: "it could not start",
     ExitStatus.HUNG: "its device hung",
     ExitStatus.MEMORY: "its memory was beyond the limit",
     ExitStatus.DATABASE: "the database did not take what it did",
+    ExitStatus.IDLE: "it no longer heard its queue",
 }
 
 
 class WorkerProcess:
     """A worker that is kept alive."""
 
-    def __init__(self, start: Callable[[], subprocess.Popen[bytes]], log: Path, attempts: Callable[[], int]) -> None:
-        """Start it; `attempts` tells how many attempts were begun so far, which is how a worker gets on."""
-        self._start = start
-        self._log = log
-        self._attempts = attempts
-        self._begun = attempts()
-        self._ends = 0
-        self.process = start()
+    def __init__(self, database: Database, folder: Path, environment: dict[str, str]) -> None:
+        """Start it; its log and its note lie in `folder`."""
+        self._database = database
+        self._folder = folder
+        self._environment = environment
+        self._log = folder / "worker.log"
+        self._log.unlink(missing_ok=True)
+        self._restarts = Restarts()
+        self._was_ready = False
+        self._reason = ""
+        self.process = self._start()
 
-    def check(self) -> None:
-        """Start the worker again if it was killed, or ended to be started again.
+    def check(self) -> str | None:
+        """Start the worker again if it ended and it is time; return what there is to say of it, if there is.
 
         Raises:
-            NightshiftError: with the last line of its log, if it would end again.
+            NightshiftError: with the last line of its log, if it ended before it was ready time and again, or cannot
+                start in the first place.
         """
-        status = self.process.poll()
-        if status is None:
-            return
-        begun = self._attempts()
-        self._ends = self._ends + 1 if begun == self._begun else 1
-        self._begun = begun
-        if not (status < 0 or status in RESTARTED) or self._ends >= _MOST_ENDS:
-            said = self._log.read_text(errors="replace").splitlines() or ["nothing"]
-            raise NightshiftError(f"the worker ended with status {status}: {said[-1]} (its log: {self._log})")
-        reason = f"{signal.Signals(-status).name} ended it" if status < 0 else _REASONS[ExitStatus(status)]
-        click.echo(f"the worker is started again: {reason}", err=True)
+        if self._restarts.left_s is None and (status := self.process.poll()) is not None:
+            self._note_end(status)
+        left_s = self._restarts.left_s
+        if left_s is None:
+            return f"the worker was started again: {self._reason}" if self._reason and not self._is_ready() else None
+        if left_s > 0:
+            return f"the worker ended: {self._reason}; started again in {left_s:.0f} s"
         self.process = self._start()
+        self._restarts.started()
+        return self.check()
 
     def hurry(self) -> None:
         """Have a worker that was told to end give its job back at the next step."""
         self.process.terminate()
 
+    def _note_end(self, status: int) -> None:
+        ready = self._is_ready()
+        self._was_ready = self._was_ready or ready
+        again = self._restarts.ended(ready=ready)
+        # A setting that is wrong at the first start is wrong at the next one too.
+        if not again or (status == ExitStatus.CANNOT_START and not self._was_ready):
+            said = self._log.read_text(errors="replace").splitlines() or ["nothing"]
+            raise NightshiftError(f"the worker ended with status {status}: {said[-1]} (its log: {self._log})")
+        self._reason = _reason(status)
+        click.echo(f"the worker is started again: {self._reason}", err=True)
 
-@contextmanager
-def worker_process(
-    settings: Settings, folder: Path, attempts: Callable[[], int], **overrides: Any
-) -> Iterator[WorkerProcess]:
-    """Run a worker with the settings in force, some overridden; it ends in order with the block."""
-    log = folder / "worker.log"
-    log.unlink(missing_ok=True)
-    values = {name: getattr(settings, name) for name in Settings.model_fields} | overrides
-    environment = os.environ | {(PREFIX + name).upper(): str(value) for name, value in values.items()}
+    def _is_ready(self) -> bool:
+        with self._database.reading() as session:
+            return is_ready(session, self.process.pid, self._newest_boot)
 
-    def start() -> subprocess.Popen[bytes]:
-        with log.open("ab") as output:
+    def _start(self) -> subprocess.Popen[bytes]:
+        with self._database.reading() as session:
+            self._newest_boot = newest_boot(session)
+        with self._log.open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "celery", "-A", "worker", "worker"],
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=environment,
+                env=self._environment,
                 # Celery puts the current folder first on the path, and the user's may hold a `worker` of its own.
-                cwd=folder,
+                cwd=self._folder,
                 start_new_session=True,
             )
-        note_process(folder, "worker", process.pid)
+        note_process(self._folder, "worker", process.pid)
         return process
 
-    worker = WorkerProcess(start, log, attempts)
+
+@contextmanager
+def worker_process(settings: Settings, database: Database, folder: Path, **overrides: Any) -> Iterator[WorkerProcess]:
+    """Run a worker with the settings in force, some overridden; it ends in order with the block."""
+    values = {name: getattr(settings, name) for name in Settings.model_fields} | overrides
+    environment = os.environ | {(PREFIX + name).upper(): str(value) for name, value in values.items()}
+    worker = WorkerProcess(database, folder, environment)
     try:
         yield worker
     finally:
         stop_process(folder, "worker", worker.process, _PATIENCE_S)
+
+
+def _reason(status: int) -> str:
+    if status < 0:
+        return f"{signal.Signals(-status).name} ended it"
+    return _REASONS[ExitStatus(status)] if status in set(ExitStatus) else f"it ended with status {status}"

@@ -9,7 +9,6 @@ from typing import Any, NoReturn
 import click
 from filelock import FileLock, Timeout
 
-from models.attempts import newest_attempt
 from models.batches import unmark_published
 from models.database import Database
 from models.errors import DatabaseError, NightshiftError
@@ -57,9 +56,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
             click.echo(f"stopped a {role} that an earlier run left behind")
         server = stack.enter_context(embedded_server(folder))
         click.echo(f"starting a worker on {checkpoint} …")
-        worker = stack.enter_context(
-            worker_process(settings, folder, lambda: _attempts(database), broker_url=server.url)
-        )
+        worker = stack.enter_context(worker_process(settings, database, folder, broker_url=server.url))
         batch = _batch(database, order)
         app = make_app(settings.model_copy(update={"broker_url": server.url}))
         publish_with_progress(database, len(order.plan.jobs), batch.id, app=app)
@@ -82,17 +79,12 @@ def _batch(database: Database, order: Order) -> Batch:
     return batch
 
 
-def _attempts(database: Database) -> int:
-    with database.reading() as session:
-        return newest_attempt(session)
-
-
 def _follow(
     ctx: click.Context, database: Database, batch: Batch, server: EmbeddedServer, worker: WorkerProcess
 ) -> BatchProgress:
-    def check() -> None:
-        server.check()
-        worker.check()
+    def check() -> str | None:
+        said = server.check(), worker.check()
+        return "; ".join(filter(None, said))
 
     try:
         return follow(database, batch.name, check, waiting="the worker loads the checkpoint")

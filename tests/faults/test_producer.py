@@ -1,8 +1,12 @@
 """The producer killed or interrupted at any moment: rows are kept, and the same command goes on where it was."""
 
+import fcntl
 import json
 import os
+import pty
 import signal
+import struct
+import termios
 from contextlib import suppress
 
 import pytest
@@ -118,3 +122,58 @@ def test_a_run_starts_a_worker_again_that_was_killed_and_a_server(nightshift, fa
     assert "the embedded server is started again" in said
     assert nightshift.left_running() == []
     assert_all_made_once(nightshift)
+
+
+def test_a_worker_that_goes_away_before_it_is_ready_is_started_again_twice(nightshift, faults):
+    faults.at("loading", "twice kill")
+    run = nightshift.start_producer(*RUN)
+    said = run.communicate(timeout=PATIENCE_S)[0]
+    assert run.returncode == 0, said
+    assert said.count("the worker is started again: SIGKILL ended it") == 2
+    assert_all_made_once(nightshift)
+
+
+def test_a_worker_that_goes_away_before_it_is_ready_for_the_third_time_ends_the_run(nightshift, faults):
+    faults.at("loading", "always kill")
+    run = nightshift.start_producer(*RUN)
+    said = run.communicate(timeout=PATIENCE_S)[0]
+    assert run.returncode == 1, said
+    assert said.count("the worker is started again") == 2
+    assert said.splitlines()[-1].startswith("producer: the worker ended with status -9: ")
+    assert "loading demo from" in said.splitlines()[-1]
+    assert nightshift.left_running() == []
+    assert {job.state for job in nightshift.jobs()} == {JobState.QUEUED}
+
+
+def test_the_bar_says_what_is_started_again(nightshift, faults):
+    faults.hold("step")
+    terminal, other_end = pty.openpty()
+    run = nightshift.start_producer(*RUN, output=other_end)
+    os.close(other_end)
+    shown = Shown(terminal)
+    faults.wait_until_held("step")
+    os.kill(pid_of(nightshift, "worker"), signal.SIGKILL)
+    nightshift.wait_until(lambda: "the worker ended: SIGKILL ended it; started again in" in shown.text(), "the bar")
+    faults.release("step")
+    nightshift.wait_until(lambda: "the worker was started again: SIGKILL ended it" in shown.text(), "the bar again")
+    nightshift.wait_until(lambda: shown.text() and run.poll() is not None, "the run to end")
+    assert run.returncode == 0
+    assert_all_made_once(nightshift)
+
+
+class Shown:
+    """What has come to a terminal so far, in one line: the bar may be cut by the width of it."""
+
+    def __init__(self, descriptor):
+        os.set_blocking(descriptor, False)
+        # Wide enough for the whole of what the bar says.
+        fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 250, 0, 0))
+        self._descriptor = descriptor
+        self._text = ""
+
+    def text(self):
+        # A terminal whose other end is closed cannot be read.
+        with suppress(BlockingIOError, OSError):
+            while more := os.read(self._descriptor, 65536):
+                self._text += more.decode(errors="replace")
+        return self._text

@@ -270,13 +270,13 @@ class Installation:
                 continue
         return found
 
-    def start_producer(self, *arguments: object) -> subprocess.Popen[str]:
-        """Start `producer` and return at once; its output comes by its pipe."""
+    def start_producer(self, *arguments: object, output: int = subprocess.PIPE) -> subprocess.Popen[str]:
+        """Start `producer` and return at once; its output comes by its pipe, or goes to a descriptor."""
         return subprocess.Popen(
             [str(PRODUCER), *map(str, arguments)],
             env=self._complete({}),
             cwd=self._cwd,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
             # pytest's own Ctrl+C must not reach it, and ours must not reach pytest.
