@@ -80,6 +80,8 @@ ATTEMPTS = {
     "error": JOBS["error"],
     "started_at": _MOMENT.format(offset=0),
     "finished_at": _MOMENT.format(offset=8),
+    "started_s": "10.0 * n",
+    "finished_s": "10.0 * n + 8.0",
     "first_of_boot": "n % (:rows / :boots) = 1",
     "cold": "n % 5000 = 1",
     "queue_wait_s": f"60.0 + {_NOISE}",

@@ -8,10 +8,11 @@ from sqlalchemy import ColumnElement, and_, case, false, insert, literal, or_, s
 from sqlalchemy.orm import Session
 
 from models.batches import spec_of
+from models.clock import Instant, instant
 from models.job import JobMessage, JobSpec
 from models.measurement import Measurement
 from models.states import JobState, Outcome
-from models.tables import Attempt, Batch, Boot, Job, now
+from models.tables import Attempt, Batch, Boot, Job, now, seconds_since
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Claim:
     number: int
     boot_id: int
     spec: JobSpec
-    queue_wait_s: float
+    queue_wait_s: float | None
     started_at: datetime
     #: How often the job failed before in a way that may pass.
     failures: int
@@ -56,7 +57,7 @@ def claim(session: Session, message: JobMessage, boot_id: int) -> Claim | None:
     )
     if job is None:
         return None
-    queue_wait_s = (moment - job.queued_at).total_seconds()
+    queue_wait_s = seconds_since(job.queued_at, Instant(job.queued_s, job.queued_clock))
     attempt_id = session.scalar(
         insert(Attempt)
         .values(
@@ -65,8 +66,8 @@ def claim(session: Session, message: JobMessage, boot_id: int) -> Claim | None:
             boot_id=boot_id,
             number=job.attempts,
             started_at=moment,
-            # A clock that was set back must not make a wait negative.
-            queue_wait_s=max(0.0, queue_wait_s),
+            started_s=instant().s,
+            queue_wait_s=queue_wait_s,
         )
         .returning(Attempt.id)
     )
@@ -261,6 +262,7 @@ def _put_back(moment: datetime, set_aside: ColumnElement[bool] | None = None) ->
 
     It is queued again, unless cancelling was asked for or `set_aside` says that it may not run again.
     """
+    queued = instant()
     asked, apart = Job.cancel_requested, false() if set_aside is None else set_aside
     return {
         "state": case((asked, JobState.CANCELLED), (apart, JobState.QUARANTINED), else_=JobState.QUEUED),
@@ -269,13 +271,19 @@ def _put_back(moment: datetime, set_aside: ColumnElement[bool] | None = None) ->
         "error": case((apart & ~asked, "its worker went away too often while it ran: `producer retry` tries it again")),
         "cancel_requested": False,
         "queued_at": moment,
+        "queued_s": queued.s,
+        "queued_clock": queued.clock,
         "published_at": None,
         "boot_id": None,
     }
 
 
 def _end_attempt(session: Session, claim: Claim, moment: datetime, **values: object) -> None:
-    session.execute(update(Attempt).where(Attempt.id == claim.attempt_id).values(finished_at=moment, **values))
+    session.execute(
+        update(Attempt)
+        .where(Attempt.id == claim.attempt_id)
+        .values(finished_at=moment, finished_s=instant().s, **values)
+    )
 
 
 def ended_attempts(session: Session, attempt_ids: Collection[int]) -> set[int]:

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from models.clock import instant
 from models.errors import BadInputError, NotFoundError
 from models.job import JobMessage, JobSpec
 from models.states import FAULTY, FINISHED, JobState
@@ -53,7 +54,7 @@ def create_batch(
     Raises:
         BadInputError: if a batch of that name is there already.
     """
-    moment = now()
+    moment, queued = now(), instant()
     batch = Batch(uid=uuid4().hex, name=name, source=source, fingerprint=digest, created_at=moment)
     session.add(batch)
     try:
@@ -70,6 +71,8 @@ def create_batch(
                     "source_line": job.source_line,
                     "priority": priority,
                     "queued_at": moment,
+                    "queued_s": queued.s,
+                    "queued_clock": queued.clock,
                 }
                 for job in jobs[start : start + CHUNK]
             ],
@@ -214,6 +217,7 @@ def cancel(session: Session, *scope: ColumnElement[bool]) -> tuple[int, int]:
 
 def retry(session: Session, *scope: ColumnElement[bool], states: Sequence[JobState] = FAULTY) -> int:
     """Put the failed and quarantined jobs in scope back on the queue, not yet published, and return how many."""
+    queued = instant()
     return _changed(
         session,
         Job.state.in_(states),
@@ -221,6 +225,8 @@ def retry(session: Session, *scope: ColumnElement[bool], states: Sequence[JobSta
         values={
             "state": JobState.QUEUED,
             "queued_at": now(),
+            "queued_s": queued.s,
+            "queued_clock": queued.clock,
             "published_at": None,
             "cancel_requested": False,
             "finished_at": None,

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from models.clock import clock_name, instant
 from models.guard_actions import note_restart_cost
 from models.measurement import MemoryReading
 from models.tables import Boot, Load, now
@@ -33,7 +34,7 @@ class Machine:
 
 def record_boot(session: Session, machine: Machine) -> int:
     """Insert a boot and return its number."""
-    boot = Boot(**asdict(machine), started_at=now())
+    boot = Boot(**asdict(machine), started_at=now(), clock=clock_name())
     session.add(boot)
     session.flush()
     return boot.id
@@ -70,8 +71,8 @@ def record_load(
 
 def mark_ready(session: Session, boot_id: int) -> None:
     """Note that the boot can take its first job, and what the restart cost that it came of, if it did."""
-    moment = now()
-    session.execute(update(Boot).where(Boot.id == boot_id).values(ready_at=moment, alive_at=moment))
+    session.execute(update(Boot).where(Boot.id == boot_id).values(ready_at=now()))
+    note_alive(session, boot_id)
     note_restart_cost(session, boot_id)
 
 
@@ -88,7 +89,7 @@ def is_ready(session: Session, pid: int, after: int) -> bool:
 
 def note_alive(session: Session, boot_id: int) -> None:
     """Give a sign of life."""
-    session.execute(update(Boot).where(Boot.id == boot_id).values(alive_at=now()))
+    session.execute(update(Boot).where(Boot.id == boot_id).values(alive_at=now(), alive_s=instant().s))
 
 
 def note_peak(session: Session, boot_id: int, rss_lifetime_peak_bytes: int) -> None:

@@ -7,8 +7,9 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from models.clock import Instant, instant
 from models.states import GuardStep
-from models.tables import Boot, GuardAction, now
+from models.tables import Boot, GuardAction, now, seconds_since
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ def record_guard_action(
         GuardAction(
             boot_id=boot_id,
             taken_at=now(),
+            taken_s=instant().s,
             step=step,
             held_before_bytes=held_before_bytes,
             held_after_bytes=held_after_bytes,
@@ -50,14 +52,13 @@ def record_guard_action(
 def note_restart_cost(session: Session, boot_id: int) -> None:
     """Give the restart that this boot came of, if it did, its cost: the seconds until now, when the boot is ready."""
     lock_uid = select(Boot.lock_uid).where(Boot.id == boot_id).scalar_subquery()
-    restarts = session.scalars(
-        select(GuardAction)
+    restarts = session.execute(
+        select(GuardAction, Boot.clock)
         .join(Boot)
         .where(Boot.lock_uid == lock_uid, GuardAction.step == GuardStep.RESTART, GuardAction.cost_s.is_(None))
     )
-    for restart in restarts:
-        # A clock that was set back must not make a cost negative.
-        restart.cost_s = max(0.0, (now() - restart.taken_at).total_seconds())
+    for restart, clock in restarts:
+        restart.cost_s = seconds_since(restart.taken_at, Instant(restart.taken_s, clock))
 
 
 def guard_figures(

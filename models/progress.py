@@ -108,19 +108,21 @@ def failures_by_cause(session: Session, batch_id: int | None) -> dict[str, int]:
 
 
 def recent_speed(session: Session, batch_id: int, window: int = 20) -> float | None:
-    """Return seconds a picture over the batch's last successes, by wall clock; None before there are two."""
+    """Return seconds a picture over the batch's last successes, waits included; None before there are two."""
     # By number and not by time: the index has them in that order, and it is about the order of making.
     newest = session.execute(
-        select(Job.finished_at, Job.boot_id)
+        select(Attempt.finished_s, Attempt.boot_id)
+        .join(Job, Attempt.job_id == Job.id)
         .where(Job.batch_id == batch_id, Job.state == JobState.SUCCEEDED)
+        .where(Attempt.outcome == Outcome.SUCCEEDED, Attempt.finished_s.is_not(None))
         .order_by(Job.id.desc())
         .limit(window)
     ).all()
     # A night between two boots is no part of the pace.
-    finished = [row.finished_at for row in newest if row.boot_id == newest[0].boot_id]
+    finished = [row.finished_s for row in newest if row.boot_id == newest[0].boot_id]
     if len(finished) < 2:
         return None
-    span: float = (max(finished) - min(finished)).total_seconds()
+    span: float = max(finished) - min(finished)
     return span / (len(finished) - 1)
 
 

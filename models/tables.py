@@ -1,6 +1,7 @@
 """Tables: batches, jobs, boots, loads, attempts, pauses, guard actions.
 
-Times of day are UTC; durations are seconds from the monotonic clock (`_s`); sizes are bytes (`_bytes`).
+Times of day (`_at`) are UTC and for people; beside those that a span is counted from stands a reading of
+`models.clock`. Durations are seconds (`_s`), of a clock that nobody can set; sizes are bytes (`_bytes`).
 A measurement that was not made is NULL, never 0.
 """
 
@@ -21,10 +22,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from models.clock import Instant, instant
 from models.states import JobState, Outcome
 
 #: The version in `migrations` that makes these tables.
-SCHEMA_VERSION = "0003"
+SCHEMA_VERSION = "0004"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -54,6 +56,18 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def seconds_since(moment: datetime, earlier: Instant) -> float | None:
+    """Return the seconds since a moment that was read from both clocks; None where they contradict what can be.
+
+    What the time of day says is taken where the other clock cannot tell, which is after another start of the machine.
+    """
+    exact = instant().since(earlier)
+    if exact is not None:
+        return exact
+    told = (now() - moment).total_seconds()
+    return told if told >= 0 else None
+
+
 class Base(DeclarativeBase):
     """Names every constraint, so that a migration can name it too on every database."""
 
@@ -71,6 +85,7 @@ Key = Annotated[int, mapped_column(primary_key=True)]
 Bytes = Annotated[int | None, mapped_column(BigInteger)]
 Moment = Annotated[datetime, mapped_column(UtcDateTime)]
 MomentOrNone = Annotated[datetime | None, mapped_column(UtcDateTime)]
+ClockName = Annotated[str | None, mapped_column(String(12))]
 Word = Annotated[str, mapped_column(String(64))]
 LongText = Annotated[str, mapped_column(Text)]
 LongTextOrNone = Annotated[str | None, mapped_column(Text)]
@@ -121,6 +136,9 @@ class Job(Base):
     #: How often it failed in a way that may pass, since it was queued by a person.
     failures: Mapped[int] = mapped_column(default=0, server_default="0")
     queued_at: Mapped[Moment]
+    #: The same moment on the clock called `queued_clock`.
+    queued_s: Mapped[float | None]
+    queued_clock: Mapped[ClockName]
     #: Not to be published before this moment, after such a failure.
     not_before: Mapped[MomentOrNone]
     #: When its message was put on the queue; None: not published yet.
@@ -160,12 +178,15 @@ class Boot(Base):
     versions: Mapped[dict[str, str]] = mapped_column(JSON)
     #: Which call each memory figure of this boot's rows comes from.
     memory_sources: Mapped[dict[str, str]] = mapped_column(JSON)
+    #: The clock that readings in this boot's rows are of.
+    clock: Mapped[ClockName]
     started_at: Mapped[Moment]
     #: When the first job could be taken.
     ready_at: Mapped[MomentOrNone]
     ended_at: Mapped[MomentOrNone]
-    #: Its last sign of life, given with or without a job once it is ready.
+    #: Its last sign of life, given with or without a job once it is ready, and the same moment on `clock`.
     alive_at: Mapped[MomentOrNone]
+    alive_s: Mapped[float | None]
     #: What it waits for at the moment, such as room on the disk, and what to do; None while it works.
     waiting_for: Mapped[LongTextOrNone]
     #: Highest resident memory of the process by the operating system's own accounting.
@@ -191,6 +212,7 @@ class GuardAction(Base):
     id: Mapped[Key]
     boot_id: Mapped[int] = mapped_column(ForeignKey("boots.id"), index=True)
     taken_at: Mapped[Moment]
+    taken_s: Mapped[float | None]
     #: One of `models.states.GuardStep`.
     step: Mapped[str] = mapped_column(String(16))
     #: Memory as the guard counts it, and where it acts.
@@ -250,10 +272,14 @@ class Attempt(Base):
     error: Mapped[LongTextOrNone]
     started_at: Mapped[Moment]
     finished_at: Mapped[MomentOrNone]
+    #: The same two moments on the boot's clock; no finish where another boot noted that it was lost.
+    started_s: Mapped[float | None]
+    finished_s: Mapped[float | None]
     first_of_boot: Mapped[bool] = mapped_column(default=False)
     #: First generation of its size since the load, warm-up counted: not steady state.
     cold: Mapped[bool] = mapped_column(default=False)
-    queue_wait_s: Mapped[float]
+    #: NULL where the clock was set in between and no other was there to tell.
+    queue_wait_s: Mapped[float | None]
     #: From the end of the boot's attempt before to this delivery; NULL where the job was not waiting then.
     gap_s: Mapped[float | None]
     encode_s: Mapped[float | None]

@@ -5,9 +5,10 @@ rows come into Python than are shown. Steady state is every success that was not
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from statistics import NormalDist, fmean
 from typing import Any
 
@@ -47,6 +48,8 @@ class Sums:
     steady_squares: float
     gaps: int
     gap_s: float
+    #: Of so many whose wait is known.
+    waits: int
     queue_wait_s: float
     longest_wait_s: float | None
     steps: float
@@ -54,6 +57,9 @@ class Sums:
     parts_s: dict[str, float | None]
     first_start: datetime | None
     last_finish: datetime | None
+    #: The same two on the boots' clock, which is to be one if this is to mean something.
+    first_s: float | None
+    last_s: float | None
     first_id: int | None
     last_id: int | None
     memory_peaks: dict[str, int | None]
@@ -78,11 +84,9 @@ class Sums:
         return math.sqrt(max(0.0, spread) / (self.steady_count - 1))
 
     @property
-    def wall_s(self) -> float | None:
-        """Seconds from the first start to the last finish, idle time included."""
-        if self.first_start is None or self.last_finish is None:
-            return None
-        return (self.last_finish - self.first_start).total_seconds()
+    def mean_wait_s(self) -> float | None:
+        """Seconds that a job waited in the queue."""
+        return self.queue_wait_s / self.waits if self.waits else None
 
     @property
     def steps_per_s(self) -> float | None:
@@ -91,13 +95,16 @@ class Sums:
         return self.steps / denoise_s if self.steps and denoise_s else None
 
 
+#: Seconds that the network may move the time of day by over a night, little by little.
+_SLEW_S = 5.0
+
 #: How far back `history` looks, and how many of what it finds it takes.
 _LOOKED_AT, _TAKEN = 100_000, 1_000
 
 #: Columns of a query whose names and values a `Sums` takes over.
 _AS_THEY_ARE = (
-    *("count", "busy_s", "gaps", "gap_s", "queue_wait_s", "longest_wait_s", "steps"),
-    *("first_start", "last_finish", "first_id", "last_id", "picture_bytes"),
+    *("count", "busy_s", "gaps", "gap_s", "waits", "queue_wait_s", "longest_wait_s", "steps"),
+    *("first_start", "last_finish", "first_s", "last_s", "first_id", "last_id", "picture_bytes"),
 )
 
 
@@ -178,6 +185,57 @@ def add_up(parts: Iterable[Sums]) -> Sums | None:
     for part in parts:
         total = part if total is None else _add(total, part)
     return total
+
+
+def wall_seconds(loads: Sequence[LoadSums]) -> float | None:
+    """Return the seconds from the first start to the last finish of what these loads made, idle time included.
+
+    They are of the boots' own clock where they have one in common. Where they have not, the time of day decides, and
+    None is returned where that contradicts itself: it was set while pictures were made, or in between.
+    """
+    by_clock: dict[object, list[LoadSums]] = {}
+    for load in loads:
+        read = load.sums.first_s is not None and load.sums.last_s is not None
+        by_clock.setdefault((load.boot.clock if read else None) or load.boot.id, []).append(load)
+    spans = [_span(group) for group in by_clock.values()]
+    if len(spans) == 1 and spans[0].exact_s is not None:
+        return spans[0].exact_s
+    if not spans or not all(span.is_consistent for span in spans):
+        return None
+    for before, after in pairwise(spans):
+        # The holders of one lock come after one another.
+        if before.lock_uid == after.lock_uid and after.first_start < before.last_finish:
+            return None
+    whole = max(span.last_finish for span in spans) - min(span.first_start for span in spans)
+    return whole.total_seconds()
+
+
+@dataclass(frozen=True)
+class _Span:
+    """What was made by one clock, by the time of day and by that clock."""
+
+    first_start: datetime
+    last_finish: datetime
+    exact_s: float | None
+    busy_s: float
+    lock_uid: str | None
+
+    @property
+    def is_consistent(self) -> bool:
+        told_s = (self.last_finish - self.first_start).total_seconds()
+        if self.exact_s is None:
+            # Of one boot, then, which makes one picture at a time.
+            return told_s + _SLEW_S > self.busy_s
+        return abs(told_s - self.exact_s) < _SLEW_S
+
+
+def _span(loads: Sequence[LoadSums]) -> _Span:
+    sums = add_up(load.sums for load in loads)
+    assert sums is not None
+    assert sums.first_start is not None
+    assert sums.last_finish is not None
+    exact_s = None if sums.first_s is None or sums.last_s is None else sums.last_s - sums.first_s
+    return _Span(sums.first_start, sums.last_finish, exact_s, sums.busy_s, loads[-1].boot.lock_uid)
 
 
 def steady_percentile(session: Session, batch_id: int | None, steady_count: int, share: float) -> float | None:
@@ -284,6 +342,7 @@ def _sums_queries(*where: ColumnElement[bool]) -> tuple[Select[Any], Select[Any]
         "squares": func.coalesce(func.sum(Attempt.total_s * Attempt.total_s), 0.0),
         "gaps": func.count(Attempt.gap_s),
         "gap_s": func.coalesce(func.sum(Attempt.gap_s), 0.0),
+        "waits": func.count(Attempt.queue_wait_s),
         "queue_wait_s": func.coalesce(func.sum(Attempt.queue_wait_s), 0.0),
         "longest_wait_s": func.max(Attempt.queue_wait_s),
         "steps": func.coalesce(func.sum(Attempt.steps_per_s * Attempt.denoise_s), 0.0),
@@ -304,6 +363,7 @@ def _sums_queries(*where: ColumnElement[bool]) -> tuple[Select[Any], Select[Any]
 
         first, last = Attempt.id.asc(), Attempt.id.desc()
         ends = {"first_id": end(Attempt.id, first), "first_start": end(Attempt.started_at, first)}
+        ends |= {"first_s": end(Attempt.started_s, first), "last_s": end(Attempt.finished_s, last)}
         ends |= {"last_id": end(Attempt.id, last), "last_finish": end(Attempt.finished_at, last)}
         return select(*(column.label(name) for name, column in (columns | ends).items())).where(*scope)
 
@@ -334,6 +394,8 @@ def _add(a: Sums, b: Sums) -> Sums:
 
     chosen = {
         "first_start": min,
+        "first_s": min,
+        "last_s": max,
         "first_id": min,
         "longest_wait_s": max,
         "last_finish": max,

@@ -1,13 +1,14 @@
 """What is known of the workers: which of them live, and what they wait for."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models.tables import Boot, now
+from models.clock import Instant
+from models.tables import Boot, seconds_since
 
 
 class WorkerState(StrEnum):
@@ -35,11 +36,11 @@ def known_workers(session: Session, stall_s: float) -> list[KnownWorker]:
     """Return the newest worker of each device, unless that one has noted its end."""
     newest = select(func.max(Boot.id)).group_by(Boot.lock_uid)
     boots = session.scalars(select(Boot).where(Boot.id.in_(newest), Boot.ended_at.is_(None)).order_by(Boot.id))
-    moment = now()
     known = []
     for boot in boots:
         seen_at = boot.alive_at or boot.started_at
-        silent = moment - seen_at > timedelta(seconds=stall_s)
+        quiet_s = seconds_since(seen_at, Instant(boot.alive_s, boot.clock))
+        silent = quiet_s is None or quiet_s > stall_s
         state = WorkerState.SILENT if silent else WorkerState.ALIVE if boot.ready_at else WorkerState.LOADING
         known.append(KnownWorker(boot.host, boot.device, state, seen_at, boot.waiting_for))
     return known

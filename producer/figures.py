@@ -108,7 +108,7 @@ def build_report(session: Session, batch_name: str | None, *, everything: bool) 
         progress=progress,
         remaining_s=remaining.seconds if remaining else None,
         loads=[_load_figures(load) for load in loads],
-        speed=_speed(session, batch_id, sums) if sums else None,
+        speed=_speed(session, batch_id, sums, throughput.wall_seconds(loads)) if sums else None,
         memory=throughput.memory_figures(session, sums, loads[-1].boot.memory_sources) if sums else [],
         memory_trend=_memory_trend(session, loads),
         guard=_guard(session, loads, sums, progress),
@@ -173,7 +173,7 @@ def _guard(
     return guard_figures(session, {load.boot.id for load in loads}, sums.first_start, until)
 
 
-def _speed(session: Session, batch_id: int | None, sums: Sums) -> SpeedFigures:
+def _speed(session: Session, batch_id: int | None, sums: Sums, wall_s: float | None) -> SpeedFigures:
     def percentile(share: float) -> float | None:
         return throughput.steady_percentile(session, batch_id, sums.steady_count, share)
 
@@ -189,12 +189,12 @@ def _speed(session: Session, batch_id: int | None, sums: Sums) -> SpeedFigures:
         min_s=percentile(0.0),
         max_s=percentile(1.0),
         steps_per_s=sums.steps_per_s,
-        wall_s=sums.wall_s,
+        wall_s=wall_s,
         busy_s=sums.busy_s,
-        per_minute_wall=60 * sums.count / sums.wall_s if sums.wall_s else None,
+        per_minute_wall=60 * sums.count / wall_s if wall_s else None,
         per_minute_busy=60 * sums.count / sums.busy_s if sums.busy_s else None,
         gap_mean_s=sums.mean_gap_s,
-        queue_wait_mean_s=sums.queue_wait_s / sums.count,
+        queue_wait_mean_s=sums.mean_wait_s,
         queue_wait_max_s=sums.longest_wait_s,
         parts={part: (total / sums.count, total / measured) for part, total in parts.items() if measured},
     )

@@ -106,7 +106,9 @@ class AttemptRunner:
     def _gap(self, claimed: Claim, begun: float) -> float | None:
         """Seconds since the attempt before, None if the device was not waited for."""
         gap = None if self._last_end is None else begun - self._last_end
-        return gap if gap is not None and claimed.queue_wait_s >= gap else None
+        if gap is None or claimed.queue_wait_s is None:
+            return None
+        return gap if claimed.queue_wait_s >= gap else None
 
     def _make(self, claimed: Claim, heartbeat: Heartbeat, result: Result) -> None:
         """Make the picture, or find out why there is none, and say so in `result`.

@@ -23,8 +23,14 @@ def test_durations_stay_right_and_nothing_is_rescued_that_lives(nightshift, faul
         assert all(0 <= part < HOUR_S for part in parts)
         assert sum(parts) <= row.total_s < HOUR_S
         assert row.queue_wait_s >= 0
-    speed = nightshift.read_json("report", batch)
-    assert speed["speed"]["mean_s"] < HOUR_S
+    speed = nightshift.read_json("report", batch)["speed"]
+    assert speed["mean_s"] < HOUR_S
+    assert speed["busy_s"] <= speed["wall_s"] < HOUR_S
+    assert speed["queue_wait_max_s"] < HOUR_S
+    attempts = nightshift.rows(Attempt)
+    assert speed["wall_s"] == attempts[-1].finished_s - attempts[0].started_s
+    # The time of day alone would have said something else.
+    assert abs((attempts[-1].finished_at - attempts[0].started_at).total_seconds()) > HOUR_S / 2
     assert "gave no sign of life" not in worker.log
     assert_promise_kept(nightshift)
 

@@ -65,12 +65,26 @@ def test_what_runs_is_what_the_row_says(records, boot, message):
     assert records.claim(lying, boot).spec == message.spec
 
 
-@pytest.mark.parametrize(("queued_ago", "wait_s"), [(timedelta(hours=1), 3600), (timedelta(hours=-1), 0)])
-def test_the_queue_wait_is_never_negative(records, boot, message, write, queued_ago, wait_s):
-    write(lambda session: setattr(session.get_one(Job, message.job), "queued_at", now() - queued_ago))
+@pytest.mark.parametrize("told", [timedelta(hours=1), timedelta(hours=-1)], ids=["set forth", "set back"])
+def test_the_queue_wait_is_of_the_clock_that_nobody_sets(records, boot, message, told):
+    queued_s = records.job(message.job).queued_s - 30
+    records.change(message.job, queued_at=now() - told, queued_s=queued_s)
     records.claim(message, boot)
     (attempt,) = records.attempts()
-    assert wait_s <= attempt.queue_wait_s < wait_s + 60
+    assert attempt.queue_wait_s == pytest.approx(attempt.started_s - queued_s, abs=1)
+    assert 30 <= attempt.queue_wait_s < 90
+
+
+@pytest.mark.parametrize("clock", [None, "another"])
+def test_after_another_start_of_the_machine_it_is_of_the_time_of_day_unless_that_was_set(records, boot, write, clock):
+    first, second = records.messages(records.batch(jobs=2))
+    records.change(first.job, queued_at=now() - timedelta(hours=1), queued_clock=clock)
+    records.change(second.job, queued_at=now() + timedelta(hours=1), queued_clock=clock)
+    for message in (first, second):
+        records.claim(message, boot)
+    told, contradicting = records.attempts()
+    assert 3600 <= told.queue_wait_s < 3660
+    assert contradicting.queue_wait_s is None
 
 
 def test_a_second_claim_of_the_same_message_gets_nothing(records, boot, message, claimed):

@@ -6,9 +6,10 @@ import pytest
 from sqlalchemy import select, update
 
 from models.boots import mark_ready
+from models.clock import Instant, clock_name
 from models.guard_actions import GuardFigures, guard_figures, record_guard_action
 from models.states import GuardStep
-from models.tables import GuardAction
+from models.tables import Boot, GuardAction
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -21,8 +22,8 @@ def act(records, write):
         write(record_guard_action, boot_id, step, held_before_bytes=13, limit_bytes=12, cost_s=cost_s)
         with records.database.writing() as session:
             newest = select(GuardAction.id).order_by(GuardAction.id.desc()).limit(1).scalar_subquery()
-            moment = START + timedelta(seconds=at_s)
-            session.execute(update(GuardAction).where(GuardAction.id == newest).values(taken_at=moment))
+            values = {"taken_at": START + timedelta(seconds=at_s), "taken_s": at_s}
+            session.execute(update(GuardAction).where(GuardAction.id == newest).values(values))
 
     return act
 
@@ -34,10 +35,11 @@ def costs(records):
 
 @pytest.fixture
 def at(monkeypatch):
-    """Return what sets the clock to so many seconds after the start."""
+    """Return what sets the clock to so many seconds after the start, and the time of day to something else."""
 
-    def at(seconds):
-        monkeypatch.setattr("models.guard_actions.now", lambda: START + timedelta(seconds=seconds))
+    def at(seconds, told=-3600):
+        monkeypatch.setattr("models.tables.instant", lambda: Instant(seconds, clock_name()))
+        monkeypatch.setattr("models.tables.now", lambda: START + timedelta(seconds=told))
 
     return at
 
@@ -58,11 +60,17 @@ def test_a_restart_costs_the_time_until_the_next_boot_of_its_lock_is_ready(recor
     assert costs(records) == [None, 31.5, 90.0]
 
 
-def test_a_clock_that_was_set_back_makes_no_cost_negative(records, write, act, at):
-    act(records.boot(), GuardStep.RESTART, at_s=3600)
-    at(0)
+@pytest.mark.parametrize(("told", "cost_s"), [(40, 30), (0, None)])
+def test_after_another_start_of_the_machine_the_time_of_day_counts_unless_it_was_set(
+    records, write, act, at, told, cost_s
+):
+    boot = records.boot()
+    act(boot, GuardStep.RESTART, at_s=10)
+    with records.database.writing() as session:
+        session.get_one(Boot, boot).clock = "another"
+    at(1, told)
     write(mark_ready, records.boot())
-    assert costs(records) == [0.0]
+    assert costs(records) == [cost_s]
 
 
 def test_figures_are_of_the_boots_and_moments_asked_for(records, read, act):

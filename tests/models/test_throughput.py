@@ -14,7 +14,7 @@ from sqlalchemy import insert
 
 from models.measurement import MEMORY_KINDS
 from models.states import Outcome
-from models.tables import Attempt
+from models.tables import Attempt, Boot
 from models.throughput import (
     PARTS,
     Sums,
@@ -25,6 +25,7 @@ from models.throughput import (
     pace_by_device,
     steady_percentile,
     sums_by_load,
+    wall_seconds,
 )
 from producer.figures import build_report
 
@@ -58,7 +59,8 @@ class Night:
             row = {
                 "job_id": job.id, "batch_id": job.batch_id, "boot_id": self.boots[load // 2],
                 "load_id": self.loads[load] if made or outcome == Outcome.FAILED else None, "number": 1,
-                "outcome": outcome, "started_at": clock, "queue_wait_s": float(draw.exponential(60)),
+                "outcome": outcome, "started_at": clock, "started_s": seconds(clock),
+                "queue_wait_s": float(draw.exponential(60)) if draw.random() < 0.9 else None,
                 "cold": bool(draw.random() < 0.1),
             }  # fmt: skip
             row |= dict.fromkeys((f"{part}_s" for part in (*PARTS, "total", "gap")), None)
@@ -77,6 +79,7 @@ class Night:
                     for kind, moment in memory
                     if load // 2 or kind not in UNKNOWN
                 }
+            row["finished_s"] = seconds(row["finished_at"])
             self.rows.append(row)
         with records.database.writing() as session:
             session.execute(insert(Attempt), self.rows)
@@ -89,6 +92,11 @@ class Night:
             and (batch is None or row["batch_id"] == batch)
             and (load is None or row["load_id"] == load)
         ]
+
+
+def seconds(moment):
+    """Return the moment on a clock that began an hour before."""
+    return (moment - START).total_seconds() + 3600
 
 
 def worst(kind):
@@ -125,14 +133,15 @@ def assert_sums(sums, rows):
     assert sums.deviation_s == pytest.approx(steady(rows).std(ddof=1))
     assert (sums.gaps, sums.gap_s) == (len(gap), pytest.approx(gap.sum()))
     assert sums.mean_gap_s == pytest.approx(gap.mean())
-    assert (sums.queue_wait_s, sums.longest_wait_s) == (pytest.approx(wait.sum()), wait.max())
+    assert (sums.waits, sums.queue_wait_s) == (len(wait), pytest.approx(wait.sum()))
+    assert (sums.mean_wait_s, sums.longest_wait_s) == (pytest.approx(wait.mean()), wait.max())
     parts = {part: values(rows, f"{part}_s").sum() for part in PARTS}
     assert sums.parts_s == pytest.approx(parts)
     assert sums.steps == pytest.approx(25 * len(rows))
     assert sums.steps_per_s == pytest.approx(25 * len(rows) / parts["denoise"])
     assert sums.first_start == min(row["started_at"] for row in rows)
     assert sums.last_finish == max(row["finished_at"] for row in rows)
-    assert sums.wall_s == pytest.approx((sums.last_finish - sums.first_start).total_seconds())
+    assert (sums.first_s, sums.last_s) == (seconds(sums.first_start), seconds(sums.last_finish))
     assert sums.picture_bytes == values(rows, "picture_bytes").sum()
     assert type(sums.picture_bytes) is int
     for kind in MEMORY_KINDS:
@@ -215,8 +224,9 @@ def sums_of(times, **values) -> Sums:
     """Return the sums of steady pictures that took so long."""
     nothing = Sums(
         count=0, cold=0, busy_s=0.0, steady_count=0, steady_s=0.0, steady_squares=0.0, gaps=0, gap_s=0.0,
-        queue_wait_s=0.0, longest_wait_s=None, steps=0.0, parts_s=dict.fromkeys(PARTS, 0.0), first_start=None,
-        last_finish=None, first_id=None, last_id=None, memory_peaks=dict.fromkeys(MEMORY_KINDS), picture_bytes=0,
+        waits=0, queue_wait_s=0.0, longest_wait_s=None, steps=0.0, parts_s=dict.fromkeys(PARTS, 0.0), first_start=None,
+        last_finish=None, first_s=None, last_s=None, first_id=None, last_id=None,
+        memory_peaks=dict.fromkeys(MEMORY_KINDS), picture_bytes=0,
     )  # fmt: skip
     squares = sum(time**2 for time in times)
     return replace(nothing, steady_count=len(times), steady_s=sum(times), steady_squares=squares, **values)
@@ -253,7 +263,7 @@ def test_little_seen_gives_no_range_and_nothing_seen_no_estimate():
     assert estimate(sums_of([2.0, 4.0, 6.0]), 10).low_s is not None
     assert (sums_of([]).mean_s, sums_of([]).deviation_s, sums_of([]).mean_gap_s) == (None, None, None)
     assert (sums_of([2.0]).mean_s, sums_of([2.0]).deviation_s) == (2.0, None)
-    assert (sums_of([]).steps_per_s, sums_of([]).wall_s) == (None, None)
+    assert (sums_of([]).steps_per_s, sums_of([]).mean_wait_s) == (None, None)
 
 
 def test_an_estimate_is_never_below_zero():
@@ -321,6 +331,78 @@ def test_history_of_other_steps_or_schedulers_is_scaled_by_steps(read):
 @pytest.mark.parametrize("other", [{"host": "new"}, {"height": 64}, {"checkpoint": "c/d"}], ids=str)
 def test_without_such_pictures_there_is_no_history(read, other):
     assert read(history, **HISTORY | other) is None
+
+
+HOUR_S = 3600.0
+
+
+class Boots:
+    """Boots that make one picture each, and what the report says of the time from the first to the last."""
+
+    def __init__(self, records, read):
+        self._records, self._read = records, read
+        self._jobs = iter(records.jobs(records.batch(jobs=9)))
+
+    def make(self, told, exact=None, clock="first", took_s=10.0, **values):
+        """Make a picture from `told` to `told + took_s` by the time of day, from `exact` on by the clock."""
+        boot = self._records.boot(**values)
+        with self._records.database.writing() as session:
+            session.get_one(Boot, boot).clock = clock
+        start = START + timedelta(seconds=told)
+        ends = {"started_at": start, "finished_at": start + timedelta(seconds=took_s)}
+        if exact is not None:
+            ends |= {"started_s": exact[0], "finished_s": exact[1]}
+        self._records.attempt(next(self._jobs), boot, self._records.load(boot), total_s=10.0, **ends)
+
+    def wall_s(self):
+        return wall_seconds(self._read(sums_by_load, None))
+
+
+@pytest.fixture
+def boots(records, read):
+    return Boots(records, read)
+
+
+def test_wall_clock_time_is_of_the_clock_that_nobody_sets(boots):
+    boots.make(0, (100, 110))
+    boots.make(HOUR_S, (115, 125))
+    boots.make(-HOUR_S, (140, 150))
+    assert boots.wall_s() == 50
+
+
+def test_across_two_starts_of_the_machine_it_is_of_the_time_of_day(boots):
+    boots.make(0, (1000, 1010))
+    boots.make(HOUR_S, (20, 30), clock="second")
+    assert boots.wall_s() == HOUR_S + 10
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        {"told": 5, "exact": (20, 30), "clock": "second"},
+        {"told": -HOUR_S, "exact": (20, 30), "clock": "second"},
+        {"told": HOUR_S, "exact": (20, 30), "clock": "second", "took_s": HOUR_S},
+        {"told": HOUR_S, "exact": (20, 30), "clock": "second", "took_s": -HOUR_S},
+        {"told": HOUR_S, "clock": None, "took_s": -HOUR_S},
+    ],
+    ids=["before the first ended", "before the first began", "set forth", "set back", "set back, without a clock"],
+)
+def test_a_span_that_contradicts_itself_is_not_measured(boots, second):
+    boots.make(0, (1000, 1010))
+    boots.make(**second)
+    assert boots.wall_s() is None
+
+
+def test_rows_without_a_clock_are_taken_by_the_time_of_day(boots):
+    boots.make(0, clock=None)
+    boots.make(100, clock=None)
+    assert boots.wall_s() == 110
+
+
+def test_machines_that_work_beside_each_other_do_not_contradict(boots):
+    boots.make(0, (1000, 1010))
+    boots.make(5, (20, 30), clock="another", lock_uid="b")
+    assert boots.wall_s() == 15
 
 
 def test_an_empty_database_has_no_history(read):

@@ -1,0 +1,47 @@
+"""A clock for spans that begin in one process and end in another: nobody can set it, and it goes on in sleep.
+
+The time of day is no such clock: people set it, and the network does. This one counts from the start of the machine, so
+a reading of it means something beside others of the same start alone.
+"""
+
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+#: clock_gettime(2) of Linux: BOOTTIME is MONOTONIC with the time asleep. clock_gettime(3) of macOS: MONOTONIC_RAW goes
+#: on in sleep, and nothing adjusts it.
+_CLOCK = time.CLOCK_MONOTONIC_RAW if sys.platform == "darwin" else time.CLOCK_BOOTTIME
+_LINUX_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True)
+class Instant:
+    """A reading, in seconds, and the name of the clock that it is of; None where the system names no start."""
+
+    s: float | None
+    clock: str | None
+
+    def since(self, earlier: "Instant") -> float | None:
+        """Return the seconds between the two, None where they are not of one clock."""
+        if self.s is None or earlier.s is None or self.clock is None or self.clock != earlier.clock:
+            return None
+        return self.s - earlier.s
+
+
+def instant() -> Instant:
+    """Read the clock."""
+    return Instant(time.clock_gettime(_CLOCK), clock_name())
+
+
+@cache
+def clock_name() -> str | None:
+    """Return the name of the machine's present start, the same in all of its processes: 12 hexadecimal digits."""
+    if sys.platform == "darwin":
+        command = ["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"]
+        said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    else:
+        said = _LINUX_BOOT_ID.read_text() if _LINUX_BOOT_ID.exists() else ""
+    return said.strip().replace("-", "").lower()[:12] or None
