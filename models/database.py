@@ -6,8 +6,10 @@ writes later fails at once when another has written in between). Reads use conne
 and never wait.
 """
 
+import shutil
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,15 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from models.errors import DatabaseError
+from models.errors import DatabaseBusyError, DatabaseError
 from models.settings import without_password
 from models.tables import SCHEMA_VERSION
 
 BUSY_TIMEOUT_S = 30
+#: Words of complaints that are over when another program lets go, or when there is room again.
+_PASSING = ("locked", "full", "No space")
+#: Seconds that `trouble` waits for the write lock, and free bytes below which there is no room for a transaction.
+_GLANCE_S, _LEAST_ROOM = 0.2, 100_000
 
 
 class Database:
@@ -73,6 +79,21 @@ class Database:
         self._writer.dispose()
         self._reader.dispose()
 
+    def trouble(self) -> str | None:
+        """Return what keeps an SQLite file from being written at this moment, None if nothing does."""
+        if not self.is_sqlite:
+            return None
+        file = Path(_parsed(self.url).database or "")
+        try:
+            with closing(sqlite3.connect(file, timeout=_GLANCE_S, isolation_level=None)) as glance:
+                glance.execute("BEGIN IMMEDIATE")
+                glance.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            return str(self._unusable(str(error)))
+        if shutil.disk_usage(file.parent).free < _LEAST_ROOM:
+            return str(self._unusable("its disk is full"))
+        return None
+
     def revision(self) -> str | None:
         """Return the schema's version, None for an empty database."""
         with self._explained(), self._reader.connect() as connection:
@@ -117,7 +138,8 @@ class Database:
     def _unusable(self, problem: str) -> DatabaseError:
         reason = (problem.splitlines() or ["no reason given"])[0]
         advice = _advice(reason) if self.is_sqlite else "Is NIGHTSHIFT_DATABASE_URL right and the server running?"
-        return DatabaseError(f"the database {self.shown_url} cannot be used: {reason}. {advice}")
+        kind = DatabaseBusyError if self.is_sqlite and any(word in reason for word in _PASSING) else DatabaseError
+        return kind(f"the database {self.shown_url} cannot be used: {reason}. {advice}")
 
 
 def _parsed(url: str) -> URL:
@@ -161,7 +183,7 @@ def _advice(reason: str) -> str:
     for symptom, advice in (
         ("full", "Free some space and run it again"),
         ("No space", "Free some space and run it again"),
-        ("locked", f"Another program has held it for {BUSY_TIMEOUT_S} s: see what else has it open"),
+        ("locked", "Another program holds it: see what else has it open"),
         ("readonly", "Make the file and its folder writable, or move it with NIGHTSHIFT_DATA_DIR"),
         ("not a database", "Move the file away, or set NIGHTSHIFT_DATABASE_URL to another"),
         ("malformed", "The file is damaged: bring back a copy, or move it away and start anew"),

@@ -28,6 +28,10 @@ class DatabaseError(NightshiftError):
     """The database cannot be reached, written, or is of another version than this program."""
 
 
+class DatabaseBusyError(DatabaseError):
+    """The database cannot be used at this moment: another program holds it, or its disk is full."""
+
+
 class BrokerError(NightshiftError):
     """The Redis server cannot be reached or does not let us in."""
 

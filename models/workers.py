@@ -29,6 +29,8 @@ class KnownWorker:
     state: WorkerState
     #: Its last sign of life.
     seen_at: datetime
+    #: Seconds since then, None where that cannot be told.
+    quiet_s: float | None
     waiting_for: str | None
 
 
@@ -42,5 +44,5 @@ def known_workers(session: Session, stall_s: float) -> list[KnownWorker]:
         quiet_s = seconds_since(seen_at, Instant(boot.alive_s, boot.clock))
         silent = quiet_s is None or quiet_s > stall_s
         state = WorkerState.SILENT if silent else WorkerState.ALIVE if boot.ready_at else WorkerState.LOADING
-        known.append(KnownWorker(boot.host, boot.device, state, seen_at, boot.waiting_for))
+        known.append(KnownWorker(boot.host, boot.device, state, seen_at, quiet_s, boot.waiting_for))
     return known

@@ -85,7 +85,10 @@ def _disk(settings: Settings) -> Check:
 
 
 def _redis(settings: Settings) -> Check:
-    from worker.celery import SOCKET_TIMEOUT_S, app, explain_broker_error
+    from worker.publishing import explain_broker_error
+    from worker.queue import SOCKET_TIMEOUT_S, make_app
+
+    app = make_app(settings)
 
     try:
         with app.connection_for_write(connect_timeout=SOCKET_TIMEOUT_S) as connection:

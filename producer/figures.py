@@ -34,6 +34,7 @@ class LoadFigures:
     started_at: datetime
     memory_total_bytes: int | None
     rss_lifetime_peak_bytes: int | None
+    rss_lifetime_peak_source: str | None
     load_s: float
     warmup_s: float
     warmup_steps: int
@@ -135,6 +136,7 @@ def _load_figures(found: LoadSums) -> LoadFigures:
         started_at=boot.started_at,
         memory_total_bytes=boot.memory_total_bytes,
         rss_lifetime_peak_bytes=boot.rss_lifetime_peak_bytes,
+        rss_lifetime_peak_source=boot.memory_sources.get("rss_lifetime_peak"),
         load_s=load.load_s,
         warmup_s=load.warmup_s,
         warmup_steps=load.warmup_steps,

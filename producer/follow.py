@@ -11,7 +11,7 @@ from models.progress import BatchProgress, batch_progress, recent_speed
 from models.settings import load_settings
 from models.states import JobState
 from producer.queue_state import queue_state
-from producer.show import console, duration
+from producer.show import console, duration, faults
 
 _POLL_S = 0.25
 #: Seconds between two lines where the output is no terminal.
@@ -61,15 +61,16 @@ def _look(database: Database, batch_name: str) -> tuple[BatchProgress, float | N
     with database.reading() as session:
         batch = find_batch(session, batch_name)
         progress = batch_progress(session, batch)
-        state = queue_state(session, load_settings().stall_s)
+        state = queue_state(database, session, load_settings())
         lines = state.lines(work_left=False) if progress.remaining else []
         return progress, recent_speed(session, batch.id), lines[0] if lines else None
 
 
 def _detail(progress: BatchProgress, speed_s: float | None, waiting: str) -> str:
     counts = progress.counts
-    words = [f"{counts[JobState.FAILED]} failed"]
-    words += [f"{counts[s]} {s}" for s in (JobState.QUARANTINED, JobState.CANCELLED) if counts[s]]
+    words = [faults(progress)]
+    if counts[JobState.CANCELLED]:
+        words.append(f"{counts[JobState.CANCELLED]:,} cancelled")
     if speed_s:
         words.append(f"{60 / speed_s:.1f} a minute")
         if progress.remaining:

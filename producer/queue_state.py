@@ -1,13 +1,18 @@
-"""What holds the queue up, in a line each: a pause, a worker that waits or gives no sign of life, none at all."""
+"""What holds the queue up, in a line each: a database that takes nothing, a pause, workers that wait or are gone."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from models.database import Database
 from models.pauses import paused_since
+from models.settings import Settings
 from models.workers import KnownWorker, WorkerState, known_workers
 from producer.show import ago, moment
+
+#: Signs of life after which a worker is late.
+_MISSED = 3
 
 
 @dataclass(frozen=True)
@@ -16,9 +21,14 @@ class QueueState:
 
     paused_since: datetime | None
     workers: list[KnownWorker]
+    #: What keeps the database from being written, as far as that was looked for.
+    database_trouble: str | None
 
     def lines(self, *, work_left: bool) -> list[str]:
         """Return what a person should know, the most pressing first; nothing while all is well."""
+        if self.database_trouble is not None:
+            # A worker that cannot write gives no sign of life, nor can it say what it waits for.
+            return [f"workers wait: {self.database_trouble}"]
         said = [f"worker on {w.device} waits: {w.waiting_for}" for w in self.workers if w.waiting_for]
         if self.paused_since is not None:
             said.append(f"the queue is paused since {moment(self.paused_since)}: `producer resume` goes on")
@@ -34,6 +44,8 @@ class QueueState:
         return said
 
 
-def queue_state(session: Session, stall_s: float) -> QueueState:
-    """Read it."""
-    return QueueState(paused_since(session), known_workers(session, stall_s))
+def queue_state(database: Database, session: Session, settings: Settings) -> QueueState:
+    """Read it; where a worker is late with its sign of life, see whether the database could take one."""
+    workers = known_workers(session, settings.stall_s)
+    late = any(w.quiet_s is None or w.quiet_s > _MISSED * settings.heartbeat_s for w in workers)
+    return QueueState(paused_since(session), workers, database.trouble() if late else None)

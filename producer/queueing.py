@@ -3,17 +3,17 @@
 import re
 from pathlib import Path
 
-from celery import Celery
 from rich.progress import Progress
 
 from models.batches import create_batch, find_unfinished, free_name
 from models.database import Database
 from models.errors import BadInputError, BrokerError
+from models.settings import Settings
 from models.tables import Batch
 from producer.plan import Plan
 from producer.show import console
-from worker.celery import app as default_app
-from worker.celery import publish
+from worker.publishing import publish
+from worker.queue import make_app
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 #: From how many jobs on publishing shows a bar.
@@ -45,9 +45,7 @@ def unfinished_batch(database: Database, plan: Plan) -> Batch | None:
         return find_unfinished(session, plan.fingerprint)
 
 
-def publish_with_progress(
-    database: Database, count: int, batch_id: int | None = None, *, app: Celery = default_app
-) -> int:
+def publish_with_progress(settings: Settings, database: Database, count: int, batch_id: int | None = None) -> int:
     """Publish every job that is not on the queue, with a bar if there are about `count` many; return how many.
 
     Raises:
@@ -56,7 +54,7 @@ def publish_with_progress(
     try:
         with Progress(console=console(error=True), disable=count < _LONG, transient=True) as bar:
             shown = bar.add_task("publishing", total=count)
-            return publish(app, database, batch_id, progress=lambda more: bar.advance(shown, more))
+            return publish(make_app(settings), database, batch_id, progress=lambda more: bar.advance(shown, more))
     except BrokerError as error:
         raise BrokerError(
             f"{error}. Nothing is lost: the jobs are recorded, and `producer publish` puts them on the queue"

@@ -84,10 +84,15 @@ def _print_load(out: Console, load: LoadFigures) -> None:
         ("load", f"{seconds(load.load_s)}; resident memory grew by {size(load.load_rss_bytes)}, warm-up included"),
         ("warm-up", f"{seconds(load.warmup_s)} ({load.warmup_steps} steps, thrown away)"),
         ("available", f"{before} before load, {after} after warm-up"),
-        ("peak", f"{size(load.rss_lifetime_peak_bytes)} resident in the boot's life (getrusage)"),
+        ("peak", _peak(load)),
     ):
         shown.add_row(name, value)
     out.print(shown)
+
+
+def _peak(load: LoadFigures) -> str:
+    source = f" ({load.rss_lifetime_peak_source})" if load.rss_lifetime_peak_source else ""
+    return f"{size(load.rss_lifetime_peak_bytes)} resident in the boot's life{source}"
 
 
 def _available(count: int | None, total: int | None) -> str:

@@ -8,6 +8,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from models.progress import BatchProgress
+from models.states import JobState
+
 NOT_MEASURED = "not measured"
 #: Width where there is no terminal to ask.
 _PLAIN_WIDTH = 120
@@ -30,6 +33,12 @@ def table(title: str | None, *columns: str, right: Sequence[str] = ()) -> Table:
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return made
+
+
+def faults(progress: BatchProgress) -> str:
+    """Return how many jobs failed and how many are quarantined: `2 failed, 1 quarantined`."""
+    apart = progress.counts[JobState.QUARANTINED]
+    return f"{progress.counts[JobState.FAILED]:,} failed" + (f", {apart:,} quarantined" if apart else "")
 
 
 def seconds(value: float | None) -> str:

@@ -1,4 +1,5 @@
 """The Celery worker: one process per device, which keeps a warmed pipeline and makes the pictures.
 
-`worker.celery` is light and safe to import anywhere. Every other module belongs to the worker process.
+`worker.queue` and `worker.publishing` are light and safe to import anywhere. Every other module belongs to the worker
+process.
 """

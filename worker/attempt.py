@@ -42,6 +42,7 @@ class AttemptRunner:
         settings: Settings,
         boot_id: int,
         shutdown: Shutdown,
+        patience: Patience,
         guard: MemoryGuard,
     ) -> None:
         self._engine = engine
@@ -50,9 +51,9 @@ class AttemptRunner:
         self._settings = settings
         self._boot_id = boot_id
         self._shutdown = shutdown
-        self._patience = Patience(database, boot_id, shutdown)
-        self._gate = Gate(database, settings, self._patience, shutdown)
-        self._settler = Settler(database, settings, self._patience, boot_id)
+        self._patience = patience
+        self._gate = Gate(database, settings, patience, shutdown)
+        self._settler = Settler(database, settings, patience, boot_id)
         self._last_end: float | None = None
 
     def run(self, message: JobMessage) -> None:
@@ -72,7 +73,7 @@ class AttemptRunner:
             log.warning("job %d: message dropped: the job is done, cancelled, or not of this database", message.job)
             return
         gap_s = self._gap(claimed, begun)
-        with Heartbeat(self._database, claimed, self._settings, self._shutdown).beating() as heartbeat:
+        with Heartbeat(self._database, claimed, self._settings, self._shutdown, self._patience).beating() as heartbeat:
             result = Result(Outcome.FAILED)
             try:
                 self._make(claimed, heartbeat, result)

@@ -38,11 +38,20 @@ class _Current:
 class Engine:
     """Owns the device on behalf of one boot."""
 
-    def __init__(self, device: Device, settings: Settings, database: Database, boot_id: int) -> None:
+    def __init__(
+        self,
+        device: Device,
+        settings: Settings,
+        database: Database,
+        boot_id: int,
+        until_done: Callable[[Callable[[], int]], int] = lambda action: action(),
+    ) -> None:
+        """Own it; `until_done` does again what the database did not take."""
         self.device = device
         self._settings = settings
         self._database = database
         self._boot_id = boot_id
+        self._until_done = until_done
         self._current: _Current | None = None
         self._thread: int | None = None
         self._made_any = False
@@ -185,18 +194,22 @@ class Engine:
             gigabytes(after.rss),
             extra={"warmup_s": warmup_s, "warmup_steps": spec.steps, "rss_bytes": after.rss},
         )
-        with self._database.writing() as session:
-            load_id = record_load(
-                session,
-                self._boot_id,
-                checkpoint=name,
-                revision=local.revision,
-                load_s=load_s,
-                warmup_s=warmup_s,
-                warmup_steps=spec.steps,
-                before=before,
-                after=after,
-            )
+
+        def record() -> int:
+            with self._database.writing() as session:
+                return record_load(
+                    session,
+                    self._boot_id,
+                    checkpoint=name,
+                    revision=local.revision,
+                    load_s=load_s,
+                    warmup_s=warmup_s,
+                    warmup_steps=spec.steps,
+                    before=before,
+                    after=after,
+                )
+
+        load_id = self._until_done(record)
         return _Current(loaded, load_id, {(spec.width, spec.height)})
 
     def _warmup_spec(self, name: str) -> JobSpec:

@@ -16,17 +16,21 @@ from models.exit_status import ExitStatus
 from models.settings import Settings
 from models.states import JobState
 from worker.log import log
+from worker.patience import Patience
 from worker.shutdown import Shutdown
 
 
 class Heartbeat:
     """Renews one claim while its block runs, and says in the device thread when the attempt should end."""
 
-    def __init__(self, database: Database, claim: Claim, settings: Settings, shutdown: Shutdown) -> None:
+    def __init__(
+        self, database: Database, claim: Claim, settings: Settings, shutdown: Shutdown, patience: Patience
+    ) -> None:
         self._database = database
         self._claim = claim
         self._settings = settings
         self._shutdown = shutdown
+        self._patience = patience
         self._done = threading.Event()
         self._advanced = threading.Event()
         self._cancelled: str | None = None
@@ -85,7 +89,7 @@ class Heartbeat:
         interval, quiet_s = self._settings.heartbeat_s, 0.0
         # Beats are counted, not time: a process that was frozen for an hour has not hung for one.
         while not self._done.wait(interval):
-            quiet_s = 0.0 if self._advanced.is_set() else quiet_s + interval
+            quiet_s = 0.0 if self._advanced.is_set() or self._patience.waiting else quiet_s + interval
             self._advanced.clear()
             if quiet_s > self._settings.hang_s:
                 self._leave(quiet_s)

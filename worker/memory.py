@@ -12,6 +12,7 @@ from models.measurement import MemoryReading, extreme
 from worker.device import Device
 
 _PROCESS = psutil.Process()
+_STATUS = Path("/proc/self/status")
 
 
 def read_memory(device: Device) -> MemoryReading:
@@ -61,11 +62,15 @@ class MemoryWatch:
             self._worst = extreme([self._worst, read_memory(self._device)])
 
 
+def rss_lifetime_peak_source() -> str:
+    """Return where `rss_lifetime_peak` is read on this machine."""
+    return "VmHWM of /proc/self/status" if _STATUS.exists() else "getrusage"
+
+
 def rss_lifetime_peak() -> int:
     """Return the highest resident memory of this process so far, by the operating system's own accounting."""
     # Not of getrusage(2) on Linux: that figure outlives exec(2), so it may be that of whoever started this process.
-    status = Path("/proc/self/status")
-    for line in status.read_text().splitlines() if status.exists() else ():
+    for line in _STATUS.read_text().splitlines() if _STATUS.exists() else ():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -12,7 +12,7 @@ import time
 import psutil
 
 from models.database import Database
-from models.errors import CheckpointError, GenerationError
+from models.errors import CheckpointError, DatabaseError, GenerationError
 from models.exit_status import ExitStatus
 from models.guard_actions import record_guard_action
 from models.measurement import MemoryReading
@@ -54,9 +54,6 @@ class MemoryGuard:
         """Bring memory down if `reading`, made after the job, is past the limit; return the last step taken.
 
         After `GuardStep.RESTART` the worker must end with `ExitStatus.MEMORY`.
-
-        Raises:
-            DatabaseError: what was done could not be recorded.
         """
         if not self._on or GuardStep.RESTART in self._taken:
             return None
@@ -138,13 +135,17 @@ class MemoryGuard:
 
     def _note(self, step: GuardStep, before: int, after: int | None = None, cost_s: float | None = None) -> None:
         self._taken[step] = self._jobs
-        with self._database.writing() as session:
-            record_guard_action(
-                session,
-                self._boot_id,
-                step,
-                held_before_bytes=before,
-                held_after_bytes=after,
-                limit_bytes=self._limit,
-                cost_s=cost_s,
-            )
+        try:
+            with self._database.writing() as session:
+                record_guard_action(
+                    session,
+                    self._boot_id,
+                    step,
+                    held_before_bytes=before,
+                    held_after_bytes=after,
+                    limit_bytes=self._limit,
+                    cost_s=cost_s,
+                )
+        except DatabaseError as error:
+            # The log has it too, and the night goes on.
+            log.warning("memory guard: not recorded: %s", error)

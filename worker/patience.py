@@ -1,36 +1,42 @@
 """Waiting for what a person or another program mends: a full disk, a locked or read-only database."""
 
-import logging
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from tenacity import (
     RetryCallState,
     Retrying,
-    before_sleep_log,
     retry_if_exception_type,
     sleep_using_event,
     stop_when_event_set,
     wait_exponential_jitter,
 )
 
-from models.boots import note_waiting
-from models.database import Database
-from models.errors import DatabaseError, StorageError
+from models.errors import DatabaseBusyError, DatabaseError, StorageError
 from worker.log import log
 from worker.shutdown import Shutdown
 
-_FIRST_S, _LONGEST_S = 0.5, 30.0
+_FIRST_S, _LONGEST_S = 0.5, 10.0
+#: Seconds between two lines in the log that say the same.
+_SAID_AGAIN_S = 60.0
 _Value = TypeVar("_Value")
 
 
 class Patience:
     """Does what failed again, ever less often, until it works or the worker is told to end."""
 
-    def __init__(self, database: Database, boot_id: int, shutdown: Shutdown) -> None:
-        self._database = database
-        self._boot_id = boot_id
+    def __init__(self, shutdown: Shutdown) -> None:
         self._shutdown = shutdown
+        self._note: Callable[[str | None], None] = lambda _: None
+        self._said_at = 0.0
+        self._noted = False
+        #: Whether something is waited for at this moment, which is no hanging.
+        self.waiting = False
+
+    def tell(self, note: Callable[[str | None], None]) -> None:
+        """From now on have `note` told what is waited for, and None when that is over."""
+        self._note = note
 
     def until_done(self, action: Callable[[], _Value], wait: Callable[[float], None] | None = None) -> _Value:
         """Return what `action` returns, however often it has to be called; `wait` waits so many seconds.
@@ -38,33 +44,50 @@ class Patience:
         Raises:
             DatabaseError, StorageError: what `action` raised last when the worker was told to end.
         """
+        return self._until_done(action, wait, (DatabaseError, StorageError))
+
+    def until_free(self, action: Callable[[], _Value]) -> _Value:
+        """Return what `action` returns; wait only for a database that is locked or has no room, as at the start.
+
+        Raises:
+            DatabaseError: what is wrong with the database beside that, or the worker was told to end.
+        """
+        return self._until_done(action, None, (DatabaseBusyError,))
+
+    def _until_done(
+        self,
+        action: Callable[[], _Value],
+        wait: Callable[[float], None] | None,
+        errors: tuple[type[BaseException], ...],
+    ) -> _Value:
         retrying = Retrying(
-            retry=retry_if_exception_type((DatabaseError, StorageError)),
-            wait=wait_exponential_jitter(_FIRST_S, _LONGEST_S),
+            retry=retry_if_exception_type(errors),
+            wait=wait_exponential_jitter(multiplier=_FIRST_S, max=_LONGEST_S),
             stop=stop_when_event_set(self._shutdown.asked),
             sleep=wait or sleep_using_event(self._shutdown.asked),
             before_sleep=self._say,
             reraise=True,
         )
-        done = retrying(action)
+        try:
+            done = retrying(action)
+        finally:
+            self.waiting = False
         if retrying.statistics["attempt_number"] > 1:
             log.info("it works again")
+        if self._noted:
+            self._noted = False
             self._note(None)
         return done
 
     def _say(self, call: RetryCallState) -> None:
-        if call.attempt_number > 1:
-            before_sleep_log(log, logging.DEBUG)(call)
-            return
+        self.waiting = True
         assert call.outcome is not None
         error = call.outcome.exception()
-        log.error("%s; the worker waits and tries again", error)
-        self._note(str(error))
-
-    def _note(self, what: str | None) -> None:
-        """Have `producer status` say it, unless it is the database itself that does not work."""
-        try:
-            with self._database.writing() as session:
-                note_waiting(session, self._boot_id, what)
-        except DatabaseError as error:
-            log.debug("not noted: %s", error)
+        moment = time.monotonic()
+        if call.attempt_number == 1 or moment - self._said_at >= _SAID_AGAIN_S:
+            self._said_at = moment
+            log.error("%s; the worker waits and tries again", error)
+        # A database that takes nothing does not take this either, and would be waited for twice.
+        if not self._noted and not isinstance(error, DatabaseError):
+            self._noted = True
+            self._note(str(error))

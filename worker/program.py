@@ -13,8 +13,8 @@ from celery.apps.worker import Worker
 from celery.platforms import SecurityWarning
 from celery.worker import state
 
-from models.attempts import ended_attempts, rescue
-from models.boots import Machine, mark_ended, mark_ready, record_boot
+from models.attempts import Rescued, ended_attempts, rescue
+from models.boots import Machine, mark_ended, mark_ready, note_waiting, record_boot
 from models.database import Database
 from models.errors import BrokerError, DatabaseError, NightshiftError
 from models.exit_status import ExitStatus
@@ -22,10 +22,11 @@ from models.progress import has_work
 from models.settings import Settings, load_settings
 from worker import transport
 from worker.awake import Awake
-from worker.celery import messages_waiting, publish
 from worker.deliveries import Deliveries
 from worker.idle_watch import IdleWatch
 from worker.log import configure_logging, log, quiet_libraries
+from worker.patience import Patience
+from worker.publishing import messages_waiting, publish
 from worker.threads import set_waiting
 
 quiet_libraries(load_settings())
@@ -40,6 +41,7 @@ from worker.attempt import AttemptRunner  # noqa: E402
 from worker.device import Device, chip, choose_device  # noqa: E402
 from worker.device_lock import DeviceLock  # noqa: E402
 from worker.engine import Engine  # noqa: E402
+from worker.memory import rss_lifetime_peak_source  # noqa: E402
 from worker.memory_guard import MemoryGuard  # noqa: E402
 from worker.picture import asides  # noqa: E402
 from worker.rounds import Rounds  # noqa: E402
@@ -58,6 +60,7 @@ class Boot(bootsteps.StartStopStep):
 
     def __init__(self, parent: "Program", **_options: Any) -> None:
         self._shutdown = parent.told
+        self._patience = Patience(parent.told)
         self._lock: DeviceLock | None = None
         self._boot_id: int | None = None
         self._database: Database | None = None
@@ -71,7 +74,7 @@ class Boot(bootsteps.StartStopStep):
         waited_s = 0.0
         # Looks are counted, not time: a process that was frozen for an hour has not hung for one.
         while not wait([loading], timeout=_LOOK_S).done:
-            waited_s += _LOOK_S
+            waited_s = 0.0 if self._patience.waiting else waited_s + _LOOK_S
             if waited_s > limit_s or self._shutdown.at_once.is_set():
                 self._leave(waited_s, limit_s)
         if loading.exception() is not None or self._shutdown.asked.is_set():
@@ -80,13 +83,17 @@ class Boot(bootsteps.StartStopStep):
         try:
             loading.result()
         except NightshiftError as error:
-            log.critical("the worker cannot start: %s", error)
-            raise SystemExit(ExitStatus.CANNOT_START) from error
+            if not self._shutdown.asked.is_set():
+                log.critical("the worker cannot start: %s", error)
+                raise SystemExit(ExitStatus.CANNOT_START) from error
+            log.info("ended before it was ready: %s", error)
         state.maybe_shutdown()
 
     def stop(self, parent: Any) -> None:
         """Wait for the running job, note the end of the boot, and only then let the device go."""
         parent.pool.stop()
+        # The running job may have changed it since Celery was told to end.
+        parent.exitcode = parent.exitcode or self._shutdown.status
         if self._rounds is not None:
             self._rounds.stop()
         if self._awake is not None:
@@ -118,11 +125,13 @@ class Boot(bootsteps.StartStopStep):
     def _boot(self, program: "Program", settings: Settings) -> None:
         app = program.app
         device = choose_device(settings.device, settings.dtype)
-        database = self._database = Database(settings.database)
+        patience = self._patience
+        database = self._database = patience.until_free(lambda: Database(settings.database))
         self._lock = DeviceLock(device.name, settings.data_dir)
-        with database.writing() as session:
-            boot_id = self._boot_id = record_boot(session, _machine(device, self._lock.uid))
-            rescued = rescue(session, boot_id, settings.quarantine_after)
+        machine = _machine(device, self._lock.uid)
+        boot_id, rescued = patience.until_free(lambda: _begin(database, machine, settings))
+        self._boot_id = boot_id
+        patience.tell(lambda what: _note_waiting(database, boot_id, what))
         if rescued.queued:
             log.warning("put back %d jobs that an earlier worker left running", len(rescued.queued))
         for number in rescued.quarantined:
@@ -132,18 +141,17 @@ class Boot(bootsteps.StartStopStep):
         _clear_away(database, settings)
         if not settings.safety_checker:
             log.info("the safety checker is off; NIGHTSHIFT_SAFETY_CHECKER=true turns it on")
-        engine = Engine(device, settings, database, boot_id)
+        engine = Engine(device, settings, database, boot_id, patience.until_done)
         engine.use(settings.checkpoint)
         guard = MemoryGuard(engine, database, settings, boot_id)
-        runner = AttemptRunner(engine, database, settings, boot_id, self._shutdown, guard)
+        runner = AttemptRunner(engine, database, settings, boot_id, self._shutdown, patience, guard)
         # Celery's own tasks are for results and workflows: a message that names one is nobody's here.
         for name in list(app.tasks):
             app.tasks.unregister(name)
         deliveries = Deliveries()
         app.register_task(GenerateTask(runner, deliveries, self._shutdown))
-        _publish_leftovers(app, database)
-        with database.writing() as session:
-            mark_ready(session, boot_id)
+        patience.until_free(lambda: _publish_leftovers(app, database))
+        patience.until_free(lambda: _mark_ready(database, boot_id))
         sweep = Sweep(app, database, settings, boot_id, lambda: deliveries.job_id)
         idle_watch = IdleWatch(
             settings.idle_s, deliveries, lambda: messages_waiting(app), program.connect_anew, self._shutdown
@@ -193,6 +201,27 @@ def _setup_logging(**_options: Any) -> None:
     configure_logging(load_settings())
 
 
+def _begin(database: Database, machine: Machine, settings: Settings) -> tuple[int, Rescued]:
+    """Record the boot and put back what earlier ones on the device left running."""
+    with database.writing() as session:
+        boot_id = record_boot(session, machine)
+        return boot_id, rescue(session, boot_id, settings.quarantine_after)
+
+
+def _mark_ready(database: Database, boot_id: int) -> None:
+    with database.writing() as session:
+        mark_ready(session, boot_id)
+
+
+def _note_waiting(database: Database, boot_id: int, what: str | None) -> None:
+    """Have `producer status` say what is waited for, unless it is the database itself that does not work."""
+    try:
+        with database.writing() as session:
+            note_waiting(session, boot_id, what)
+    except DatabaseError as error:
+        log.debug("not noted: %s", error)
+
+
 def _has_work(database: Database, boot_id: int) -> bool:
     with database.reading() as session:
         return has_work(session, boot_id)
@@ -211,7 +240,7 @@ def _machine(device: Device, lock_uid: str) -> Machine:
         memory_total_bytes=psutil.virtual_memory().total,
         versions={"system": platform.platform(), "python": platform.python_version()}
         | {library: version(library) for library in _LIBRARIES},
-        memory_sources=device.memory_sources(),
+        memory_sources=device.memory_sources() | {"rss_lifetime_peak": rss_lifetime_peak_source()},
     )
 
 

@@ -25,6 +25,8 @@ class Shutdown:
         self.asked = threading.Event()
         #: Give the running job back at its next step.
         self.at_once = threading.Event()
+        #: How the process is to end, as far as that is known.
+        self.status = ExitStatus.DONE
 
     def listen(self) -> None:
         """Take SIGTERM, SIGINT and SIGQUIT; to be called on the main thread, after Celery has taken them."""
@@ -33,8 +35,10 @@ class Shutdown:
 
     def ask(self, status: ExitStatus = ExitStatus.DONE) -> None:
         """End with `status` when the running job is done."""
+        if status is not ExitStatus.DONE:
+            self.status = status
         # False and None are Celery's words for "not asked"; 0 is a status.
-        state.should_stop = int(status)
+        state.should_stop = int(self.status)
         self.asked.set()
 
     def leave(self, status: ExitStatus) -> None:

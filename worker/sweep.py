@@ -10,8 +10,8 @@ from models.batches import due_retries, forget_published, has_waiting
 from models.boots import note_alive
 from models.database import Database
 from models.settings import Settings
-from worker.celery import messages_waiting, publish
 from worker.log import log
+from worker.publishing import messages_waiting, publish
 
 #: Looks in a row at an empty queue before it is believed that messages were lost, not that they are on their way.
 _EMPTY_LOOKS = 3

@@ -1,18 +1,20 @@
 """The Celery task: the gate between a delivery and an attempt."""
 
+from collections.abc import Callable
 from typing import Any
 
 from celery import Task
-from celery.exceptions import Reject
+from celery.exceptions import InvalidTaskError, Reject
+from celery.worker.strategy import default
 from pydantic import ValidationError
 
 from models.errors import AttemptStoppedError, DatabaseError
 from models.exit_status import ExitStatus
 from models.job import JobMessage
 from worker.attempt import AttemptRunner
-from worker.celery import TASK
 from worker.deliveries import Deliveries
 from worker.log import log
+from worker.queue import TASK
 from worker.shutdown import Shutdown
 
 
@@ -22,6 +24,7 @@ class GenerateTask(Task):
     name = TASK
     ignore_result = True
     acks_late = True
+    Strategy = f"{__name__}:strategy"
 
     def __init__(self, runner: AttemptRunner, deliveries: Deliveries, shutdown: Shutdown) -> None:
         self._runner = runner
@@ -51,3 +54,22 @@ class GenerateTask(Task):
             self._shutdown.ask(ExitStatus.DATABASE)
             # If not even the claim could be written, the message is all there is: back on the queue with it.
             raise Reject(error, requeue=True) from error
+
+
+def strategy(task: Task, app: Any, consumer: Any) -> Callable[..., None]:
+    """Return Celery's own handler of a message of this task, behind a look at what Celery does not look at.
+
+    Beside its arguments a message may name what is to be done after the task, which this queue never sends. Where that
+    is spoiled, Celery fails on the pool's thread, and the message is never acknowledged: it would hold the worker's one
+    place for ever.
+    """
+    handle: Callable[..., None] = default(task, app, consumer)
+
+    def look_and_handle(message: Any, *args: Any, **kwargs: Any) -> None:
+        match message.payload:
+            case [list(), dict(), dict() as embed] if not any(embed.values()):
+                handle(message, *args, **kwargs)
+            case _:
+                raise InvalidTaskError("not of the form that this queue's messages have.")
+
+    return look_and_handle

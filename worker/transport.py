@@ -27,8 +27,7 @@ class _QoS(kombu_redis.QoS):
         self._late.add(delivery_tag)
         # The place is free whatever Redis says: what became of the job stands in its row.
         virtual.QoS.ack(self, delivery_tag)
-        with self.pipe_or_acquire() as pipe:
-            pipe.zrem(self.unacked_index_key, *self._late).hdel(self.unacked_key, *self._late).execute()
+        self._strike(self._late)
         self._late.clear()
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
@@ -36,6 +35,15 @@ class _QoS(kombu_redis.QoS):
             super().reject(delivery_tag, requeue)
         finally:
             virtual.QoS.ack(self, delivery_tag)
+
+    def held(self) -> set[str]:
+        """Return the tags of the messages that hold a place."""
+        held: set[str] = set(self._delivered) - self._dirty
+        return held
+
+    def _strike(self, tags: set[str]) -> None:
+        with self.pipe_or_acquire() as pipe:
+            pipe.zrem(self.unacked_index_key, *tags).hdel(self.unacked_key, *tags).execute()
 
     def append(self, message: Any, delivery_tag: str) -> None:
         try:
@@ -50,13 +58,13 @@ class _Channel(kombu_redis.Channel):
     QoS = _QoS
 
     def _brpop_read(self, **options: Any) -> Any:
-        taken = set(self.qos._delivered)
+        held = self.qos.held()
         try:
             return super()._brpop_read(**options)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             log.warning("message dropped, it is no job of ours: %s", str(error)[:200])
             # One that was taken and not passed on would hold the place of all that follow.
-            for tag in set(self.qos._delivered) - taken:
+            for tag in self.qos.held() - held:
                 self.qos.ack(tag)
             raise Empty from error
 

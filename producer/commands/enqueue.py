@@ -44,7 +44,7 @@ def command(ctx: click.Context, /, following: bool, dry_run: bool, **options: An
     batch = record_batch(database, order.plan, name=order.name, source=order.source, priority=order.priority)
     count = len(order.plan.jobs)
     try:
-        publish_with_progress(database, count)
+        publish_with_progress(settings, database, count)
     except BrokerError:
         click.echo(f"{batch.name}: {count:,} jobs recorded, not yet on the queue")
         raise

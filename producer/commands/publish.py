@@ -16,11 +16,12 @@ def command(batch: str | None) -> None:
     With BATCH, its queued jobs are published whether or not they were before: for a queue that was
     emptied, or another Redis. A job that is published twice is still made once.
     """
-    database = Database(load_settings().database)
+    settings = load_settings()
+    database = Database(settings.database)
     batch_id = None
     if batch is not None:
         with database.writing() as session:
             batch_id = find_batch(session, batch).id
             unmark_published(session, batch_id)
-    count = publish_with_progress(database, 0, batch_id)
+    count = publish_with_progress(settings, database, 0, batch_id)
     click.echo(f"{count:,} jobs published")

@@ -19,7 +19,8 @@ def command(batch: str | None, job_id: int | None, cancelled: bool) -> None:
     states = (*FAULTY, JobState.CANCELLED) if cancelled else FAULTY
     if batch is not None and job_id is not None:
         raise click.UsageError("name a BATCH or a --job, and not both")
-    database = Database(load_settings().database)
+    settings = load_settings()
+    database = Database(settings.database)
     with database.writing() as session:
         if job_id is not None:
             find_job(session, job_id)
@@ -30,5 +31,5 @@ def command(batch: str | None, job_id: int | None, cancelled: bool) -> None:
     if count == 0:
         click.echo(f"{name}: no {' or '.join(states)} jobs")
         return
-    publish_with_progress(database, count)
+    publish_with_progress(settings, database, count)
     click.echo(f"{name}: {count:,} jobs queued again")

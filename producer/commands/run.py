@@ -27,7 +27,6 @@ from producer.queueing import publish_with_progress, record_batch, unfinished_ba
 from producer.report_page import print_report
 from producer.show import console
 from producer.worker_process import WorkerProcess, worker_process
-from worker.celery import make_app
 
 
 @click.command
@@ -58,8 +57,8 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         click.echo(f"starting a worker on {checkpoint} …")
         worker = stack.enter_context(worker_process(settings, database, folder, broker_url=server.url))
         batch = _batch(database, order)
-        app = make_app(settings.model_copy(update={"broker_url": server.url}))
-        publish_with_progress(database, len(order.plan.jobs), batch.id, app=app)
+        own = settings.model_copy(update={"broker_url": server.url})
+        publish_with_progress(own, database, len(order.plan.jobs), batch.id)
         progress = _follow(ctx, database, batch, server, worker)
     _tell(database, batch, settings)
     if progress.faulty:
@@ -102,7 +101,7 @@ def _tell(database: Database, batch: Batch, settings: Settings) -> None:
         report = build_report(session, batch.name, everything=False)
     print_report(console(), report)
     for failure in failed:
-        click.echo(f"job {failure.job_id} failed: {failure.error}")
+        click.echo(f"job {failure.job_id}: {failure.error}")
     click.echo(f"\nThe pictures are in {settings.data_dir / batch_folder(batch.id)}")
 
 

@@ -11,7 +11,7 @@ from models.progress import BatchProgress, batch_progress, failures, missing_pic
 from models.settings import load_settings
 from models.states import JobState
 from producer.queue_state import queue_state
-from producer.show import console, moment, table
+from producer.show import console, faults, moment, table
 
 _NEWEST = 20
 _SHOWN_FAILURES = 10
@@ -23,12 +23,13 @@ _SHOWN_FAILURES = 10
 def command(batch: str | None, as_json: bool) -> None:
     """Show how far BATCH is, or the newest batches."""
     settings = load_settings()
-    with Database(settings.database).reading() as session:
+    database = Database(settings.database)
+    with database.reading() as session:
         batches = [find_batch(session, batch)] if batch else newest_batches(session, _NEWEST)
         progress = [batch_progress(session, b) for b in batches]
         failed = failures(session, batches[0].id, _SHOWN_FAILURES) if batch else []
         missing = missing_pictures(session, batches[0].id, settings.data_dir) if batch else 0
-        state = queue_state(session, settings.stall_s)
+        state = queue_state(database, session, settings)
     if as_json:
         rows = [asdict(p) | {"total": p.total, "remaining": p.remaining} for p in progress]
         extra = {"failures": [asdict(f) for f in failed], "missing_pictures": missing, **asdict(state)} if batch else {}
@@ -53,7 +54,7 @@ def command(batch: str | None, as_json: bool) -> None:
         out.print(f"job {failure.job_id}{line}: {failure.error}", soft_wrap=True)
     more = progress[0].faulty - len(failed) if batch else 0
     if more > 0:
-        out.print(f"… and {more} more failed jobs")
+        out.print(f"… and {more:,} more of them")
 
 
 def _advise(row: BatchProgress) -> None:
@@ -62,4 +63,4 @@ def _advise(row: BatchProgress) -> None:
             f"{row.name}: {row.unpublished} queued jobs are not on the queue; `producer publish` puts them there"
         )
     if row.faulty:
-        click.echo(f"{row.name}: {row.faulty} failed; `producer retry {row.name}` queues them again")
+        click.echo(f"{row.name}: {faults(row)}; `producer retry {row.name}` queues them again")

@@ -29,7 +29,7 @@ from models.job import JobMessage
 from models.settings import Settings
 from models.states import FINISHED, JobState
 from models.tables import Attempt, Batch, Job
-from worker.celery import KEY_PREFIX, QUEUE, TASK, make_app
+from worker.queue import KEY_PREFIX, QUEUE, TASK, make_app
 
 _JOBS_A_BATCH = 25
 _PROMPTS = ("a red boot", "a blue loafer", "white sneakers", "a green high-top")

@@ -8,7 +8,7 @@ import pytest
 from faults import assert_promise_kept, faulty, outcomes
 
 from models.states import JobState
-from worker.celery import KEY_PREFIX, QUEUE
+from worker.queue import KEY_PREFIX, QUEUE
 
 SEED = 20_260_101
 NUMBER = 10_000

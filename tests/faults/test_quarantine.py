@@ -25,7 +25,7 @@ def test_a_job_that_takes_its_worker_down_three_times_runs_no_more_and_the_queue
     assert len({row.boot_id for row in lost}) == 3
 
     status = nightshift.producer("status", deadly)
-    assert "1 failed; `producer retry" in status.stdout
+    assert "0 failed, 1 quarantined; `producer retry" in status.stdout
     assert f"job {job.id}: its worker went away too often while it ran" in status.stdout
     assert last.stop() == 0
     nightshift.wait_until_ready(nightshift.start_worker())

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 from faults import assert_promise_kept, outcomes
+from installation import PATIENCE_S
 
 from models.exit_status import ExitStatus
 from models.states import JobState
@@ -133,6 +134,57 @@ def test_a_locked_database_is_waited_for_and_can_be_read_all_the_while(nightshif
     assert_promise_kept(nightshift)
 
 
+def test_status_and_the_bar_say_that_the_database_is_locked_and_then_no_longer(nightshift, faults, worker):
+    faults.hold("settling")
+    batch = nightshift.enqueue("--prompt", "a red boot")
+    faults.wait_until_held("settling")
+    says = "workers wait: the database sqlite:///"
+    watch = nightshift.start_producer("watch", batch)
+    with locked(nightshift):
+        faults.release("settling")
+        nightshift.wait_until(lambda: says in nightshift.producer("status").stdout, "status to say so")
+        status = nightshift.producer("status").stdout
+        assert "database is locked. Another program holds it: see what else has it open" in status
+        assert "starts one" not in status
+        assert "database is locked" in nightshift.read_json("status", batch)["database_trouble"]
+    nightshift.wait_until_finished(batch)
+    nightshift.wait_until(lambda: says not in nightshift.producer("status").stdout, "status to be content")
+    assert watch.communicate(timeout=PATIENCE_S)[0].count("Traceback") == 0
+    assert watch.returncode == 0
+    assert_promise_kept(nightshift)
+
+
+def test_a_worker_that_starts_while_the_database_is_locked_waits_and_goes_on(nightshift):
+    batch = nightshift.enqueue("--prompt", "a red boot")
+    with locked(nightshift):
+        worker = nightshift.start_worker()
+        nightshift.wait_until(lambda: "database is locked" in worker.log, "the worker to wait")
+        assert "the worker waits and tries again" in worker.lines[-1]
+    nightshift.wait_until_finished(batch)
+    assert outcomes(nightshift) == [["succeeded"]]
+    assert "it works again" in worker.log
+
+
+@pytest.mark.parametrize("place", [None, "settling"], ids=["at its start", "with a picture"])
+def test_a_worker_that_waits_for_the_database_ends_when_it_is_told_to(nightshift, faults, place):
+    nightshift.enqueue("--prompt", "a red boot", "--count", 2)
+    if place:
+        faults.hold(place)
+        worker = nightshift.start_worker()
+        faults.wait_until_held(place)
+    with locked(nightshift):
+        if place:
+            faults.release(place)
+        else:
+            worker = nightshift.start_worker()
+        nightshift.wait_until(lambda: "the worker waits and tries again" in worker.log, "the worker to wait")
+        assert worker.stop() == (ExitStatus.DATABASE if place else ExitStatus.DONE)
+    nightshift.start_worker()
+    nightshift.wait_until_finished()
+    assert [row[-1] for row in outcomes(nightshift)] == ["succeeded"] * 2
+    assert_promise_kept(nightshift)
+
+
 @root
 def test_a_disk_that_is_full_under_the_database_is_waited_for(nightshift, faults):
     nightshift.data_dir.mkdir()
@@ -146,6 +198,7 @@ def test_a_disk_that_is_full_under_the_database_is_waited_for(nightshift, faults
             fill(filler)
         faults.release("settling")
         nightshift.wait_until(lambda: "the worker waits and tries again" in worker.log, "the worker to wait")
+        nightshift.wait_until(lambda: "Free some space" in nightshift.producer("status").stdout, "status to say so")
         filler.unlink()
         nightshift.wait_until_finished(batch)
         assert outcomes(nightshift) == [["succeeded"]] * 2

@@ -58,10 +58,10 @@ def test_each_of_many_jobs_that_wait_is_published_once(installation, new_server)
     server = new_server()
     server.start()
     # Three heartbeats are longer than it takes to send a thousand messages, as they are by default.
-    with faulty(installation, server.url(), NIGHTSHIFT_HEARTBEAT_S="0.7") as (nightshift, faults):
-        worker = nightshift.wait_until_ready(nightshift.start_worker())
-        faults.hold("step")
+    with faulty(installation, server.url(), NIGHTSHIFT_HEARTBEAT_S="1") as (nightshift, faults):
         nightshift.enqueue("--prompt", "a red boot", "--count", 3_000)
+        faults.hold("step")
+        worker = nightshift.start_worker()
         faults.wait_until_held("step")
         wait_for_looks(nightshift, 20)
         assert messages_in(server) == 2_999
@@ -78,9 +78,9 @@ def test_a_message_that_a_paused_worker_has_in_hand_is_not_published_again(insta
     server = new_server()
     server.start()
     with faulty(installation, server.url()) as (nightshift, _):
-        worker = nightshift.wait_until_ready(nightshift.start_worker())
         assert nightshift.producer("pause").returncode == 0
         nightshift.enqueue("--prompt", "a red boot")
+        worker = nightshift.start_worker()
         nightshift.wait_until(lambda: "the queue is paused" in worker.log, "the worker to take the message")
         wait_for_looks(nightshift, 12)
         assert messages_in(server) == 0
@@ -94,9 +94,9 @@ def test_a_job_that_was_rescued_is_published_at_once_however_many_wait(installat
     server = new_server()
     server.start()
     with faulty(installation, server.url()) as (nightshift, faults):
-        worker = nightshift.wait_until_ready(nightshift.start_worker())
-        faults.hold("step")
         batch = nightshift.enqueue("--prompt", "a red boot", "--count", 4)
+        faults.hold("step")
+        worker = nightshift.start_worker()
         faults.wait_until_held("step")
         # The second job, as a worker of another host leaves it that was killed.
         with nightshift.database.writing() as session:

@@ -48,6 +48,22 @@ def test_no_command_imports_torch(nightshift: Installation, arguments: tuple[str
     assert "HEAVY []" in done.stdout or arguments == ("--help",)
 
 
+ARGUMENTS = {
+    "enqueue": ("--prompt", "a shoe"),
+    "run": ("--prompt", "a shoe"),
+    "estimate": ("--images", "9"),
+    "cancel": ("night",),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_names_a_wrong_setting_in_one_line(nightshift: Installation, name: str):
+    done = nightshift.producer(name, *ARGUMENTS.get(name, ()), NIGHTSHIFT_DEVICE="tpu")
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("producer: NIGHTSHIFT_DEVICE='tpu': ")
+
+
 def test_help_itself_imports_neither_torch_nor_the_database(nightshift: Installation):
     done = subprocess.run(
         [sys.executable, "-X", "importtime", str(PRODUCER), "--help"],

@@ -6,7 +6,7 @@ import pytest
 from installation import Installation
 
 from models.tables import Batch
-from worker.celery import KEY_PREFIX, QUEUE
+from worker.queue import KEY_PREFIX, QUEUE
 
 
 def queued(server, nightshift: Installation) -> list[dict]:

@@ -213,9 +213,9 @@ class Installation:
         self.wait_until(lambda: "ready for jobs" in worker.log, "the worker to be ready")
         return worker
 
-    def wait_until(self, condition: Callable[[], _Value], what: str) -> _Value:
+    def wait_until(self, condition: Callable[[], _Value], what: str, patience_s: float = PATIENCE_S) -> _Value:
         """Return the condition's value as soon as it is true; fail at the deadline, or if a worker ended unasked."""
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + patience_s
         while True:
             over = [w for w in self.workers if w.status is not None and not w.end_awaited]
             if value := condition():

@@ -8,7 +8,7 @@ import pytest
 
 from models.checkpoints import DEMO_FOLDER
 from models.tables import Attempt
-from worker.celery import TASK, make_app
+from worker.queue import TASK, make_app
 
 #: All that the night below writes, in its order; N is a number with two or three places.
 NIGHT = [

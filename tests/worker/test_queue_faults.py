@@ -10,7 +10,7 @@ from models.job import JobMessage
 from models.settings import Settings
 from models.states import JobState
 from models.tables import Attempt, Batch, Boot
-from worker.celery import KEY_PREFIX, QUEUE, TASK, make_app
+from worker.queue import KEY_PREFIX, QUEUE, TASK, make_app
 
 #: Long enough that a test meets the job while it runs, at some 10 ms a step.
 LONG = ("--steps", 150)

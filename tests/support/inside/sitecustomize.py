@@ -139,6 +139,7 @@ def patch_transport(module):
         return not self.deaf and can_consume(self)
 
     module._QoS.can_consume = hears
+    module._QoS._strike = before("acknowledging", module._QoS._strike)
 
 
 PATCHES = {

@@ -1,0 +1,95 @@
+"""Putting jobs on the queue, counting what waits there, and saying what is wrong with Redis."""
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from models.batches import CHUNK, mark_published, unpublished
+from models.database import Database
+from models.errors import BrokerError
+from models.job import JobMessage
+from models.settings import without_password
+from models.tables import now
+from worker.queue import QUEUE, SOCKET_TIMEOUT_S, TASK
+
+
+def publish(
+    app: Celery,
+    database: Database,
+    batch_id: int | None = None,
+    *,
+    jobs: Collection[int] | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Put every queued job that is not on the queue there, in its order, and return how many.
+
+    A job is marked once its message is on the queue; a crash between the two publishes it again later,
+    and the second delivery finds nothing to claim. `batch_id` limits it to one batch, `jobs` to these; `progress` is
+    told how many more are done.
+
+    Raises:
+        BrokerError: if Redis is away or refuses us; what is not published stays queued in the database.
+    """
+    published = after = 0
+    try:
+        # No retries: the user is told at once, and nothing is lost by trying again later.
+        with app.connection_for_write(connect_timeout=SOCKET_TIMEOUT_S) as connection:
+            connection.connect()
+            producer = app.amqp.Producer(connection, auto_declare=False)
+            while True:
+                with database.reading() as session:
+                    page = unpublished(session, batch_id=batch_id, jobs=jobs, after=after)
+                if not page:
+                    return published
+                with producer.batch(CHUNK):
+                    for message, priority in page:
+                        _send(app, producer, message, priority)
+                sent = [message.job for message, _ in page]
+                with database.writing() as session:
+                    mark_published(session, sent, now())
+                after = sent[-1]
+                published += len(sent)
+                progress(len(sent))
+    except (OperationalError, RedisError, OSError) as error:
+        raise explain_broker_error(app, error) from error
+
+
+def messages_waiting(app: Celery) -> int:
+    """Return how many messages lie in the queue; one that a worker has taken is not among them.
+
+    Raises:
+        RedisError, OSError: if Redis cannot be asked.
+    """
+    with app.connection_for_write() as connection:
+        # Not passively: kombu then asks for a key without the prefix that all keys of ours have, and finds no queue.
+        return int(connection.default_channel.queue_declare(QUEUE).message_count)
+
+
+def explain_broker_error(app: Celery, error: Exception) -> BrokerError:
+    """Return one line on what is wrong with Redis and what to do."""
+    url = without_password(app.conf.broker_url)
+    reason = (str(error.__cause__ or error) or type(error).__name__).splitlines()[0]
+    if any(word in reason for word in ("WRONGPASS", "NOAUTH", "invalid username-password", "Authentication")):
+        return BrokerError(
+            f"Redis at {url} does not let us in ({reason}): NIGHTSHIFT_BROKER_URL=redis://:PASSWORD@HOST:PORT/0"
+        )
+    if "maxmemory" in reason:
+        return BrokerError(f"Redis at {url} is full: raise its maxmemory, or wait until the queue is shorter")
+    return BrokerError(
+        f"Redis at {url} cannot be used ({reason}): start it with `docker compose up redis`, "
+        "or set NIGHTSHIFT_BROKER_URL"
+    )
+
+
+def _send(app: Celery, producer: Any, message: JobMessage, priority: int) -> None:
+    app.send_task(
+        TASK,
+        args=[message.model_dump()],
+        task_id=f"{message.batch}-{message.job}",
+        producer=producer,
+        priority=priority,
+        retry=False,
+    )
