@@ -104,7 +104,7 @@ def test_what_the_cpu_has_no_counter_for_is_null_and_not_zero(nightshift, attemp
     assert len(columns) == 6
     assert {getattr(row, name) for row in attempts for name in columns} == {None}
     (boot,) = nightshift.rows(Boot)[:1]
-    assert set(boot.memory_sources) == {"rss", "available", "swap"}
+    assert set(boot.memory_sources) == {"rss", "rss_lifetime_peak", "available", "swap"}
 
 
 def test_an_attempt_knows_what_was_untypical_about_it(nightshift, jobs, attempts):
