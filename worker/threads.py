@@ -2,16 +2,19 @@
 
 Between two steps of an operation each thread waits for the others, asleep or spinning. Asleep it has to be woken, which
 a small picture does thousands of times; spinning it holds a processor that another program may want. Seconds a picture
-of the demo on two cores with GNU OpenMP, alone and beside a busy program:
+of the demo on two shared cores with GNU OpenMP, alone and beside a program that keeps both cores busy, from one run of
+`python -m benchmarks.threads`:
 
-    OMP_WAIT_POLICY=PASSIVE   0.51-0.60    0.34
-    OMP_WAIT_POLICY=ACTIVE    0.22-0.30    5.98
-    GOMP_SPINCOUNT=1000       0.31-0.34    0.33
-    GOMP_SPINCOUNT=10000      0.23-0.24    0.31
+    OMP_WAIT_POLICY=PASSIVE   0.610    0.841
+    GOMP_SPINCOUNT=1000       0.385    0.644
+    GOMP_SPINCOUNT=10000      0.297    2.383
+    GOMP_SPINCOUNT=100000     0.289    0.971
+    OpenMP's default          0.245    1.099
+    one thread                0.296    0.489
 
-So they spin for a bounded time, for a machine that is left to its work. Where other programs keep every core busy,
-sleeping is better: three turns beside a full test run took 1.7-2.9 s with 10000, 0.6-0.8 with 1000, 0.34-0.46 asleep.
-`python -m benchmarks.threads` measures it on any machine; OMP_WAIT_POLICY and its like, set by hand, win.
+So they spin for a bounded time, for a machine that is left to its work at night: asleep a picture takes twice as long.
+Beside programs that keep every core busy it is the other way round; there OMP_WAIT_POLICY, GOMP_SPINCOUNT or
+OMP_NUM_THREADS set by hand win.
 """
 
 import os
