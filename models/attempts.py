@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, case, false, insert, literal, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, and_, case, false, insert, literal, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from models.batches import spec_of
@@ -30,6 +30,19 @@ class Claim:
     started_at: datetime
     #: How often the job failed before in a way that may pass.
     failures: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """When an attempt ended, by the time of day and by the clock of its boot."""
+
+    at: datetime
+    s: float | None
+
+    @classmethod
+    def now(cls) -> "Ended":
+        """This moment."""
+        return cls(now(), instant().s)
 
 
 def claim(session: Session, message: JobMessage, boot_id: int) -> Claim | None:
@@ -108,9 +121,13 @@ def settle(
     picture: str | None = None,
     cause: str | None = None,
     error: str | None = None,
+    ended: Ended | None = None,
 ) -> bool:
-    """Write an attempt's measurements and its job's state; False if the job is no longer this claim's."""
-    moment = now()
+    """Write an attempt's measurements and its job's state; False if the job is no longer this claim's.
+
+    `ended` says when the attempt ended, if that was not just now.
+    """
+    ended = ended or Ended.now()
     state = {
         Outcome.SUCCEEDED: JobState.SUCCEEDED,
         Outcome.FAILED: JobState.FAILED,
@@ -120,7 +137,7 @@ def settle(
         session,
         claim,
         state=state,
-        finished_at=moment,
+        finished_at=ended.at,
         picture=picture,
         cause=cause,
         error=error,
@@ -128,7 +145,7 @@ def settle(
     ):
         return False
     values = {"outcome": outcome, "cause": cause, "error": error, "load_id": load_id, **measured.columns()}
-    _end_attempt(session, claim, moment, **values)
+    _end_attempt(session, claim, ended, **values)
     return True
 
 
@@ -144,7 +161,7 @@ def postpone(
     if not _update_if_owned(session, claim, **_put_back(moment) | later):
         return False
     values = {"outcome": Outcome.FAILED, "cause": cause, "error": error, "load_id": load_id, **measured.columns()}
-    _end_attempt(session, claim, moment, **values)
+    _end_attempt(session, claim, Ended.now(), **values)
     return True
 
 
@@ -153,7 +170,7 @@ def give_back(session: Session, claim: Claim, cause: str, error: str) -> bool:
     moment = now()
     if not _update_if_owned(session, claim, **_put_back(moment)):
         return False
-    _end_attempt(session, claim, moment, outcome=Outcome.LOST, cause=cause, error=error)
+    _end_attempt(session, claim, Ended.now(), outcome=Outcome.LOST, cause=cause, error=error)
     return True
 
 
@@ -166,7 +183,7 @@ def lose(session: Session, claim: Claim, cause: str, error: str, quarantine_afte
     losses = Job.losses + 1
     if not _update_if_owned(session, claim, losses=losses, **_put_back(moment, losses >= quarantine_after)):
         return None
-    _end_attempt(session, claim, moment, outcome=Outcome.LOST, cause=cause, error=error)
+    _end_attempt(session, claim, Ended.now(), outcome=Outcome.LOST, cause=cause, error=error)
     return JobState(session.scalars(select(Job.state).where(Job.id == claim.job_id)).one())
 
 
@@ -191,11 +208,23 @@ def rescue(session: Session, boot_id: int, quarantine_after: int) -> Rescued:
     Only the holder of the device's lock may call it: the lock says that those boots are gone. A job whose worker went
     away for the `quarantine_after`th time is set aside instead.
     """
+    return _rescued(session, Job.boot_id.in_(_earlier_boots(boot_id)), quarantine_after)
+
+
+def left_running(session: Session, boot_id: int) -> set[int]:
+    """Return the numbers of the attempts that `rescue` would end."""
+    return set(
+        session.scalars(
+            select(Attempt.id).where(Attempt.outcome == Outcome.RUNNING, Attempt.boot_id.in_(_earlier_boots(boot_id)))
+        )
+    )
+
+
+def _earlier_boots(boot_id: int) -> Select[int]:
     here = select(Boot.lock_uid, Boot.host, Boot.device).where(Boot.id == boot_id).subquery()
     # Rows of a version that did not name the lock are known by host and device.
     unnamed = and_(Boot.lock_uid.is_(None), Boot.host == here.c.host, Boot.device == here.c.device)
-    gone = select(Boot.id).where(Boot.id != boot_id, or_(unnamed, Boot.lock_uid == here.c.lock_uid))
-    return _rescued(session, Job.boot_id.in_(gone), quarantine_after)
+    return select(Boot.id).where(Boot.id != boot_id, or_(unnamed, Boot.lock_uid == here.c.lock_uid))
 
 
 @dataclass(frozen=True)
@@ -278,11 +307,9 @@ def _put_back(moment: datetime, set_aside: ColumnElement[bool] | None = None) ->
     }
 
 
-def _end_attempt(session: Session, claim: Claim, moment: datetime, **values: object) -> None:
+def _end_attempt(session: Session, claim: Claim, ended: Ended, **values: object) -> None:
     session.execute(
-        update(Attempt)
-        .where(Attempt.id == claim.attempt_id)
-        .values(finished_at=moment, finished_s=instant().s, **values)
+        update(Attempt).where(Attempt.id == claim.attempt_id).values(finished_at=ended.at, finished_s=ended.s, **values)
     )
 
 

@@ -1,6 +1,6 @@
 """The database: engines, transactions and the schema's version.
 
-SQLite is the default. What makes it hold up with two processes: write-ahead logging, a 30 s wait for
+SQLite is the default. What makes it hold up with two processes: write-ahead logging, a wait for
 the write lock, and write transactions that take that lock at their start (one that reads first and
 writes later fails at once when another has written in between). Reads use connections of their own
 and never wait.
@@ -23,7 +23,8 @@ from models.errors import DatabaseBusyError, DatabaseError
 from models.settings import without_password
 from models.tables import SCHEMA_VERSION
 
-BUSY_TIMEOUT_S = 30
+#: Seconds that a write waits for another program's to end.
+BUSY_TIMEOUT_S = 30.0
 #: Words of complaints that are over when another program lets go, or when there is room again.
 _PASSING = ("locked", "full", "No space")
 #: Seconds that `trouble` waits for the write lock, and free bytes below which there is no room for a transaction.
@@ -37,8 +38,9 @@ class Database:
         DatabaseError: if it cannot be reached, written, or has a version that this program does not know.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self.url = url
+        self._busy_timeout_s = busy_timeout_s
         self.shown_url = without_password(url)
         try:
             self.is_sqlite = _parsed(url).get_backend_name() == "sqlite"
@@ -57,7 +59,7 @@ class Database:
         """Return an engine whose transactions start with `begin` on SQLite and are of `isolation` elsewhere."""
         if not self.is_sqlite:
             return create_engine(self.url, pool_pre_ping=True, isolation_level=isolation)
-        engine = create_engine(self.url, connect_args={"timeout": BUSY_TIMEOUT_S, "isolation_level": None})
+        engine = create_engine(self.url, connect_args={"timeout": self._busy_timeout_s, "isolation_level": None})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
         return engine

@@ -29,15 +29,20 @@ def encode_png(picture: Image, parameters: str) -> bytes:
     return buffer.getvalue()
 
 
+def aside_path(path: Path, attempt_id: int) -> Path:
+    """Return the name, of the attempt's own, that a picture has until its attempt is known to be the job's."""
+    return path.with_name(f".{path.name}.{attempt_id}")
+
+
 def write_aside(path: Path, content: bytes, attempt_id: int) -> Path:
-    """Write `content` beside `path` under a name of the attempt's own, synced, and return that name's path.
+    """Write `content` beside `path` at the attempt's `aside_path`, synced, and return that.
 
     Raises:
         StorageError: if there is no room, or the folder cannot be written; nothing is left behind.
     """
-    aside = path.with_name(f".{path.name}.{attempt_id}")
+    aside = aside_path(path, attempt_id)
     with _explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.parent.mkdir(parents=True, exist_ok=True)
         try:
             with aside.open("wb") as file:
                 file.write(content)

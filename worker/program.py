@@ -41,15 +41,17 @@ from worker.attempt import AttemptRunner  # noqa: E402
 from worker.device import Device, chip, choose_device  # noqa: E402
 from worker.device_lock import DeviceLock  # noqa: E402
 from worker.engine import Engine  # noqa: E402
+from worker.kept import left_aside, let_go, record_kept  # noqa: E402
 from worker.memory import rss_lifetime_peak_source  # noqa: E402
 from worker.memory_guard import MemoryGuard  # noqa: E402
-from worker.picture import asides  # noqa: E402
 from worker.rounds import Rounds  # noqa: E402
 from worker.shutdown import Shutdown  # noqa: E402
 from worker.sweep import Sweep  # noqa: E402
 from worker.task import GenerateTask  # noqa: E402
 
 _LOOK_S = 0.2
+#: Shorter than elsewhere: a worker waits by trying again, and between two tries it can be told to end.
+_BUSY_TIMEOUT_S = 5.0
 _LIBRARIES = ("nightshift", "torch", "diffusers", "transformers", "celery", "kombu")
 
 
@@ -126,12 +128,14 @@ class Boot(bootsteps.StartStopStep):
         app = program.app
         device = choose_device(settings.device, settings.dtype)
         patience = self._patience
-        database = self._database = patience.until_free(lambda: Database(settings.database))
+        database = self._database = patience.until_free(lambda: Database(settings.database, _BUSY_TIMEOUT_S))
         self._lock = DeviceLock(device.name, settings.data_dir)
         machine = _machine(device, self._lock.uid)
-        boot_id, rescued = patience.until_free(lambda: _begin(database, machine, settings))
+        boot_id, recorded, rescued = patience.until_free(lambda: _begin(database, machine, settings))
         self._boot_id = boot_id
         patience.tell(lambda what: _note_waiting(database, boot_id, what))
+        if recorded:
+            log.warning("recorded %d pictures that an earlier worker had made", len(recorded))
         if rescued.queued:
             log.warning("put back %d jobs that an earlier worker left running", len(rescued.queued))
         for number in rescued.quarantined:
@@ -169,7 +173,9 @@ class Program(Worker):
     """Celery's worker program with what this queue needs fixed: one thread, no chatter between workers."""
 
     def __init__(self, app: Any = None, hostname: str | None = None, **options: Any) -> None:
-        fixed = {"pool_cls": "threads", "concurrency": 1, "without_mingle": True, "without_gossip": True, "quiet": True}
+        fixed = {"pool_cls": "threads", "concurrency": 1, "quiet": True}
+        # What workers say to one another nobody here reads, and a frozen server would hold them up while they say it.
+        fixed |= {"without_mingle": True, "without_gossip": True, "without_heartbeat": True}
         # Root is a danger with pickled messages only, and this queue takes JSON alone.
         warnings.simplefilter("ignore", SecurityWarning)
         transport.install()
@@ -201,11 +207,12 @@ def _setup_logging(**_options: Any) -> None:
     configure_logging(load_settings())
 
 
-def _begin(database: Database, machine: Machine, settings: Settings) -> tuple[int, Rescued]:
-    """Record the boot and put back what earlier ones on the device left running."""
+def _begin(database: Database, machine: Machine, settings: Settings) -> tuple[int, list[int], Rescued]:
+    """Record the boot and what earlier ones on the device made, and put back what else they left running."""
     with database.writing() as session:
         boot_id = record_boot(session, machine)
-        return boot_id, rescue(session, boot_id, settings.quarantine_after)
+        recorded = record_kept(session, boot_id, settings.data_dir)
+        return boot_id, recorded, rescue(session, boot_id, settings.quarantine_after)
 
 
 def _mark_ready(database: Database, boot_id: int) -> None:
@@ -245,12 +252,12 @@ def _machine(device: Device, lock_uid: str) -> Machine:
 
 
 def _clear_away(database: Database, settings: Settings) -> None:
-    """Remove what attempts wrote aside that were killed before it got its name."""
-    found = asides(settings.data_dir)
+    """Remove what attempts left aside that are over."""
+    found = left_aside(settings.data_dir)
     with database.reading() as session:
         over = ended_attempts(session, found)
     for attempt_id in over:
-        found[attempt_id].unlink(missing_ok=True)
+        let_go(found[attempt_id])
 
 
 def _publish_leftovers(app: Any, database: Database) -> None:

@@ -6,18 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from models.attempts import Claim, give_back, postpone, settle
+from models.attempts import Claim, Ended, give_back, postpone, settle
 from models.batches import LONGEST_WAIT
 from models.boots import note_peak
 from models.database import Database
+from models.errors import DatabaseError
 from models.measurement import Measurement
 from models.pictures import picture_path
 from models.settings import Settings
 from models.states import Outcome
+from worker.kept import Kept, keep, let_go
 from worker.log import gigabytes, log
 from worker.memory import rss_lifetime_peak
 from worker.patience import Patience
-from worker.picture import put_in_place, write_aside
+from worker.picture import aside_path, put_in_place, write_aside
 
 #: Causes that may pass: when another program ends, or with another try of the driver's.
 _PASSING = ("out_of_memory", "driver")
@@ -52,24 +54,29 @@ class Settler:
         comes too late leaves no file.
 
         Raises:
-            DatabaseError, StorageError: the worker was told to end before it worked; nothing is settled.
+            DatabaseError, StorageError: the worker was told to end before it worked; nothing is settled, but a picture
+                that lies aside is kept for the next worker to record.
         """
-        before_s = result.measured.save_s, result.measured.total_s
         path = self._settings.data_dir / picture_path(claimed.batch_id, claimed.job_id)
+        aside = aside_path(path, claimed.attempt_id)
+        before_s = result.measured.save_s, result.measured.total_s
 
         def attempt() -> bool:
             if result.content is None:
                 return self._write(claimed, result)
-            begun = time.perf_counter()
-            aside = write_aside(path, result.content, claimed.attempt_id)
-            try:
+            if not aside.exists():
+                begun = time.perf_counter()
+                write_aside(path, result.content, claimed.attempt_id)
                 took = time.perf_counter() - begun
                 result.measured.save_s, result.measured.total_s = ((before or 0) + took for before in before_s)
+            try:
                 return self._write(claimed, result, aside, path)
-            finally:
-                aside.unlink(missing_ok=True)
+            except DatabaseError:
+                keep(aside, Kept(claimed, result.measured, result.load_id, Ended.now()))
+                raise
 
         mine = self._patience.until_done(attempt, wait)
+        let_go(aside)
         self._tell(claimed, result, mine)
 
     def give_back(self, claimed: Claim, cause: str, error: str) -> None:

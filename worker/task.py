@@ -50,7 +50,7 @@ class GenerateTask(Task):
         except AttemptStoppedError as error:
             raise Reject(error, requeue=True) from error
         except DatabaseError as error:
-            log.critical("job %d: %s; the worker stops, its next start puts the job back", message.job, error)
+            log.critical("job %d: %s; the worker stops, and its next start sees to the job", message.job, error)
             self._shutdown.ask(ExitStatus.DATABASE)
             # If not even the claim could be written, the message is all there is: back on the queue with it.
             raise Reject(error, requeue=True) from error

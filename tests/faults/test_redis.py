@@ -120,6 +120,10 @@ def test_an_acknowledgement_that_fails_holds_no_place_and_is_made_up_for(nightsh
 
 
 def test_frozen_while_nothing_waits(nightshift, own_server, worker):
+    with own_server.client() as client:
+        nightshift.wait_until(
+            lambda: "brpop" in [other["cmd"] for other in client.client_list()], "the worker to listen to its queue"
+        )
     own_server.send(signal.SIGSTOP)
     nightshift.wait_until(lambda: "ERROR" in worker.log, "the worker to miss its server")
     own_server.send(signal.SIGCONT)
