@@ -1,8 +1,9 @@
-"""What the waiting of torch's threads costs a picture on a CPU: `python -m benchmarks.threads`.
+"""What the threads of a picture on a CPU cost, alone and beside other programs: `python -m benchmarks.threads`.
 
-Each setting makes pictures of the demo in a process of its own, first on the machine as it is, then beside a program
-that keeps every processor busy; all settings in turn, twice. Prints the median seconds a picture of each and its ratio
-to the worker's own setting, and JSON last.
+Each setting has a process of its own that makes pictures of the demo, all of them in turn, a picture each: first on the
+machine as it is, then beside a program that keeps one processor busy, then beside one for each processor. They load
+where they then make pictures, as a worker does. Prints the median seconds a picture of each setting and how many times
+those of the best it takes, and JSON last.
 """
 
 import json
@@ -11,97 +12,100 @@ import statistics
 import subprocess
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
+from typing import IO
 
-from worker.threads import WAITING
-
-PICTURES = 8
-ROUNDS = 2
-#: Seconds after which no further picture is begun: some settings take many times longer than others.
-ENOUGH_S = 12.0
-#: OpenMP variables by the name under which the table shows them, the worker's own first.
+PICTURES = 15
+#: Seconds after which no further round is begun: beside others some settings take many times longer than alone.
+ENOUGH_S = 75.0
+#: OpenMP variables by the name under which the table shows them; nothing set is what the worker itself does.
 SETTINGS: dict[str, dict[str, str]] = {
-    "the worker's own": WAITING,
-    "OpenMP's default": {},
+    "the worker's own": {},
+    "OpenMP's default": {"OMP_DYNAMIC": "false"},
     "OMP_WAIT_POLICY=PASSIVE": {"OMP_WAIT_POLICY": "PASSIVE"},
-    "OMP_WAIT_POLICY=ACTIVE": {"OMP_WAIT_POLICY": "ACTIVE"},
     "GOMP_SPINCOUNT=1000": {"GOMP_SPINCOUNT": "1000"},
+    "GOMP_SPINCOUNT=10000": {"GOMP_SPINCOUNT": "10000"},
     "GOMP_SPINCOUNT=100000": {"GOMP_SPINCOUNT": "100000"},
     "one thread": {"OMP_NUM_THREADS": "1"},
 }
-OWN = next(iter(SETTINGS))
-WHERE = ("alone", "beside a busy program")
+PROCESSORS = os.cpu_count() or 1
+#: How many busy programs there are beside it, by what the table calls that.
+BESIDE = {"alone": 0, "beside a busy program": 1, f"beside {PROCESSORS} busy programs": PROCESSORS}
 
 
 def main() -> None:
     """Measure every setting and print the table."""
-    seconds: dict[str, dict[str, list[float]]] = {where: defaultdict(list) for where in WHERE}
-    for turn in range(1, ROUNDS + 1):
-        for name, variables in SETTINGS.items():
-            print(f"round {turn} of {ROUNDS}: {name}", file=sys.stderr, flush=True)
-            for where, found in _measure(variables).items():
-                seconds[where][name] += found
-    medians = {where: {name: statistics.median(found) for name, found in seconds[where].items()} for where in WHERE}
-    print(f"{'seconds a picture (ratio)':28}" + "".join(f"{where:>24}" for where in WHERE))
+    medians = {}
+    for where, count in BESIDE.items():
+        print(f"{where} …", file=sys.stderr, flush=True)
+        with _busy_programs(count):
+            medians[where] = {name: statistics.median(found) for name, found in _measure().items()}
+    print(f"{'seconds a picture (to the best)':32}" + "".join(f"{where:>26}" for where in BESIDE))
     for name in SETTINGS:
-        figures = ((medians[where][name], medians[where][name] / medians[where][OWN]) for where in WHERE)
-        print(f"{name:28}" + "".join(f"{f'{median:.3f} ({ratio:.2f})':>24}" for median, ratio in figures))
+        figures = ((medians[where][name], medians[where][name] / min(medians[where].values())) for where in BESIDE)
+        print(f"{name:32}" + "".join(f"{f'{median:.3f} ({ratio:.2f})':>26}" for median, ratio in figures))
     print(json.dumps(medians))
 
 
-def _measure(variables: dict[str, str]) -> dict[str, list[float]]:
-    """Return the seconds of each picture, alone and beside a busy program."""
+def _measure() -> dict[str, list[float]]:
+    """Return the seconds of each picture by setting."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_", "KMP_"))}
-    with subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.threads", "--child"],
-        env=clean | variables,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as child:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        found = {}
-        for where, beside in zip(WHERE, (nullcontext(), _busy_program()), strict=True):
-            with beside:
-                child.stdin.write("\n")
-                child.stdin.flush()
-                found[where] = json.loads(child.stdout.readline())
-        child.stdin.close()
-    return found
+    seconds: dict[str, list[float]] = {name: [] for name in SETTINGS}
+    with ExitStack() as children:
+        pipes: dict[str, tuple[IO[str], IO[str]]] = {}
+        for name, variables in SETTINGS.items():
+            child = children.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-m", "benchmarks.threads", "--child"],
+                    env=clean | variables,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    text=True,
+                )
+            )
+            assert child.stdin is not None
+            assert child.stdout is not None
+            pipes[name] = child.stdin, child.stdout
+            # One after the other: a child that loads is a busy program to those that make pictures.
+            child.stdout.readline()
+        begun = time.monotonic()
+        while len(seconds[name]) < PICTURES and time.monotonic() - begun < ENOUGH_S:
+            for name, (to, back) in pipes.items():
+                print(file=to, flush=True)
+                seconds[name].append(float(back.readline()))
+        for to, _ in pipes.values():
+            to.close()
+    return seconds
 
 
 def _serve() -> None:
-    """Make pictures whenever a line comes, and print the seconds of each as JSON."""
+    """Load as a worker does, then make a picture whenever a line comes and print its seconds."""
     from models.checkpoints import checkpoint_defaults
     from models.job import JobSpec
     from models.settings import load_settings
-    from worker.log import quiet_libraries
-
-    quiet_libraries(load_settings())
+    from worker import program
     from worker.device import choose_device
     from worker.generation import generate
     from worker.loading import load_checkpoint
     from worker.local_checkpoint import find_checkpoint
 
+    program.leave_processors_to_others()
     device = choose_device("cpu", "auto")
     loaded = load_checkpoint(find_checkpoint("demo"), device, load_settings())
     spec = JobSpec(prompt="a red shoe", seed=1, checkpoint="demo", **checkpoint_defaults("demo").model_dump())
     generate(loaded, device, spec, lambda _step: None)
+    print("ready", flush=True)
     for _ in sys.stdin:
-        seconds: list[float] = []
-        while len(seconds) < PICTURES and sum(seconds) < ENOUGH_S:
-            begun = time.perf_counter()
-            generate(loaded, device, spec, lambda _step: None)
-            seconds.append(time.perf_counter() - begun)
-        print(json.dumps(seconds), flush=True)
+        begun = time.perf_counter()
+        generate(loaded, device, spec, lambda _step: None)
+        print(time.perf_counter() - begun, flush=True)
 
 
 @contextmanager
-def _busy_program() -> Iterator[None]:
-    spinning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+def _busy_programs(count: int) -> Iterator[None]:
+    spinning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
         yield
     finally:

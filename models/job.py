@@ -44,7 +44,10 @@ CheckpointName = Annotated[
 
 
 class JobSpec(BaseModel):
-    """One requested picture, every value settled: the same spec on the same device gives the same pixels."""
+    """One requested picture, every value settled.
+
+    The same spec on the same device gives the same pixels; on a CPU, with the same number of threads.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

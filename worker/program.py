@@ -27,10 +27,11 @@ from worker.idle_watch import IdleWatch
 from worker.log import configure_logging, log, quiet_libraries
 from worker.patience import Patience
 from worker.publishing import messages_waiting, publish
-from worker.threads import set_waiting
+from worker.threads import Processors, set_waiting
 
 quiet_libraries(load_settings())
-set_waiting()
+_THREADS_ARE_OURS = set_waiting()
+_PROCESSORS = Processors()
 
 # These bring torch, diffusers and transformers, for which the lines above have made ready.
 import psutil  # noqa: E402
@@ -127,6 +128,8 @@ class Boot(bootsteps.StartStopStep):
     def _boot(self, program: "Program", settings: Settings) -> None:
         app = program.app
         device = choose_device(settings.device, settings.dtype)
+        if device.name == "cpu":
+            leave_processors_to_others()
         patience = self._patience
         database = self._database = patience.until_free(lambda: Database(settings.database, _BUSY_TIMEOUT_S))
         self._lock = DeviceLock(device.name, settings.data_dir)
@@ -205,6 +208,19 @@ class Program(Worker):
 @signals.setup_logging.connect
 def _setup_logging(**_options: Any) -> None:
     configure_logging(load_settings())
+
+
+def leave_processors_to_others() -> None:
+    """Have torch compute with no more threads than there are free processors, unless a number was set by hand.
+
+    For the thread that owns the device, since torch counts for each thread of a program.
+    """
+    if not _THREADS_ARE_OURS:
+        return
+    usual, free = torch.get_num_threads(), _PROCESSORS.free()
+    if free < usual:
+        log.info("%d of %d threads, since other programs are at work; OMP_NUM_THREADS sets another number", free, usual)
+        torch.set_num_threads(free)
 
 
 def _begin(database: Database, machine: Machine, settings: Settings) -> tuple[int, list[int], Rescued]:

@@ -1,7 +1,7 @@
 """kill -9 of the worker in each phase of a job: the next worker makes it, once."""
 
 import pytest
-from faults import assert_promise_kept, outcomes
+from faults import assert_promise_kept, end_worker, enqueue_two_and_stop_at, faulty, outcomes, worker_or_new_one
 
 from models.states import JobState
 
@@ -19,6 +19,13 @@ PLACES = {
 }
 
 
+@pytest.fixture(scope="module")
+def both(installation):
+    """One installation for all tests here: the worker that made up for a kill is the next one to be killed."""
+    with faulty(installation, NIGHTSHIFT_QUARANTINE_AFTER="10") as made:
+        yield made
+
+
 def assert_all_made(nightshift, batch):
     jobs = nightshift.wait_until_finished(batch)
     assert {job.state for job in jobs} == {JobState.SUCCEEDED}
@@ -33,42 +40,39 @@ def kill_at(nightshift, faults, worker, place):
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_worker_killed_there_loses_no_job_and_makes_none_twice(nightshift, faults, place):
-    # Enqueued first: a worker held in the middle of its claim has the database locked.
-    batch = nightshift.enqueue("--prompt", "a red boot", "--count", 2)
-    faults.hold(place)
-    kill_at(nightshift, faults, nightshift.start_worker(), place)
+    batch = enqueue_two_and_stop_at(place, nightshift, faults)
+    kill_at(nightshift, faults, worker_or_new_one(nightshift), place)
     nightshift.start_worker()
     assert_all_made(nightshift, batch)
-    assert outcomes(nightshift) == [["lost", "succeeded"] if PLACES[place] else ["succeeded"], ["succeeded"]]
-
-
-def test_a_worker_killed_while_it_loads_loses_nothing(nightshift, faults):
-    batch = nightshift.enqueue("--prompt", "a red boot", "--count", 2)
-    faults.hold("loading")
-    kill_at(nightshift, faults, nightshift.start_worker(), "loading")
-    nightshift.start_worker()
-    assert_all_made(nightshift, batch)
-    assert outcomes(nightshift) == [["succeeded"]] * 2
+    assert outcomes(nightshift, batch) == [["lost", "succeeded"] if PLACES[place] else ["succeeded"], ["succeeded"]]
 
 
 def test_a_worker_killed_between_two_jobs_loses_none(nightshift, faults):
     first = nightshift.enqueue("--prompt", "a red boot")
-    worker = nightshift.start_worker()
+    worker = worker_or_new_one(nightshift)
     nightshift.wait_until_finished(first)
     worker.kill()
     later = nightshift.enqueue("--prompt", "a blue loafer", "--count", 2)
     nightshift.start_worker()
     assert_all_made(nightshift, later)
-    assert outcomes(nightshift) == [["succeeded"]] * 3
+    assert outcomes(nightshift, later) == [["succeeded"]] * 2
+
+
+def test_a_worker_killed_while_it_loads_loses_nothing(nightshift, faults):
+    end_worker(nightshift)
+    batch = enqueue_two_and_stop_at("loading", nightshift, faults)
+    kill_at(nightshift, faults, nightshift.start_worker(), "loading")
+    nightshift.start_worker()
+    assert_all_made(nightshift, batch)
+    assert outcomes(nightshift, batch) == [["succeeded"]] * 2
 
 
 def test_a_worker_killed_again_and_again_loses_nothing(nightshift, faults):
-    batch = nightshift.enqueue("--prompt", "a red boot", "--count", 3)
-    worker = None
+    end_worker(nightshift)
+    batch = enqueue_two_and_stop_at("writing", nightshift, faults)
     for place in ("writing", "named", "settled", "claiming"):
         faults.hold(place)
-        worker = nightshift.start_worker(NIGHTSHIFT_QUARANTINE_AFTER="10")
-        kill_at(nightshift, faults, worker, place)
-    nightshift.start_worker(NIGHTSHIFT_QUARANTINE_AFTER="10")
+        kill_at(nightshift, faults, nightshift.start_worker(), place)
+    nightshift.start_worker()
     assert_all_made(nightshift, batch)
-    assert sum(row.count("lost") for row in outcomes(nightshift)) == 3
+    assert sum(row.count("lost") for row in outcomes(nightshift, batch)) == 3

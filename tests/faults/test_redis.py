@@ -3,14 +3,12 @@
 import signal
 
 import pytest
-from faults import assert_promise_kept, faulty, outcomes, wait_for_looks
+from faults import assert_all_made_once_by, faulty
 
-from models.exit_status import ExitStatus
 from models.states import JobState
-from models.tables import Boot
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own_server(new_server):
     """A server with an append-only file, as `docker compose up redis` has it."""
     made = new_server(append_only=True)
@@ -18,15 +16,28 @@ def own_server(new_server):
     return made
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def both(installation, own_server):
     with faulty(installation, own_server.url()) as made:
         yield made
 
 
-@pytest.fixture
-def worker(nightshift):
+@pytest.fixture(scope="module")
+def nightshift(both):
+    return both[0]
+
+
+@pytest.fixture(scope="module")
+def only_worker(nightshift):
+    """One worker for all tests here: that it outlasts each of them is what they are about."""
     return nightshift.wait_until_ready(nightshift.start_worker())
+
+
+@pytest.fixture
+def worker(nightshift, only_worker, own_server):
+    only_worker.forget_log()
+    yield only_worker
+    own_server.send(signal.SIGCONT)
 
 
 @pytest.fixture
@@ -38,16 +49,8 @@ def batch(nightshift, faults, worker):
     return name
 
 
-def miss_server(nightshift, worker, times=1):
-    nightshift.wait_until(lambda: worker.log.count("Trying again") >= times, "the worker to miss its server")
-
-
-def assert_all_made_once_by(worker, nightshift):
-    assert {job.state for job in nightshift.wait_until_finished()} == {JobState.SUCCEEDED}
-    assert outcomes(nightshift) == [["succeeded"]] * len(nightshift.jobs())
-    assert worker.status is None
-    assert "Traceback" not in worker.log
-    assert_promise_kept(nightshift)
+def miss_server(nightshift, worker):
+    nightshift.wait_until(lambda: "Trying again" in worker.log, "the worker to miss its server")
 
 
 def test_killed_and_back_before_the_job_is_done(nightshift, faults, own_server, worker, batch):
@@ -60,7 +63,7 @@ def test_killed_and_back_before_the_job_is_done(nightshift, faults, own_server, 
 def test_killed_and_back_after_the_job_is_done(nightshift, faults, own_server, worker, batch):
     own_server.kill()
     faults.release("step")
-    nightshift.wait_until(lambda: nightshift.jobs()[0].state == JobState.SUCCEEDED, "the first job to be done")
+    nightshift.wait_until(lambda: nightshift.jobs(batch)[0].state == JobState.SUCCEEDED, "the first job to be done")
     miss_server(nightshift, worker)
     own_server.start()
     assert_all_made_once_by(worker, nightshift)
@@ -94,7 +97,7 @@ def test_links_cut_in_the_middle_of_a_job(nightshift, faults, own_server, worker
 def test_frozen_while_a_job_is_made(nightshift, faults, own_server, worker, batch):
     own_server.send(signal.SIGSTOP)
     faults.release("step")
-    nightshift.wait_until(lambda: nightshift.jobs()[0].state == JobState.SUCCEEDED, "the first job to be done")
+    nightshift.wait_until(lambda: nightshift.jobs(batch)[0].state == JobState.SUCCEEDED, "the first job to be done")
     own_server.send(signal.SIGCONT)
     assert_all_made_once_by(worker, nightshift)
 
@@ -131,49 +134,20 @@ def test_frozen_while_nothing_waits(nightshift, own_server, worker):
     assert_all_made_once_by(worker, nightshift)
 
 
-def test_a_worker_that_no_longer_hears_its_queue_connects_anew(nightshift, faults):
-    faults.at("listening", "spoil")
-    worker = nightshift.wait_until_ready(nightshift.start_worker(NIGHTSHIFT_IDLE_S="1"))
-    nightshift.enqueue("--prompt", "a red boot", "--count", 2)
-    assert_all_made_once_by(worker, nightshift)
-    assert worker.log.count("the worker connects to Redis anew") == 1
-
-
-def test_a_worker_that_still_hears_nothing_then_ends_with_a_status_of_its_own(nightshift, faults):
-    faults.at("listening", "always spoil")
-    worker = nightshift.wait_until_ready(nightshift.start_worker(NIGHTSHIFT_IDLE_S="1"))
-    nightshift.enqueue("--prompt", "a red boot")
-    assert worker.wait() == ExitStatus.IDLE
-    assert worker.log.count("the worker connects to Redis anew") == 1
-    assert nightshift.rows(Boot)[-1].ended_at is not None
-    faults.forget("listening")
-    assert_all_made_once_by(nightshift.start_worker(), nightshift)
-
-
-def test_a_worker_that_has_nothing_to_do_or_is_at_a_long_job_is_not_idle(nightshift, faults):
-    worker = nightshift.wait_until_ready(nightshift.start_worker(NIGHTSHIFT_IDLE_S="0.3"))
-    wait_for_looks(nightshift, 10)
-    faults.hold("step")
-    nightshift.enqueue("--prompt", "a red boot", "--count", 2)
-    faults.wait_until_held("step")
-    wait_for_looks(nightshift, 10)
-    faults.release("step")
-    assert_all_made_once_by(worker, nightshift)
-    assert "idle" not in worker.log
-
-
 def test_full(nightshift, faults, own_server, worker, batch):
     with own_server.client() as client:
         client.config_set("maxmemory", 1)
         faults.release("step")
-        nightshift.wait_until(lambda: nightshift.jobs()[1].state == JobState.SUCCEEDED, "the next job to be done too")
+        nightshift.wait_until(
+            lambda: nightshift.jobs(batch)[1].state == JobState.SUCCEEDED, "the next job to be done too"
+        )
         refused = nightshift.producer("enqueue", "--prompt", "a blue boot")
         assert refused.returncode == 1
         assert "is full: raise its maxmemory" in refused.stderr
         assert "Nothing is lost" in refused.stderr
         client.config_set("maxmemory", 0)
     assert_all_made_once_by(worker, nightshift)
-    assert len(nightshift.jobs()) == 7
+    assert [job.prompt for job in nightshift.jobs()].count("a blue boot") == 1
 
 
 def test_a_server_that_starts_after_the_worker(installation, new_server):

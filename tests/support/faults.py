@@ -1,15 +1,17 @@
 """Faults that are put into a worker from outside, and the promise that must hold whatever they do."""
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from installation import Installation
+from installation import Installation, WorkerProcess
 from PIL import Image
 
+from models.pauses import pause, resume
 from models.states import JobState
 from models.tables import Attempt, Boot
 
@@ -68,6 +70,42 @@ def faulty(
         yield nightshift, Faults(nightshift)
 
 
+@contextmanager
+def locked(nightshift: Installation) -> Iterator[None]:
+    """Hold the database's write lock, as another program does."""
+    with closing(sqlite3.connect(nightshift.data_dir / "nightshift.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+def enqueue_two_and_stop_at(place: str, nightshift: Installation, faults: Faults, *options: object) -> str:
+    """Enqueue two jobs so that the worker comes to a stop at that place of the first, and return their batch.
+
+    The queue is paused meanwhile: a worker that is held within a transaction has the database locked.
+    """
+    with nightshift.database.writing() as session:
+        pause(session)
+    batch = nightshift.enqueue("--prompt", "a red boot", "--count", 2, *options)
+    faults.hold(place)
+    with nightshift.database.writing() as session:
+        resume(session)
+    return batch
+
+
+def worker_or_new_one(nightshift: Installation) -> WorkerProcess:
+    """Return the worker that the test before has left alive, or start one."""
+    alive = [worker for worker in nightshift.workers if worker.status is None]
+    return alive[0] if alive else nightshift.start_worker()
+
+
+def end_worker(nightshift: Installation) -> None:
+    """End the worker that the test before has left alive, if it has."""
+    for worker in nightshift.workers:
+        if worker.status is None:
+            worker.stop()
+
+
 def outcomes(nightshift: Installation, batch: str | None = None) -> list[list[str]]:
     """Return the outcomes of each job's attempts."""
     attempts = nightshift.rows(Attempt)
@@ -83,6 +121,15 @@ def wait_for_looks(nightshift: Installation, count: int) -> None:
         return len(seen) > count + len(nightshift.rows(Boot))
 
     nightshift.wait_until(look, f"{count} looks at the queue")
+
+
+def assert_all_made_once_by(worker: WorkerProcess, nightshift: Installation) -> None:
+    """Every job is made in its first attempt, by a worker that outlasts what befell it."""
+    assert {job.state for job in nightshift.wait_until_finished()} == {JobState.SUCCEEDED}
+    assert outcomes(nightshift) == [["succeeded"]] * len(nightshift.jobs())
+    assert worker.status is None
+    assert "Traceback" not in worker.log
+    assert_promise_kept(nightshift)
 
 
 def assert_promise_kept(nightshift: Installation) -> None:

@@ -107,10 +107,15 @@ class WorkerProcess:
         self.output_file = output_file
         self.pid = process.pid
         self.end_awaited = False
+        self._forgotten = 0
 
     @property
     def log(self) -> str:
-        return self.log_file.read_text(errors="replace")
+        return self.log_file.read_bytes()[self._forgotten :].decode(errors="replace")
+
+    def forget_log(self) -> None:
+        """Have `log` begin after what stands there now."""
+        self._forgotten = self.log_file.stat().st_size
 
     @property
     def lines(self) -> list[str]:
@@ -210,7 +215,7 @@ class Installation:
         return worker
 
     def wait_until_ready(self, worker: WorkerProcess) -> WorkerProcess:
-        self.wait_until(lambda: "ready for jobs" in worker.log, "the worker to be ready")
+        self.wait_until(lambda: b"ready for jobs" in worker.log_file.read_bytes(), "the worker to be ready")
         return worker
 
     def wait_until(self, condition: Callable[[], _Value], what: str, patience_s: float = PATIENCE_S) -> _Value:

@@ -1,0 +1,57 @@
+"""Pictures that were made and could not be recorded: the next worker records them, and makes none twice."""
+
+import pytest
+from faults import assert_promise_kept, locked, outcomes
+from installation import WorkerProcess
+
+from models.attempts import rescue_stalled, running_elsewhere
+from models.tables import Attempt, Boot
+
+
+def end_with_a_picture_that_cannot_be_recorded(nightshift, faults, end):
+    """Return the attempt of one of two jobs whose worker had made the picture when `end` ended it."""
+    faults.hold("settling")
+    nightshift.enqueue("--prompt", "a red boot", "--count", 2)
+    worker = nightshift.start_worker()
+    faults.wait_until_held("settling")
+    with locked(nightshift):
+        faults.release("settling")
+        nightshift.wait_until(lambda: "the worker waits and tries again" in worker.log, "the worker to wait")
+        end(worker)
+    return nightshift.rows(Attempt)[0]
+
+
+@pytest.mark.parametrize("end", [WorkerProcess.stop, WorkerProcess.kill], ids=["told to end", "killed"])
+def test_a_picture_that_the_database_did_not_take_is_recorded_by_the_next_worker(nightshift, faults, end):
+    before = end_with_a_picture_that_cannot_be_recorded(nightshift, faults, end)
+    assert before.outcome == "running"
+    worker = nightshift.start_worker()
+    nightshift.wait_until_finished()
+    assert outcomes(nightshift) == [["succeeded"]] * 2
+    kept = nightshift.rows(Attempt)[0]
+    assert kept.finished_at < nightshift.rows(Boot)[-1].started_at
+    assert kept.load_id == 1
+    assert kept.total_s > 0
+    assert kept.rss_peak_bytes > 0
+    assert "recorded 1 pictures that an earlier worker had made" in worker.log
+    assert_promise_kept(nightshift)
+
+
+def test_a_note_that_cannot_be_read_has_its_picture_made_again(nightshift, faults):
+    end_with_a_picture_that_cannot_be_recorded(nightshift, faults, WorkerProcess.kill)
+    (note,) = nightshift.data_dir.glob("pictures/*/.job-*.json")
+    note.write_bytes(note.read_bytes()[:-1])
+    nightshift.start_worker()
+    nightshift.wait_until_finished()
+    assert outcomes(nightshift) == [["lost", "succeeded"], ["succeeded"]]
+    assert_promise_kept(nightshift)
+
+
+def test_a_picture_is_not_recorded_for_a_job_that_has_gone_to_another_attempt(nightshift, faults):
+    end_with_a_picture_that_cannot_be_recorded(nightshift, faults, WorkerProcess.kill)
+    with nightshift.database.writing() as session:
+        rescue_stalled(session, running_elsewhere(session, boot_id=0), quarantine_after=3)
+    nightshift.start_worker()
+    nightshift.wait_until_finished()
+    assert outcomes(nightshift) == [["lost", "succeeded"], ["succeeded"]]
+    assert_promise_kept(nightshift)
