@@ -3,8 +3,8 @@
 Between two steps of an operation each thread waits for the others, which a small picture does thousands of times.
 Asleep it has to be woken each time, so they spin, for a bounded time. And where another program has a processor, the
 thread that should run there is waited for by all: there is one thread fewer for each processor that is taken. Seconds a
-picture of the demo on two shared cores with GNU OpenMP, alone, beside a program that keeps one core busy, and beside two
-of them, from one run of `python -m benchmarks.threads`:
+picture of the demo on two shared cores with GNU OpenMP, alone, beside a program that keeps one core busy, and beside
+two of them, from one run of `python -m benchmarks.threads`:
 
     what this module sets     0.214   0.252   0.391
     OpenMP's default          0.214   0.860   1.351
