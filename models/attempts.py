@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 
 from models.batches import spec_of
 from models.clock import Instant, instant
-from models.job import JobMessage, JobSpec
+from models.job import JobSpec
 from models.measurement import Measurement
+from models.message import JobMessage
 from models.states import JobState, Outcome
 from models.tables import Attempt, Batch, Boot, Job, now, seconds_since
 

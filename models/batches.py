@@ -17,7 +17,8 @@ from sqlalchemy.orm import Session
 
 from models.clock import instant
 from models.errors import BadInputError, NotFoundError
-from models.job import JobMessage, JobSpec
+from models.job import JobSpec
+from models.message import JobMessage
 from models.states import FAULTY, FINISHED, JobState
 from models.tables import Batch, Job, now
 
@@ -142,7 +143,7 @@ def unpublished(
     out until it is time. `batch_id` limits it to one batch, `jobs` to these.
     """
     query = (
-        select(Job, Batch.uid)
+        select(Job.id, Batch.uid, Job.priority)
         .join(Batch)
         .where(Job.state == JobState.QUEUED, Job.published_at.is_(None), Job.id > after, due())
         .order_by(Job.id)
@@ -152,7 +153,7 @@ def unpublished(
         query = query.where(Job.batch_id == batch_id)
     if jobs is not None:
         query = query.where(Job.id.in_(jobs))
-    return [(JobMessage(job=job.id, batch=uid, spec=spec_of(job)), job.priority) for job, uid in session.execute(query)]
+    return [(JobMessage(job=number, batch=uid), priority) for number, uid, priority in session.execute(query)]
 
 
 def due() -> ColumnElement[bool]:
@@ -169,9 +170,9 @@ def due_retries(session: Session, limit: int = CHUNK) -> Sequence[int]:
     return session.scalars(query.order_by(Job.id).limit(limit)).all()
 
 
-def has_waiting(session: Session, in_hand: int | None = None) -> bool:
-    """Tell whether a queued job should have a message in the queue; that of the job `in_hand` was taken from it."""
-    waiting = select(Job.id).where(Job.state == JobState.QUEUED, Job.id != (in_hand or 0), due())
+def has_waiting(session: Session) -> bool:
+    """Tell whether a queued job should have a message in the queue."""
+    waiting = select(Job.id).where(Job.state == JobState.QUEUED, due())
     return session.scalar(waiting.limit(1)) is not None
 
 
@@ -193,12 +194,12 @@ def unmark_published(session: Session, batch_id: int) -> int:
     return _changed(session, Job.batch_id == batch_id, Job.state == JobState.QUEUED, values={"published_at": None})
 
 
-def forget_published(session: Session, limit: int, in_hand: int | None = None) -> int:
+def forget_published(session: Session, limit: int) -> int:
     """Forget that the first queued jobs were published, and return how many those are; for a queue that is empty.
 
-    The first are those of the highest priority. The job `in_hand`, whose message a worker has taken, is left out.
+    The first are those of the highest priority.
     """
-    lost = select(Job.id).where(Job.state == JobState.QUEUED, Job.published_at.is_not(None), Job.id != (in_hand or 0))
+    lost = select(Job.id).where(Job.state == JobState.QUEUED, Job.published_at.is_not(None))
     first = lost.order_by(Job.priority, Job.id).limit(limit)
     return _changed(session, Job.id.in_(first), values={"published_at": None})
 

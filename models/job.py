@@ -1,6 +1,6 @@
-"""What a job asks for, and the message that carries it to a worker."""
+"""What a job asks for."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -60,18 +60,3 @@ class JobSpec(BaseModel):
     height: Size
     scheduler: SchedulerName
     checkpoint: CheckpointName
-
-
-class JobMessage(BaseModel):
-    """A job on the wire.
-
-    `job` is the row's number and `batch` the batch's random uid: a number alone could mean another
-    row after a database was started anew beside an old queue.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: Literal[1] = 1
-    job: int = Field(ge=1, le=MAX_KEY)
-    batch: str = Field(pattern=r"^[0-9a-f]{32}$")
-    spec: JobSpec

@@ -26,7 +26,7 @@ from models.clock import Instant, instant
 from models.states import JobState, Outcome
 
 #: The version in `migrations` that makes these tables.
-SCHEMA_VERSION = "0004"
+SCHEMA_VERSION = "0005"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -202,6 +202,16 @@ class Pause(Base):
     paused_at: Mapped[Moment]
     #: None while it lasts.
     resumed_at: Mapped[MomentOrNone]
+
+
+class SweepLease(Base):
+    """The boot that looks after the queue for all workers; one row at most."""
+
+    __tablename__ = "sweep_lease"
+
+    id: Mapped[Key]
+    boot_id: Mapped[int] = mapped_column(ForeignKey("boots.id"))
+    renewed_at: Mapped[Moment]
 
 
 class GuardAction(Base):

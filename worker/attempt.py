@@ -16,7 +16,7 @@ from models.errors import (
     StorageError,
 )
 from models.exit_status import ExitStatus
-from models.job import JobMessage
+from models.message import JobMessage
 from models.settings import Settings
 from models.states import GuardStep, Outcome
 from worker.engine import Engine

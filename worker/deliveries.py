@@ -10,9 +10,8 @@ class Deliveries:
     def __init__(self) -> None:
         #: How many there were.
         self.count = 0
-        #: Whether one is being worked on, and its job's number if it names one.
+        #: Whether one is being worked on.
         self.busy = False
-        self.job_id: int | None = None
 
     @contextmanager
     def taking(self) -> Iterator[None]:
@@ -22,4 +21,4 @@ class Deliveries:
         try:
             yield
         finally:
-            self.busy, self.job_id = False, None
+            self.busy = False

@@ -25,6 +25,7 @@ from worker.awake import Awake
 from worker.deliveries import Deliveries
 from worker.idle_watch import IdleWatch
 from worker.log import configure_logging, log, quiet_libraries
+from worker.newer_messages import NewerMessages
 from worker.patience import Patience
 from worker.publishing import messages_waiting, publish
 from worker.threads import Processors, set_waiting
@@ -156,10 +157,11 @@ class Boot(bootsteps.StartStopStep):
         for name in list(app.tasks):
             app.tasks.unregister(name)
         deliveries = Deliveries()
-        app.register_task(GenerateTask(runner, deliveries, self._shutdown))
+        newer = NewerMessages(app, settings.heartbeat_s, self._shutdown)
+        app.register_task(GenerateTask(runner, newer, deliveries, self._shutdown))
         patience.until_free(lambda: _publish_leftovers(app, database))
         patience.until_free(lambda: _mark_ready(database, boot_id))
-        sweep = Sweep(app, database, settings, boot_id, lambda: deliveries.job_id)
+        sweep = Sweep(app, database, settings, boot_id)
         idle_watch = IdleWatch(
             settings.idle_s, deliveries, lambda: messages_waiting(app), program.connect_anew, self._shutdown
         )

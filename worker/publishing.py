@@ -10,7 +10,6 @@ from redis.exceptions import RedisError
 from models.batches import CHUNK, mark_published, unpublished
 from models.database import Database
 from models.errors import BrokerError
-from models.job import JobMessage
 from models.settings import without_password
 from models.tables import now
 from worker.queue import QUEUE, SOCKET_TIMEOUT_S, TASK
@@ -46,7 +45,7 @@ def publish(
                     return published
                 with producer.batch(CHUNK):
                     for message, priority in page:
-                        _send(app, producer, message, priority)
+                        _send(app, message.model_dump(), f"{message.batch}-{message.job}", priority, producer)
                 sent = [message.job for message, _ in page]
                 with database.writing() as session:
                     mark_published(session, sent, now())
@@ -84,12 +83,17 @@ def explain_broker_error(app: Celery, error: Exception) -> BrokerError:
     )
 
 
-def _send(app: Celery, producer: Any, message: JobMessage, priority: int) -> None:
-    app.send_task(
-        TASK,
-        args=[message.model_dump()],
-        task_id=f"{message.batch}-{message.job}",
-        producer=producer,
-        priority=priority,
-        retry=False,
-    )
+def publish_again(app: Celery, payload: object, task_id: str, priority: int | None) -> None:
+    """Put what a message carried on the queue once more, behind all others of its priority.
+
+    Raises:
+        BrokerError: if Redis is away or refuses it.
+    """
+    try:
+        _send(app, payload, task_id, priority)
+    except (OperationalError, RedisError, OSError) as error:
+        raise explain_broker_error(app, error) from error
+
+
+def _send(app: Celery, payload: object, task_id: str, priority: int | None, producer: Any = None) -> None:
+    app.send_task(TASK, args=[payload], task_id=task_id, producer=producer, priority=priority, retry=False)

@@ -1,7 +1,8 @@
 """Looking after the queue while a worker lives: jobs whose worker is gone, and messages that Redis does not hold."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Hashable, Sequence
+from typing import Generic, TypeVar
 
 from celery import Celery
 
@@ -9,7 +10,9 @@ from models.attempts import RunningJob, rescue_stalled, running_elsewhere
 from models.batches import due_retries, forget_published, has_waiting
 from models.boots import note_alive
 from models.database import Database
+from models.pauses import paused_since
 from models.settings import Settings
+from models.sweep_lease import Lease, other_lease, renew_lease
 from worker.log import log
 from worker.publishing import messages_waiting, publish
 
@@ -17,33 +20,68 @@ from worker.publishing import messages_waiting, publish
 _EMPTY_LOOKS = 3
 #: Jobs published again at once, which takes seconds; where more were lost, the queue is empty again after these.
 _MOST_AT_ONCE = 10_000
+_Sign = TypeVar("_Sign", bound=Hashable)
+
+
+class _Silence(Generic[_Sign]):
+    """Tells which signs of life have not changed for too long, by this process's own monotonic clock.
+
+    Clocks of hosts differ, and a clock may be set back.
+    """
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        #: When each was first seen.
+        self._seen: dict[_Sign, float] = {}
+
+    def silent(self, signs: Sequence[_Sign]) -> list[_Sign]:
+        """Return those of the present signs that have been the same for longer than the limit."""
+        moment = time.monotonic()
+        self._seen = {sign: self._seen.get(sign, moment) for sign in signs}
+        return [sign for sign, since in self._seen.items() if moment - since > self._limit_s]
 
 
 class Sweep:
     """Looks once a heartbeat; what it publishes is what it found to be lost, never what waits in Redis."""
 
-    def __init__(
-        self, app: Celery, database: Database, settings: Settings, boot_id: int, in_hand: Callable[[], int | None]
-    ) -> None:
-        """Look on behalf of a boot; `in_hand` tells which job's message it has taken and not yet acknowledged."""
+    def __init__(self, app: Celery, database: Database, settings: Settings, boot_id: int) -> None:
         self._app = app
         self._database = database
         self._settings = settings
         self._boot_id = boot_id
-        self._in_hand = in_hand
-        #: Signs of life of other boots' jobs, and when this process first saw each, by its own monotonic clock: clocks
-        #: of hosts differ, and a clock may be set back.
-        self._signs: dict[RunningJob, float] = {}
+        self._jobs = _Silence[RunningJob](settings.stall_s)
+        self._leases = _Silence[Lease](settings.stall_s)
+        self._leads = False
         self._empty_looks = 0
 
     def look(self) -> None:
-        """Give a sign of life, put back what stalled, and publish what waits in the database alone.
+        """Give a sign of life; put back what stalled, and publish what waits in the database alone.
+
+        Where several workers share a database, one of them does the latter two, as long as it gets through.
 
         Raises:
             DatabaseError: if the database cannot be used.
-            BrokerError, RedisError, OSError: if Redis cannot be used.
+            BrokerError, RedisError, OSError: if Redis cannot be used; another worker may have better luck.
         """
-        rescued = self._rescue()
+        with self._database.writing() as session:
+            note_alive(session, self._boot_id)
+            # Watched all the while, so that nobody waits for it anew after a worker that looked before.
+            stalled = self._jobs.silent(running_elsewhere(session, self._boot_id))
+            other = other_lease(session, self._boot_id)
+            leads = other is None or other in self._leases.silent([other])
+            if leads and not self._leads:
+                renew_lease(session, self._boot_id)
+        self._leads = leads
+        if not leads:
+            self._empty_looks = 0
+            return
+        self._look_after_all(stalled)
+        # Not before: a worker that cannot reach Redis leaves it to another one.
+        with self._database.writing() as session:
+            renew_lease(session, self._boot_id)
+
+    def _look_after_all(self, stalled: Sequence[RunningJob]) -> None:
+        rescued = self._rescue(stalled)
         with self._database.reading() as session:
             retries = due_retries(session)
         self._publish([*rescued, *retries])
@@ -52,7 +90,7 @@ class Sweep:
             return
         self._empty_looks = 0
         with self._database.writing() as session:
-            forget_published(session, _MOST_AT_ONCE, self._in_hand())
+            forget_published(session, _MOST_AT_ONCE)
         # And with these what was recorded while Redis was away.
         self._publish()
 
@@ -61,16 +99,11 @@ class Sweep:
         if messages_waiting(self._app):
             return False
         with self._database.reading() as session:
-            return has_waiting(session, self._in_hand())
+            # Workers that are paused have each taken a message, and hold it until the pause is over.
+            return paused_since(session) is None and has_waiting(session)
 
-    def _rescue(self) -> Collection[int]:
+    def _rescue(self, stalled: Sequence[RunningJob]) -> Collection[int]:
         """Put back jobs of other workers that gave no sign of life for as long as the settings allow."""
-        with self._database.writing() as session:
-            note_alive(session, self._boot_id)
-            signs = running_elsewhere(session, self._boot_id)
-        moment = time.monotonic()
-        self._signs = {sign: self._signs.get(sign, moment) for sign in signs}
-        stalled = [sign for sign, since in self._signs.items() if moment - since > self._settings.stall_s]
         if not stalled:
             return []
         with self._database.writing() as session:

@@ -8,14 +8,24 @@ from celery.exceptions import InvalidTaskError, Reject
 from celery.worker.strategy import default
 from pydantic import ValidationError
 
-from models.errors import AttemptStoppedError, DatabaseError
+from models.errors import AttemptStoppedError, BrokerError, DatabaseError
 from models.exit_status import ExitStatus
-from models.job import JobMessage
+from models.message import JobMessage, NewerMessageError, read_message
 from worker.attempt import AttemptRunner
 from worker.deliveries import Deliveries
 from worker.log import log
+from worker.newer_messages import NewerMessages
 from worker.queue import TASK
 from worker.shutdown import Shutdown
+
+#: Headers of Celery's second protocol: those that name things, and those that want something done.
+_NAMES = ("id", "root_id", "parent_id", "argsrepr", "kwargsrepr", "origin")
+_WISHES = (
+    *("shadow", "eta", "expires", "group", "retries", "timelimit", "ignore_result", "replaced_task_nesting"),
+    *("stamps", "stamped_headers"),
+)
+#: What stands there in a message that wants nothing.
+_NOTHING: tuple[object, ...] = (None, 0, [], {}, [None, None])
 
 
 class GenerateTask(Task):
@@ -26,23 +36,33 @@ class GenerateTask(Task):
     acks_late = True
     Strategy = f"{__name__}:strategy"
 
-    def __init__(self, runner: AttemptRunner, deliveries: Deliveries, shutdown: Shutdown) -> None:
+    def __init__(self, runner: AttemptRunner, newer: NewerMessages, deliveries: Deliveries, shutdown: Shutdown) -> None:
         self._runner = runner
+        self._newer = newer
         self._deliveries = deliveries
         self._shutdown = shutdown
 
     def run(self, *args: Any, **kwargs: Any) -> None:
         """Make the job in the message; a message that is no job of ours is dropped with a line in the log."""
+        payload = args[0] if len(args) == 1 and not kwargs else None
         with self._deliveries.taking():
             try:
-                message = JobMessage.model_validate(args[0] if len(args) == 1 and not kwargs else None)
+                message = read_message(payload)
+            except NewerMessageError as error:
+                self._put_back(payload, error)
+                return
             except ValidationError as error:
                 first = error.errors(include_url=False, include_input=False)[0]
                 where = ".".join(map(str, first["loc"])) or "message"
                 log.warning("message dropped, it is no job of ours: %s: %s", where, first["msg"])
                 return
-            self._deliveries.job_id = message.job
             self._make(message)
+
+    def _put_back(self, payload: object, what: NewerMessageError) -> None:
+        try:
+            self._newer.put_back(payload, self.request.id, self.request.delivery_info.get("priority"), what)
+        except BrokerError as error:
+            raise Reject(error, requeue=True) from error
 
     def _make(self, message: JobMessage) -> None:
         try:
@@ -59,17 +79,23 @@ class GenerateTask(Task):
 def strategy(task: Task, app: Any, consumer: Any) -> Callable[..., None]:
     """Return Celery's own handler of a message of this task, behind a look at what Celery does not look at.
 
-    Beside its arguments a message may name what is to be done after the task, which this queue never sends. Where that
-    is spoiled, Celery fails on the pool's thread, and the message is never acknowledged: it would hold the worker's one
-    place for ever.
+    Beside its arguments a message may say what is to be done before, with and after the task, which this queue never
+    does. Where that is spoiled, Celery fails on the pool's thread, and the message is never acknowledged: it would hold
+    the worker's one place for ever.
     """
     handle: Callable[..., None] = default(task, app, consumer)
 
     def look_and_handle(message: Any, *args: Any, **kwargs: Any) -> None:
         match message.payload:
-            case [list(), dict(), dict() as embed] if not any(embed.values()):
+            case [list(), dict(), dict() as embed] if not any(embed.values()) and _asks_nothing(message.headers):
                 handle(message, *args, **kwargs)
             case _:
                 raise InvalidTaskError("not of the form that this queue's messages have.")
 
     return look_and_handle
+
+
+def _asks_nothing(headers: dict[str, Any]) -> bool:
+    """Tell whether a message's headers name things as Celery does, and want nothing done with the task."""
+    named = all(isinstance(headers.get(name), str | None) for name in _NAMES)
+    return named and all(headers.get(wish) in _NOTHING for wish in _WISHES)

@@ -24,8 +24,8 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, select
 
-from models.batches import cancel, spec_of
-from models.job import JobMessage
+from models.batches import cancel
+from models.message import JobMessage
 from models.settings import Settings
 from models.states import FINISHED, JobState
 from models.tables import Attempt, Batch, Job
@@ -142,8 +142,8 @@ class Soak:
 
     def send_duplicates(self) -> None:
         with self.nightshift.database.reading() as session:
-            rows = session.execute(select(Job, Batch.uid).join(Batch).order_by(func.random()).limit(10)).all()
-        messages = [JobMessage(job=job.id, batch=uid, spec=spec_of(job)) for job, uid in rows]
+            rows = session.execute(select(Job.id, Batch.uid).join(Batch).order_by(func.random()).limit(10)).all()
+        messages = [JobMessage(job=number, batch=uid) for number, uid in rows]
         with make_app(Settings(_env_file=None, broker_url=self.server.url())) as app, suppress(redis.RedisError):
             for message in messages:
                 app.send_task(TASK, args=[message.model_dump()], priority=5, retry=False)

@@ -38,18 +38,6 @@ def freeze(nightshift, worker):
     nightshift.wait_until(stopped_between_two_writes, "the worker to stand still")
 
 
-@pytest.fixture
-def elsewhere(nightshift, tmp_path):
-    """What makes a worker one of another host: its own locks, and the first one's pictures and rows."""
-    (nightshift.data_dir / "pictures").mkdir(parents=True)
-    for shared in ("pictures", "nightshift.db"):
-        (tmp_path / shared).symlink_to(nightshift.data_dir / shared)
-    return {
-        "NIGHTSHIFT_DATA_DIR": str(tmp_path),
-        "NIGHTSHIFT_DATABASE_URL": f"sqlite:///{nightshift.data_dir / 'nightshift.db'}",
-    }
-
-
 @pytest.mark.parametrize("place", ["step", "decoding", "writing", "written", "settling"])
 def test_the_late_one_settles_nothing_and_leaves_no_stray_file(nightshift, faults, elsewhere, place):
     late = freeze_at(nightshift, faults, place)

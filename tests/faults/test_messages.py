@@ -116,7 +116,7 @@ def test_ten_thousand_spoiled_messages_harm_nothing(nightshift, own_server, orig
 
 def test_a_message_of_ten_megabytes_is_dropped_and_not_repeated_in_the_log(nightshift, own_server, original, worker):
     body = json.loads(base64.b64decode(original["body"]))
-    body[0][0]["spec"]["prompt"] = "x" * 10_000_000
+    body[0][0]["more"] = "x" * 10_000_000
     huge = dict(original, body=base64.b64encode(json.dumps(body).encode()).decode())
     seen = len(worker.log)
     with own_server.client() as client:

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import make_transient
 
 from models.states import JobState
-from models.tables import Attempt, Boot, Job
+from models.tables import Attempt, Boot, Job, SweepLease
 
 #: Steps enough that the worker is at a job for a while.
 LONG = ("--steps", 120)
@@ -113,3 +113,40 @@ def test_a_job_that_was_rescued_is_published_at_once_however_many_wait(installat
         assert messages_in(server) == 4
         faults.release("step")
         assert_made_once(nightshift, batch)
+
+
+@pytest.fixture
+def two_workers(nightshift, elsewhere):
+    """Two workers on one database, the first of which looks after the queue."""
+    first = nightshift.wait_until_ready(nightshift.start_worker())
+    nightshift.wait_until(lambda: nightshift.rows(SweepLease), "the first to look after the queue")
+    return first, nightshift.wait_until_ready(nightshift.start_worker(**elsewhere))
+
+
+def test_one_of_two_workers_looks_after_the_queue_and_the_other_one_when_that_is_gone(nightshift, two_workers):
+    first, second = two_workers
+    before, (boot, other) = nightshift.rows(SweepLease), nightshift.rows(Boot)
+    wait_for_looks(nightshift, 20)
+    (lease,) = nightshift.rows(SweepLease)
+    assert lease.boot_id == boot.id
+    assert lease.renewed_at > before[0].renewed_at
+    first.kill()
+    nightshift.wait_until(lambda: nightshift.rows(SweepLease)[0].boot_id == other.id, "the other one to do so")
+    batch = nightshift.enqueue("--prompt", "a red boot", "--count", 3, *LONG)
+    nightshift.wait_until_running(batch)
+    with nightshift.server.client() as client:
+        client.flushall()
+    assert_made_once(nightshift, batch)
+    assert "published 2 jobs that were not on the queue" in second.log
+
+
+def test_what_two_paused_workers_have_in_hand_is_not_published_again(nightshift, two_workers):
+    assert nightshift.producer("pause").returncode == 0
+    batch = nightshift.enqueue("--prompt", "a red boot", "--count", 2)
+    for worker in two_workers:
+        nightshift.wait_until(lambda worker=worker: "the queue is paused" in worker.log, "each to take a message")
+    wait_for_looks(nightshift, 20)
+    assert messages_in(nightshift.server) == 0
+    assert nightshift.producer("resume").returncode == 0
+    assert_made_once(nightshift, batch)
+    assert not any("published" in worker.log for worker in two_workers)

@@ -8,7 +8,7 @@ import sys
 
 from models.attempts import claim
 from models.database import Database
-from models.job import JobMessage
+from models.message import JobMessage
 
 database = Database(sys.argv[1])
 sys.stdout.write("ready\n")

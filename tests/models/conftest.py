@@ -19,8 +19,9 @@ from models.attempts import Claim
 from models.batches import PlannedJob
 from models.boots import Machine, record_boot, record_load
 from models.database import Database
-from models.job import JobMessage, JobSpec
+from models.job import JobSpec
 from models.measurement import Measurement, MemoryReading
+from models.message import JobMessage
 from models.migrating import upgrade
 from models.states import Outcome
 from models.tables import Attempt, Batch, Job
@@ -53,7 +54,7 @@ class Records:
 
     def messages(self, batch: Batch) -> list[JobMessage]:
         """Return a message for each job of the batch, whatever its state."""
-        return [JobMessage(job=job.id, batch=batch.uid, spec=batches.spec_of(job)) for job in self.jobs(batch)]
+        return [JobMessage(job=job.id, batch=batch.uid) for job in self.jobs(batch)]
 
     def boot(self, host: str = "mini", device: str = "cpu", **values) -> int:
         usual = {

@@ -1,12 +1,12 @@
 """Faults around a job: foreign messages, killed workers and servers, cancelling, a full disk."""
 
+import base64
 import json
 
 import pytest
 from sqlalchemy import select
 
-from models.batches import spec_of
-from models.job import JobMessage
+from models.message import VERSION, JobMessage
 from models.settings import Settings
 from models.states import JobState
 from models.tables import Attempt, Batch, Boot
@@ -97,13 +97,9 @@ def changed(payload, **values):
 
 
 FOREIGN = {
-    "another version": (lambda payload: [changed(payload, version=2)], "version: Input should be 1"),
+    "no version": (lambda payload: [changed(payload, version=2**70)], "version: Input should be less than"),
     "no batch": (lambda payload: [changed(payload, batch="none")], "batch: "),
     "no number": (lambda payload: [changed(payload, job="first")], "job: "),
-    "a spec that no job may have": (
-        lambda payload: [changed(payload, spec=changed(payload["spec"], width=100))],
-        "spec.width: ",
-    ),
     "no payload": (lambda payload: [], "message: "),
     "text for a payload": (lambda payload: ["../../x"], "message: "),
     "two payloads": (lambda payload: [payload, payload], "message: "),
@@ -120,7 +116,37 @@ def payload(nightshift, worker):
         nightshift.wait_until_finished(nightshift.enqueue("--prompt", "a shoe"))
     job = nightshift.jobs()[0]
     batch = nightshift.rows(Batch)[0]
-    return JobMessage(job=job.id, batch=batch.uid, spec=spec_of(job)).model_dump()
+    return JobMessage(job=job.id, batch=batch.uid).model_dump()
+
+
+def test_a_message_of_version_1_that_still_waits_is_understood(nightshift, app, own_server, worker):
+    assert worker.stop() == 0
+    batch = nightshift.enqueue("--prompt", "a shoe")
+    (job,) = nightshift.jobs(batch)
+    uid = next(row.uid for row in nightshift.rows(Batch) if row.name == batch)
+    with own_server.client() as client:
+        client.delete(*client.keys(f"{KEY_PREFIX}{QUEUE}*"))
+    spec = {"prompt": "what the row says goes", "seed": 1}
+    app.send_task(TASK, args=[{"version": 1, "job": job.id, "batch": uid, "spec": spec}], priority=5)
+    # It looks after its queue so seldom that nothing but this message can bring it the job.
+    worker = nightshift.start_worker(NIGHTSHIFT_HEARTBEAT_S="60")
+    assert_made_once(nightshift, nightshift.wait_until_finished(batch))
+    assert worker.stop() == 0
+
+
+def test_a_message_of_a_newer_version_goes_back_and_those_behind_it_are_made(nightshift, app, own_server, worker):
+    seen = len(worker.lines)
+    newer = {"version": VERSION + 1, "jobs": ["by another name"]}
+    app.send_task(TASK, args=[newer], priority=5)
+    assert "upgrade Nightshift here" in complaint(nightshift, worker, seen)
+    assert_made_once(nightshift, nightshift.wait_until_finished(nightshift.enqueue("--prompt", "a shoe", "--count", 3)))
+    assert worker.stop() == 0
+    with own_server.client() as client:
+        waiting = [text for key in client.keys(f"{KEY_PREFIX}{QUEUE}*") for text in client.lrange(key, 0, -1)]
+        (body,) = [json.loads(base64.b64decode(json.loads(text)["body"])) for text in waiting]
+        assert body[0] == [newer]
+        client.delete(*client.keys(f"{KEY_PREFIX}{QUEUE}*"))
+    assert len([line for line in worker.lines[seen:] if "upgrade Nightshift" in line]) == 1
 
 
 @pytest.mark.parametrize(("change", "says"), FOREIGN.values(), ids=FOREIGN)
