@@ -1,5 +1,6 @@
 """`producer enqueue` and `publish` against a real server: all or nothing, and nothing lost."""
 
+import base64
 import json
 
 import pytest
@@ -71,8 +72,11 @@ def test_a_drawn_seed_is_recorded(nightshift: Installation):
 def test_a_higher_priority_is_taken_first(nightshift: Installation, server):
     for name, priority in (("late", 9), ("usual", 5), ("first", 0)):
         nightshift.enqueue("--prompt", name, "--priority", priority)
-    order = [message["headers"]["argsrepr"] for message in queued(server, nightshift)]
-    assert [next(n for n in ("late", "usual", "first") if f"'{n}'" in o) for o in order] == ["first", "usual", "late"]
+    carried = [json.loads(base64.b64decode(message["body"]))[0][0] for message in queued(server, nightshift)]
+    prompts = {job.id: job.prompt for job in nightshift.jobs()}
+    assert [prompts[message["job"]] for message in carried] == ["first", "usual", "late"]
+    # A job's row says the rest, and a message of some hundred bytes waits in Redis.
+    assert {tuple(message) for message in carried} == {("version", "job", "batch")}
 
 
 def test_a_dry_run_writes_nothing(nightshift: Installation, server):

@@ -143,8 +143,9 @@ def test_a_message_of_a_newer_version_goes_back_and_those_behind_it_are_made(nig
     assert worker.stop() == 0
     with own_server.client() as client:
         waiting = [text for key in client.keys(f"{KEY_PREFIX}{QUEUE}*") for text in client.lrange(key, 0, -1)]
-        (body,) = [json.loads(base64.b64decode(json.loads(text)["body"])) for text in waiting]
-        assert body[0] == [newer]
+        carried = [json.loads(base64.b64decode(json.loads(text)["body"]))[0] for text in waiting]
+        # Twice where the worker ended between putting it back and acknowledging it.
+        assert carried in ([[newer]], [[newer]] * 2)
         client.delete(*client.keys(f"{KEY_PREFIX}{QUEUE}*"))
     assert len([line for line in worker.lines[seen:] if "upgrade Nightshift" in line]) == 1
 
