@@ -6,7 +6,7 @@ from celery import Celery
 
 from models.message import NewerMessageError
 from worker.log import log
-from worker.publishing import publish_again
+from worker.publishing import publish_last
 from worker.shutdown import Shutdown
 
 #: Seconds between two lines in the log that say the same.
@@ -25,8 +25,8 @@ class NewerMessages:
         self._gone_by: set[str] = set()
         self._said_at: float | None = None
 
-    def put_back(self, payload: object, task_id: str, priority: int | None, what: NewerMessageError) -> None:
-        """Send the message again.
+    def put_back(self, payload: object, task_id: str, what: NewerMessageError) -> None:
+        """Send the message again, behind all others whatever its priority: it would be taken before them each time.
 
         Raises:
             BrokerError: if Redis is away or refuses it.
@@ -38,5 +38,5 @@ class NewerMessages:
         if task_id in self._gone_by:
             self._shutdown.asked.wait(self._wait_s)
             self._gone_by.clear()
-        publish_again(self._app, payload, task_id, priority)
+        publish_last(self._app, payload, task_id)
         self._gone_by.add(task_id)

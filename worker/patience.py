@@ -47,12 +47,13 @@ class Patience:
         return self._until_done(action, wait, (DatabaseError, StorageError))
 
     def until_free(self, action: Callable[[], _Value]) -> _Value:
-        """Return what `action` returns; wait only for a database that is locked or has no room, as at the start.
+        """Return what `action` returns; wait for the disk, but of a database only until it is free, as at the start.
 
         Raises:
             DatabaseError: what is wrong with the database beside that, or the worker was told to end.
+            StorageError: the worker was told to end.
         """
-        return self._until_done(action, None, (DatabaseBusyError,))
+        return self._until_done(action, None, (DatabaseBusyError, StorageError))
 
     def _until_done(
         self,

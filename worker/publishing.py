@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from models.batches import CHUNK, mark_published, unpublished
 from models.database import Database
 from models.errors import BrokerError
+from models.job import LOWEST_PRIORITY
 from models.settings import without_password
 from models.tables import now
 from worker.queue import QUEUE, SOCKET_TIMEOUT_S, TASK
@@ -83,17 +84,17 @@ def explain_broker_error(app: Celery, error: Exception) -> BrokerError:
     )
 
 
-def publish_again(app: Celery, payload: object, task_id: str, priority: int | None) -> None:
-    """Put what a message carried on the queue once more, behind all others of its priority.
+def publish_last(app: Celery, payload: object, task_id: str) -> None:
+    """Put what a message carried on the queue once more, behind all others.
 
     Raises:
         BrokerError: if Redis is away or refuses it.
     """
     try:
-        _send(app, payload, task_id, priority)
+        _send(app, payload, task_id, LOWEST_PRIORITY)
     except (OperationalError, RedisError, OSError) as error:
         raise explain_broker_error(app, error) from error
 
 
-def _send(app: Celery, payload: object, task_id: str, priority: int | None, producer: Any = None) -> None:
+def _send(app: Celery, payload: object, task_id: str, priority: int, producer: Any = None) -> None:
     app.send_task(TASK, args=[payload], task_id=task_id, producer=producer, priority=priority, retry=False)

@@ -60,7 +60,7 @@ class GenerateTask(Task):
 
     def _put_back(self, payload: object, what: NewerMessageError) -> None:
         try:
-            self._newer.put_back(payload, self.request.id, self.request.delivery_info.get("priority"), what)
+            self._newer.put_back(payload, self.request.id, what)
         except BrokerError as error:
             raise Reject(error, requeue=True) from error
 

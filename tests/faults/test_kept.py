@@ -5,6 +5,7 @@ from faults import assert_promise_kept, locked, outcomes
 from installation import WorkerProcess
 
 from models.attempts import rescue_stalled, running_elsewhere
+from models.pictures import picture_path
 from models.tables import Attempt, Boot
 
 
@@ -54,4 +55,16 @@ def test_a_picture_is_not_recorded_for_a_job_that_has_gone_to_another_attempt(ni
     nightshift.start_worker()
     nightshift.wait_until_finished()
     assert outcomes(nightshift) == [["lost", "succeeded"], ["succeeded"]]
+    assert_promise_kept(nightshift)
+
+
+def test_a_picture_that_cannot_get_its_name_is_waited_for_at_the_start(nightshift, faults):
+    end_with_a_picture_that_cannot_be_recorded(nightshift, faults, WorkerProcess.kill)
+    in_the_way = nightshift.data_dir / picture_path(1, 1)
+    in_the_way.mkdir()
+    worker = nightshift.start_worker()
+    nightshift.wait_until(lambda: "the worker waits and tries again" in worker.log, "the worker to wait")
+    in_the_way.rmdir()
+    nightshift.wait_until_finished()
+    assert outcomes(nightshift) == [["succeeded"]] * 2
     assert_promise_kept(nightshift)

@@ -137,7 +137,8 @@ def test_a_message_of_version_1_that_still_waits_is_understood(nightshift, app, 
 def test_a_message_of_a_newer_version_goes_back_and_those_behind_it_are_made(nightshift, app, own_server, worker):
     seen = len(worker.lines)
     newer = {"version": VERSION + 1, "jobs": ["by another name"]}
-    app.send_task(TASK, args=[newer], priority=5)
+    # It would be taken before the others each time, if it kept its priority.
+    app.send_task(TASK, args=[newer], priority=0)
     assert "upgrade Nightshift here" in complaint(nightshift, worker, seen)
     assert_made_once(nightshift, nightshift.wait_until_finished(nightshift.enqueue("--prompt", "a shoe", "--count", 3)))
     assert worker.stop() == 0
