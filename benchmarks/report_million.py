@@ -23,7 +23,8 @@ from sqlalchemy.orm import Session
 from models.boots import Machine, record_boot, record_load
 from models.checkpoints import STABLE_DIFFUSION_1_5
 from models.database import Database
-from models.measurement import MemoryReading
+from models.job import Weights
+from models.measurement import LoadMeasurement, MemoryReading
 from models.tables import Attempt, Batch, Job, now
 from producer.figures import build_report
 
@@ -63,7 +64,7 @@ JOBS = {
     "heartbeat_at": _MOMENT.format(offset=5),
     "cancel_requested": "0",
     "finished_at": _MOMENT.format(offset=8),
-    "cause": "CASE WHEN n % 200 = 7 THEN 'nan' END",
+    "cause": "CASE WHEN n % 200 = 7 THEN 'not_finite' END",
     "error": "CASE WHEN n % 200 = 7 THEN 'the picture holds values that are no numbers' END",
     "picture": "printf('pictures/batch-%04d/job-%08d.png', 1, n)",
 }
@@ -89,10 +90,11 @@ ATTEMPTS = {
     "encode_s": _MADE.format(value=f"0.05 + 0.01 * {_NOISE}"),
     "denoise_s": _MADE.format(value=f"7.5 + {_NOISE}"),
     "decode_s": _MADE.format(value=f"0.6 + 0.1 * {_NOISE}"),
-    "check_s": _MADE.format(value="0.003"),
+    "validate_s": _MADE.format(value="0.003"),
     "save_s": _MADE.format(value="0.12"),
     "total_s": _MADE.format(value=f"8.3 + 1.1 * {_NOISE}"),
     "steps_per_s": _MADE.format(value=f"25 / (7.5 + {_NOISE})"),
+    "made_again": "0",
     "decoded_again": "0",
     "prompt_tokens": "14",
     "picture_bytes": _MADE.format(value="400000 + n % 1000"),
@@ -164,18 +166,18 @@ def _add_boot(session: Session, device: str) -> None:
     )
     memory = MemoryReading(rss=10**9, available=9 * 10**9)
     boot_id = record_boot(session, machine)
+    load = LoadMeasurement(
+        weights=Weights(STABLE_DIFFUSION_1_5),
+        revision="0" * 40,
+        attention_slicing=False,
+        load_s=9.0,
+        warmup_s=3.0,
+        warmup_steps=2,
+        before=memory,
+        after=memory,
+    )
     for _ in range(LOADS_PER_BOOT):
-        record_load(
-            session,
-            boot_id,
-            checkpoint=STABLE_DIFFUSION_1_5,
-            revision="0" * 40,
-            load_s=9.0,
-            warmup_s=3.0,
-            warmup_steps=2,
-            before=memory,
-            after=memory,
-        )
+        record_load(session, boot_id, load)
 
 
 def _fill(connection: Connection, table: str, columns: dict[str, str], numbers: dict[str, int]) -> None:

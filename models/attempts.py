@@ -1,19 +1,19 @@
 """Claiming and settling: each changes a job only if it is still what the caller believes it to be."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, and_, case, false, insert, literal, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, case, false, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from models.batches import spec_of
+from models.causes import Cause
 from models.clock import Instant, instant
 from models.job import JobSpec
 from models.measurement import Measurement
 from models.message import JobMessage
 from models.states import JobState, Outcome
-from models.tables import Attempt, Batch, Boot, Job, now, seconds_since
+from models.tables import Attempt, Batch, Job, now, seconds_since
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class Claim:
     batch_id: int
     batch_name: str
     attempt_id: int
-    number: int
+    #: 1 for the job's first attempt.
+    attempt_number: int
     boot_id: int
     spec: JobSpec
     queue_wait_s: float | None
@@ -44,6 +45,26 @@ class Ended:
     def now(cls) -> "Ended":
         """This moment."""
         return cls(now(), instant().s)
+
+
+@dataclass(frozen=True)
+class Result:
+    """How an attempt ended, as its row has it."""
+
+    outcome: Outcome
+    measured: Measurement = field(default_factory=Measurement)
+    load_id: int | None = None
+    #: The picture's name in the store.
+    picture: str | None = None
+    cause: Cause | None = None
+    error: str | None = None
+
+
+_STATES = {
+    Outcome.SUCCEEDED: JobState.SUCCEEDED,
+    Outcome.FAILED: JobState.FAILED,
+    Outcome.CANCELLED: JobState.CANCELLED,
+}
 
 
 def claim(session: Session, message: JobMessage, boot_id: int) -> Claim | None:
@@ -107,84 +128,62 @@ def refuse(session: Session, message: JobMessage, error: str) -> None:
     session.execute(
         update(Job)
         .where(Job.id == message.job, Job.state == JobState.QUEUED)
-        .values(state=JobState.FAILED, cause="invalid", error=error, finished_at=now())
+        .values(state=JobState.FAILED, cause=Cause.INVALID, error=error, finished_at=now())
         .execution_options(synchronize_session=False)
     )
 
 
-def settle(
-    session: Session,
-    claim: Claim,
-    outcome: Outcome,
-    measured: Measurement,
-    *,
-    load_id: int | None,
-    picture: str | None = None,
-    cause: str | None = None,
-    error: str | None = None,
-    ended: Ended | None = None,
-) -> bool:
-    """Write an attempt's measurements and its job's state; False if the job is no longer this claim's.
+def settle(session: Session, claim: Claim, result: Result, ended: Ended | None = None) -> bool:
+    """Write an attempt's result and its job's state; False if the job is no longer this claim's.
 
     `ended` says when the attempt ended, if that was not just now.
     """
     ended = ended or Ended.now()
-    state = {
-        Outcome.SUCCEEDED: JobState.SUCCEEDED,
-        Outcome.FAILED: JobState.FAILED,
-        Outcome.CANCELLED: JobState.CANCELLED,
-    }[outcome]
     if not _update_if_owned(
         session,
         claim,
-        state=state,
+        state=_STATES[result.outcome],
         finished_at=ended.at,
-        picture=picture,
-        cause=cause,
-        error=error,
+        picture=result.picture,
+        cause=result.cause,
+        error=result.error,
         cancel_requested=False,
     ):
         return False
-    values = {"outcome": outcome, "cause": cause, "error": error, "load_id": load_id, **measured.columns()}
-    _end_attempt(session, claim, ended, **values)
+    _end_attempt(session, claim, result, ended)
     return True
 
 
-def postpone(
-    session: Session, claim: Claim, wait_s: float, measured: Measurement, *, load_id: int | None, cause: str, error: str
-) -> bool:
+def postpone(session: Session, claim: Claim, result: Result, wait_s: float) -> bool:
     """Write a failed attempt and queue its job again, not to be published for `wait_s` seconds.
 
     False if the job is no longer this claim's.
     """
     moment = now()
     later = {"failures": Job.failures + 1, "not_before": moment + timedelta(seconds=wait_s)}
-    if not _update_if_owned(session, claim, **_put_back(moment) | later):
+    if not _update_if_owned(session, claim, **put_back(moment) | later):
         return False
-    values = {"outcome": Outcome.FAILED, "cause": cause, "error": error, "load_id": load_id, **measured.columns()}
-    _end_attempt(session, claim, Ended.now(), **values)
+    _end_attempt(session, claim, result)
     return True
 
 
-def give_back(session: Session, claim: Claim, cause: str, error: str) -> bool:
+def give_back(session: Session, claim: Claim, result: Result) -> bool:
     """Put a claimed job back on the queue, to be published again; its attempt counts as lost."""
-    moment = now()
-    if not _update_if_owned(session, claim, **_put_back(moment)):
+    if not _update_if_owned(session, claim, **put_back(now())):
         return False
-    _end_attempt(session, claim, Ended.now(), outcome=Outcome.LOST, cause=cause, error=error)
+    _end_attempt(session, claim, result)
     return True
 
 
-def lose(session: Session, claim: Claim, cause: str, error: str, quarantine_after: int) -> JobState | None:
+def lose(session: Session, claim: Claim, result: Result, quarantine_after: int) -> JobState | None:
     """Put a claimed job back whose worker is about to end because of it, or set it aside the `quarantine_after`th time.
 
     Returns where the job stands then; None if it is no longer this claim's.
     """
-    moment = now()
     losses = Job.losses + 1
-    if not _update_if_owned(session, claim, losses=losses, **_put_back(moment, losses >= quarantine_after)):
+    if not _update_if_owned(session, claim, losses=losses, **put_back(now(), losses >= quarantine_after)):
         return None
-    _end_attempt(session, claim, Ended.now(), outcome=Outcome.LOST, cause=cause, error=error)
+    _end_attempt(session, claim, result)
     return JobState(session.scalars(select(Job.state).where(Job.id == claim.job_id)).one())
 
 
@@ -195,100 +194,8 @@ def renew(session: Session, claim: Claim) -> bool | None:
     return session.scalar(select(Job.cancel_requested).where(Job.id == claim.job_id))
 
 
-@dataclass(frozen=True)
-class Rescued:
-    """Numbers of the jobs that were put back, and of those that were set aside."""
-
-    queued: list[int]
-    quarantined: list[int]
-
-
-def rescue(session: Session, boot_id: int, quarantine_after: int) -> Rescued:
-    """Put back every running job of earlier boots under this boot's lock.
-
-    Only the holder of the device's lock may call it: the lock says that those boots are gone. A job whose worker went
-    away for the `quarantine_after`th time is set aside instead.
-    """
-    return _rescued(session, Job.boot_id.in_(_earlier_boots(boot_id)), quarantine_after)
-
-
-def left_running(session: Session, boot_id: int) -> set[int]:
-    """Return the numbers of the attempts that `rescue` would end."""
-    return set(
-        session.scalars(
-            select(Attempt.id).where(Attempt.outcome == Outcome.RUNNING, Attempt.boot_id.in_(_earlier_boots(boot_id)))
-        )
-    )
-
-
-def _earlier_boots(boot_id: int) -> Select[int]:
-    here = select(Boot.lock_uid, Boot.host, Boot.device).where(Boot.id == boot_id).subquery()
-    # Rows of a version that did not name the lock are known by host and device.
-    unnamed = and_(Boot.lock_uid.is_(None), Boot.host == here.c.host, Boot.device == here.c.device)
-    return select(Boot.id).where(Boot.id != boot_id, or_(unnamed, Boot.lock_uid == here.c.lock_uid))
-
-
-@dataclass(frozen=True)
-class RunningJob:
-    """What the row of a running job says of its worker; it changes with every sign of life."""
-
-    job_id: int
-    number: int
-    boot_id: int | None
-    heartbeat_at: datetime | None
-
-
-def running_elsewhere(session: Session, boot_id: int) -> list[RunningJob]:
-    """Return the running jobs of all boots but this one."""
-    rows = session.execute(
-        select(Job.id, Job.attempts, Job.boot_id, Job.heartbeat_at).where(
-            Job.state == JobState.RUNNING, Job.boot_id != boot_id
-        )
-    )
-    return [RunningJob(job_id, number, owner, beat) for job_id, number, owner, beat in rows]
-
-
-def rescue_stalled(session: Session, stalled: Sequence[RunningJob], quarantine_after: int) -> Rescued:
-    """Put back those of the jobs that have given no sign of life since they were read."""
-    unchanged = tuple_(Job.id, Job.attempts, Job.boot_id, Job.heartbeat_at).in_(
-        [(sign.job_id, sign.number, sign.boot_id, sign.heartbeat_at) for sign in stalled]
-    )
-    return _rescued(session, unchanged, quarantine_after)
-
-
-def _rescued(session: Session, which: ColumnElement[bool], quarantine_after: int) -> Rescued:
-    """Put back or set aside those running jobs, whose workers are gone, and end their attempts."""
-    moment = now()
-    running = select(Job.id).where(Job.state == JobState.RUNNING, which)
-    session.execute(
-        update(Attempt)
-        .where(Attempt.outcome == Outcome.RUNNING, Attempt.job_id.in_(running))
-        .values(
-            outcome=Outcome.LOST,
-            cause="worker_lost",
-            error="the worker went away before it settled",
-            finished_at=moment,
-        )
-        .execution_options(synchronize_session=False)
-    )
-    # A worker that was told to stop at once has noted its end, and its job is not to blame.
-    killed = Job.boot_id.in_(select(Boot.id).where(Boot.ended_at.is_(None)))
-    losses = Job.losses + case((killed, 1), else_=0)
-    jobs = session.execute(
-        update(Job)
-        .where(Job.state == JobState.RUNNING, which)
-        .values({"losses": losses} | _put_back(moment, losses >= quarantine_after))
-        .returning(Job.id, Job.state)
-        .execution_options(synchronize_session=False)
-    ).all()
-    return Rescued(
-        queued=sorted(number for number, state in jobs if state == JobState.QUEUED),
-        quarantined=sorted(number for number, state in jobs if state == JobState.QUARANTINED),
-    )
-
-
-def _put_back(moment: datetime, set_aside: ColumnElement[bool] | None = None) -> dict[str, object]:
-    """Return the values of a running job whose worker gives it up.
+def put_back(moment: datetime, set_aside: ColumnElement[bool] | None = None) -> dict[str, object]:
+    """Return the values of a running job's row whose worker gives the job up.
 
     It is queued again, unless cancelling was asked for or `set_aside` says that it may not run again.
     """
@@ -297,7 +204,7 @@ def _put_back(moment: datetime, set_aside: ColumnElement[bool] | None = None) ->
     return {
         "state": case((asked, JobState.CANCELLED), (apart, JobState.QUARANTINED), else_=JobState.QUEUED),
         "finished_at": case((or_(asked, apart), literal(moment, Job.finished_at.type))),
-        "cause": case((asked, "cancelled"), (apart, "quarantined")),
+        "cause": case((asked, Cause.CANCELLED), (apart, Cause.QUARANTINED)),
         "error": case((apart & ~asked, "its worker went away too often while it ran: `producer retry` tries it again")),
         "cancel_requested": False,
         "queued_at": moment,
@@ -308,16 +215,21 @@ def _put_back(moment: datetime, set_aside: ColumnElement[bool] | None = None) ->
     }
 
 
-def _end_attempt(session: Session, claim: Claim, ended: Ended, **values: object) -> None:
+def _end_attempt(session: Session, claim: Claim, result: Result, ended: Ended | None = None) -> None:
+    ended = ended or Ended.now()
     session.execute(
-        update(Attempt).where(Attempt.id == claim.attempt_id).values(finished_at=ended.at, finished_s=ended.s, **values)
+        update(Attempt)
+        .where(Attempt.id == claim.attempt_id)
+        .values(
+            finished_at=ended.at,
+            finished_s=ended.s,
+            outcome=result.outcome,
+            cause=result.cause,
+            error=result.error,
+            load_id=result.load_id,
+            **result.measured.columns(),
+        )
     )
-
-
-def ended_attempts(session: Session, attempt_ids: Collection[int]) -> set[int]:
-    """Return which of these attempts are over, or were never begun."""
-    running = select(Attempt.id).where(Attempt.outcome == Outcome.RUNNING, Attempt.id.in_(attempt_ids))
-    return set(attempt_ids) - set(session.scalars(running))
 
 
 def _update_if_owned(session: Session, claim: Claim, **values: object) -> bool:
@@ -327,7 +239,7 @@ def _update_if_owned(session: Session, claim: Claim, **values: object) -> bool:
             Job.id == claim.job_id,
             Job.state == JobState.RUNNING,
             Job.boot_id == claim.boot_id,
-            Job.attempts == claim.number,
+            Job.attempts == claim.attempt_number,
         )
         .values(values)
         .returning(Job.id)

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from models.causes import Cause
 from models.clock import instant
 from models.errors import BadInputError, NotFoundError
 from models.job import JobSpec
@@ -210,7 +211,7 @@ def cancel(session: Session, *scope: ColumnElement[bool]) -> tuple[int, int]:
         session,
         Job.state == JobState.QUEUED,
         *scope,
-        values={"state": JobState.CANCELLED, "finished_at": now(), "cause": "cancelled"},
+        values={"state": JobState.CANCELLED, "finished_at": now(), "cause": Cause.CANCELLED},
     )
     running = _changed(session, Job.state == JobState.RUNNING, *scope, values={"cancel_requested": True})
     return queued, running

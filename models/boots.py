@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from models.clock import clock_name, instant
 from models.guard_actions import note_restart_cost
-from models.measurement import MemoryReading
+from models.measurement import LoadMeasurement
 from models.tables import Boot, Load, now
 
 #: The kinds of memory that a load records.
@@ -40,28 +40,18 @@ def record_boot(session: Session, machine: Machine) -> int:
     return boot.id
 
 
-def record_load(
-    session: Session,
-    boot_id: int,
-    *,
-    checkpoint: str,
-    revision: str,
-    load_s: float,
-    warmup_s: float,
-    warmup_steps: int,
-    before: MemoryReading,
-    after: MemoryReading,
-) -> int:
+def record_load(session: Session, boot_id: int, measured: LoadMeasurement) -> int:
     """Insert a load with its warm-up and return its number."""
-    memory = before.columns("before") | after.columns("after")
+    memory = measured.before.columns("before") | measured.after.columns("after")
     load = Load(
         boot_id=boot_id,
-        checkpoint=checkpoint,
-        revision=revision,
+        checkpoint=measured.weights.checkpoint,
+        revision=measured.revision,
+        attention_slicing=measured.attention_slicing,
         loaded_at=now(),
-        load_s=load_s,
-        warmup_s=warmup_s,
-        warmup_steps=warmup_steps,
+        load_s=measured.load_s,
+        warmup_s=measured.warmup_s,
+        warmup_steps=measured.warmup_steps,
         **{name: value for name, value in memory.items() if name.startswith(_LOAD_KINDS)},
     )
     session.add(load)

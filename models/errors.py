@@ -3,6 +3,8 @@
 The message of each is one line: what happened, to which job or line, and what to do next.
 """
 
+from models.causes import Cause
+
 
 class NightshiftError(Exception):
     """Root of the project's own errors; the command line shows its message without a traceback."""
@@ -47,13 +49,17 @@ class DeviceError(NightshiftError):
 class GenerationError(NightshiftError):
     """One job cannot become a picture; `cause` is the short word under which the report counts it."""
 
-    def __init__(self, cause: str, message: str) -> None:
+    def __init__(self, cause: Cause, message: str) -> None:
         super().__init__(message)
         self.cause = cause
 
 
 class CancelledError(NightshiftError):
     """The running job was cancelled by `producer cancel`."""
+
+
+class LostClaimError(NightshiftError):
+    """The running job is no longer this attempt's: another worker was given it, or a person settled it."""
 
 
 class AttemptStoppedError(NightshiftError):

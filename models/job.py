@@ -1,5 +1,6 @@
 """What a job asks for."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -43,6 +44,13 @@ CheckpointName = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class Weights:
+    """What has to be in memory for a job; where any part differs, the device has to switch."""
+
+    checkpoint: str
+
+
 class JobSpec(BaseModel):
     """One requested picture, every value settled.
 
@@ -60,3 +68,8 @@ class JobSpec(BaseModel):
     height: Size
     scheduler: SchedulerName
     checkpoint: CheckpointName
+
+    @property
+    def weights(self) -> Weights:
+        """What the job needs in memory."""
+        return Weights(self.checkpoint)

@@ -1,6 +1,8 @@
-"""What one attempt measured, as plain values: worker fills them in, `models.attempts` stores them."""
+"""What a load and an attempt measured, as plain values: worker fills them in, and `models` stores them."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
+
+from models.job import Weights
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class MemoryReading:
 
 
 #: The kinds of memory, in the order in which they are shown.
-MEMORY_KINDS = tuple(field.name for field in fields(MemoryReading))
+MEMORY_KINDS = tuple(kind.name for kind in fields(MemoryReading))
 
 
 def extreme(readings: list[MemoryReading]) -> MemoryReading:
@@ -34,20 +36,49 @@ def extreme(readings: list[MemoryReading]) -> MemoryReading:
     return MemoryReading(**worst)
 
 
-@dataclass
+@dataclass(frozen=True)
+class LoadMeasurement:
+    """What bringing weights to the device and warming up took; memory is before the one and after the other."""
+
+    weights: Weights
+    #: Commit of a hub repository, or sha256 of local files.
+    revision: str
+    attention_slicing: bool
+    load_s: float
+    warmup_s: float
+    warmup_steps: int
+    before: MemoryReading
+    after: MemoryReading
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds that each part of an attempt took, in their order; None is "not measured"."""
+
+    encode_s: float | None = None
+    denoise_s: float | None = None
+    decode_s: float | None = None
+    #: Looking at the decoded picture: whether all of it is finite, and harmless where the safety checker is on.
+    validate_s: float | None = None
+    save_s: float | None = None
+
+
+#: The parts of an attempt, in their order.
+PARTS = tuple(part.name.removesuffix("_s") for part in fields(Timings))
+_MOMENTS = ("before", "peak", "after")
+
+
+@dataclass(frozen=True)
 class Measurement:
-    """Durations in seconds, memory in bytes; None is "not measured"."""
+    """What an attempt measured: durations in seconds, memory in bytes; None is "not measured"."""
 
     first_of_boot: bool = False
     cold: bool = False
     gap_s: float | None = None
-    encode_s: float | None = None
-    denoise_s: float | None = None
-    decode_s: float | None = None
-    check_s: float | None = None
-    save_s: float | None = None
+    timings: Timings = field(default_factory=Timings)
     total_s: float | None = None
     steps_per_s: float | None = None
+    made_again: bool = False
     decoded_again: bool = False
     prompt_tokens: int | None = None
     prompt_cut: str | None = None
@@ -58,12 +89,10 @@ class Measurement:
 
     def columns(self) -> dict[str, object]:
         """Return the values by the column names of `models.tables.Attempt`."""
-        values = {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if field.name not in ("before", "peak", "after")
-        }
-        for moment in ("before", "peak", "after"):
+        nested = ("timings", *_MOMENTS)
+        values = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in nested}
+        values |= asdict(self.timings)
+        for moment in _MOMENTS:
             reading: MemoryReading | None = getattr(self, moment)
             if reading is not None:
                 values |= reading.columns(moment)

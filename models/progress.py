@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models.batches import due
 from models.pauses import paused_since
+from models.picture_store import PictureStore
 from models.states import FAULTY, FINISHED, JobState, Outcome
 from models.tables import Attempt, Batch, Job
 
@@ -77,10 +77,10 @@ def has_work(session: Session, boot_id: int) -> bool:
     return paused_since(session) is None and session.scalar(waits) is not None
 
 
-def missing_pictures(session: Session, batch_id: int, data_dir: Path) -> int:
+def missing_pictures(session: Session, batch_id: int, pictures: PictureStore) -> int:
     """Return how many of the batch's pictures are no longer where they were put."""
     made = select(Job.picture).where(Job.batch_id == batch_id, Job.state == JobState.SUCCEEDED)
-    return sum(not (data_dir / str(picture)).is_file() for picture in session.scalars(made))
+    return sum(not pictures.path(str(picture)).is_file() for picture in session.scalars(made))
 
 
 def newest_batches(session: Session, limit: int) -> Sequence[Batch]:

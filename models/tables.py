@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     Text,
     TypeDecorator,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -26,7 +27,7 @@ from models.clock import Instant, instant
 from models.states import JobState, Outcome
 
 #: The version in `migrations` that makes these tables.
-SCHEMA_VERSION = "0005"
+SCHEMA_VERSION = "0006"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -243,6 +244,8 @@ class Load(Base):
     checkpoint: Mapped[LongText]
     #: Commit of a hub repository, or sha256 of local files.
     revision: Mapped[LongText]
+    #: Whether the attention was sliced, which takes less memory and longer; None in rows of a version that did not say.
+    attention_slicing: Mapped[bool | None]
     loaded_at: Mapped[Moment]
     load_s: Mapped[float]
     warmup_s: Mapped[float]
@@ -286,7 +289,7 @@ class Attempt(Base):
     started_s: Mapped[float | None]
     finished_s: Mapped[float | None]
     first_of_boot: Mapped[bool] = mapped_column(default=False)
-    #: First generation of its size since the load, warm-up counted: not steady state.
+    #: Not steady state: the first generation of its size since the load, warm-up counted, or one made again.
     cold: Mapped[bool] = mapped_column(default=False)
     #: NULL where the clock was set in between and no other was there to tell.
     queue_wait_s: Mapped[float | None]
@@ -295,10 +298,12 @@ class Attempt(Base):
     encode_s: Mapped[float | None]
     denoise_s: Mapped[float | None]
     decode_s: Mapped[float | None]
-    check_s: Mapped[float | None]
+    validate_s: Mapped[float | None]
     save_s: Mapped[float | None]
     total_s: Mapped[float | None]
     steps_per_s: Mapped[float | None]
+    #: Memory ran out, and a second try with the attention sliced made it.
+    made_again: Mapped[bool] = mapped_column(default=False, server_default=false())
     #: Decoded a second time in float32 after NaN or infinity.
     decoded_again: Mapped[bool] = mapped_column(default=False)
     prompt_tokens: Mapped[int | None]

@@ -6,12 +6,23 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from models import throughput
 from models.batches import find_batch
+from models.estimates import Estimate, estimate
 from models.guard_actions import GuardFigures, guard_figures
+from models.hardware import Pace, Setting, pace_by_setting, setting_of
 from models.memory_trend import FEWEST_PICTURES, MemoryTrend, memory_trend
 from models.progress import BatchProgress, batch_progress, failures_by_cause, lost_attempts
-from models.throughput import Estimate, LoadSums, MemoryFigures, Pace, Sums
+from models.sums import Sums
+from models.throughput import (
+    LoadSums,
+    MemoryFigures,
+    SteadyState,
+    add_up,
+    memory_figures,
+    steady_percentile,
+    sums_by_load,
+    wall_seconds,
+)
 
 #: The seed's estimates: validation during training, then data sets.
 ESTIMATED_PICTURES = (24, 100, 1_000, 3_000)
@@ -30,6 +41,7 @@ class LoadFigures:
     dtype: str
     checkpoint: str
     revision: str
+    attention_slicing: bool | None
     versions: dict[str, str]
     started_at: datetime
     memory_total_bytes: int | None
@@ -48,6 +60,8 @@ class LoadFigures:
 class SpeedFigures:
     """Seconds a picture and pictures a minute."""
 
+    #: Different settings (device, dtype, checkpoint, slicing) that the pictures were made with: `hardware` has each.
+    settings: int
     pictures: int
     cold_pictures: int
     steady_pictures: int
@@ -100,23 +114,26 @@ def build_report(session: Session, batch_name: str | None, *, everything: bool) 
     """Return the figures of one batch (the newest where none is named), or of everything."""
     batch = None if everything else find_batch(session, batch_name)
     batch_id = None if batch is None else batch.id
-    loads = throughput.sums_by_load(session, batch_id)
-    sums = throughput.add_up(load.sums for load in loads)
+    loads = sums_by_load(session, batch_id)
+    sums = add_up(load.sums for load in loads)
+    settings = [setting_of(load.boot, load.load) for load in loads]
+    # What comes will be made as the newest pictures were, so that older ones of another setting say nothing of it.
+    newest = add_up(load.sums for load, setting in zip(loads, settings, strict=True) if setting == settings[-1])
     progress = None if batch is None else batch_progress(session, batch)
-    remaining = throughput.estimate(sums, progress.remaining) if sums and progress and progress.remaining else None
+    remaining = estimate(newest, progress.remaining) if newest and progress and progress.remaining else None
     return Report(
         scope="everything" if batch is None else batch.name,
         progress=progress,
         remaining_s=remaining.seconds if remaining else None,
         loads=[_load_figures(load) for load in loads],
-        speed=_speed(session, batch_id, sums, throughput.wall_seconds(loads)) if sums else None,
-        memory=throughput.memory_figures(session, sums, loads[-1].boot.memory_sources) if sums else [],
+        speed=_speed(session, batch_id, sums, wall_seconds(loads), set(settings)) if sums else None,
+        memory=memory_figures(session, sums, loads[-1].boot.memory_sources) if sums else [],
         memory_trend=_memory_trend(session, loads),
         guard=_guard(session, loads, sums, progress),
         failures=failures_by_cause(session, batch_id),
         lost_attempts=lost_attempts(session, batch_id),
-        estimates=[e for n in ESTIMATED_PICTURES if sums and (e := throughput.estimate(sums, n))],
-        hardware=throughput.pace_by_device(session),
+        estimates=[e for n in ESTIMATED_PICTURES if newest and (e := estimate(newest, n))],
+        hardware=pace_by_setting(session),
     )
 
 
@@ -132,6 +149,7 @@ def _load_figures(found: LoadSums) -> LoadFigures:
         dtype=boot.dtype,
         checkpoint=load.checkpoint,
         revision=load.revision,
+        attention_slicing=load.attention_slicing,
         versions=boot.versions,
         started_at=boot.started_at,
         memory_total_bytes=boot.memory_total_bytes,
@@ -154,7 +172,7 @@ def _difference(after: int | None, before: int | None) -> int | None:
 def _memory_trend(session: Session, loads: list[LoadSums]) -> MemoryTrend | None:
     """Return the trend of the newest boot that made enough pictures, from its first one in scope to its last."""
     for boot_id in dict.fromkeys(load.boot.id for load in reversed(loads)):
-        sums = throughput.add_up(load.sums for load in loads if load.boot.id == boot_id)
+        sums = add_up(load.sums for load in loads if load.boot.id == boot_id)
         assert sums is not None
         assert sums.first_id is not None
         assert sums.last_id is not None
@@ -175,13 +193,16 @@ def _guard(
     return guard_figures(session, {load.boot.id for load in loads}, sums.first_start, until)
 
 
-def _speed(session: Session, batch_id: int | None, sums: Sums, wall_s: float | None) -> SpeedFigures:
+def _speed(
+    session: Session, batch_id: int | None, sums: Sums, wall_s: float | None, settings: set[Setting]
+) -> SpeedFigures:
     def percentile(share: float) -> float | None:
-        return throughput.steady_percentile(session, batch_id, sums.steady_count, share)
+        return steady_percentile(session, SteadyState(batch_id, sums.steady_count), share)
 
     parts = {part: total for part, total in sums.parts_s.items() if total is not None}
     measured = sum(parts.values())
     return SpeedFigures(
+        settings=len(settings),
         pictures=sums.count,
         cold_pictures=sums.cold,
         steady_pictures=sums.steady_count,

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from models.estimates import Kind, estimate, history
 from models.job import JobSpec
-from models.throughput import estimate, history
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,8 @@ def preview(session: Session, specs: Counter[JobSpec]) -> Preview:
         kinds[spec.model_copy(update={"prompt": "", "negative_prompt": "", "seed": 0, "guidance": 0.0})] += count
     total = Preview(sum(kinds.values()), 0.0, 0.0, 0.0, 0.0)
     for spec, count in kinds.items():
-        found = history(
-            session, socket.gethostname(), spec.checkpoint, spec.width, spec.height, spec.steps, spec.scheduler
-        )
+        kind = Kind(socket.gethostname(), spec.checkpoint, spec.width, spec.height, spec.steps, spec.scheduler)
+        found = history(session, kind)
         expected = estimate(found[0], count, found[1]) if found else None
         total = Preview(
             total.pictures,

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
 
+from models.causes import Cause
 from models.guard_actions import GuardFigures
 from models.memory_trend import FEWEST_PICTURES, SETTLING_JOBS, MemoryTrend
 from models.states import GuardStep, JobState
@@ -12,6 +13,7 @@ from producer.show import NOT_MEASURED, duration, moment, number, seconds, size,
 
 #: Newest loads shown; a batch may have met many restarts.
 _SHOWN_LOADS = 3
+_NOT_RECORDED = "not recorded"
 _MEMORY_WORDS = {
     "rss": "worker process (resident)",
     "device_allocated": "device, allocated",
@@ -42,12 +44,7 @@ def print_report(out: Console, report: Report) -> None:
         _print_trend(out, report.memory_trend)
         _print_guard(out, report.guard)
     if report.failures or report.lost_attempts:
-        shown = table("Failures by cause", "cause", "jobs", right=("jobs",))
-        for cause, count in report.failures.items():
-            shown.add_row(cause, str(count))
-        if report.lost_attempts:
-            shown.add_row("attempts lost with their worker, job queued again", str(report.lost_attempts))
-        out.print(shown)
+        _print_failures(out, report)
     _print_estimates(out, report)
     _print_hardware(out, report)
 
@@ -80,6 +77,7 @@ def _print_load(out: Console, load: LoadFigures) -> None:
         ("machine", f"{load.host}, {size(load.memory_total_bytes)} memory, {load.versions.get('system', '')}"),
         ("dtype", load.dtype),
         ("checkpoint", f"{load.checkpoint} ({load.revision.removeprefix('sha256:')[:12]})"),
+        ("attention", _attention(load.attention_slicing)),
         ("versions", versions),
         ("load", f"{seconds(load.load_s)}; resident memory grew by {size(load.load_rss_bytes)}, warm-up included"),
         ("warm-up", f"{seconds(load.warmup_s)} ({load.warmup_steps} steps, thrown away)"),
@@ -88,6 +86,10 @@ def _print_load(out: Console, load: LoadFigures) -> None:
     ):
         shown.add_row(name, value)
     out.print(shown)
+
+
+def _attention(slicing: bool | None) -> str:
+    return _NOT_RECORDED if slicing is None else "sliced" if slicing else "whole"
 
 
 def _peak(load: LoadFigures) -> str:
@@ -109,7 +111,12 @@ def _print_speed(out: Console, speed: SpeedFigures) -> None:
     )
     out.print(shown)
     if speed.cold_pictures:
-        out.print(f"{speed.cold_pictures} first of their size after a load are left out of steady state.")
+        out.print(
+            f"{speed.cold_pictures} first of their size after a load, or made at a second try, are left out of steady "
+            "state."
+        )
+    if speed.settings > 1:
+        out.print(f"They were made with {speed.settings} different settings; each has a line of its own further down.")
     rate = table("Throughput, all pictures", "over", "time", "pictures a minute", right=("time", "pictures a minute"))
     rate.add_row("wall-clock time, first start to last finish", duration(speed.wall_s), number(speed.per_minute_wall))
     rate.add_row("busy time, generating and saving", duration(speed.busy_s), number(speed.per_minute_busy))
@@ -157,6 +164,17 @@ def _print_guard(out: Console, guard: list[GuardFigures]) -> None:
     out.print(shown)
 
 
+def _print_failures(out: Console, report: Report) -> None:
+    shown = table("Failures by cause", "cause", "jobs", "what it means", right=("jobs",))
+    for cause, count in report.failures.items():
+        # A row of another version may name a cause that this one does not know.
+        shown.add_row(cause, f"{count:,}", Cause(cause).sentence if cause in set(Cause) else "")
+    if report.lost_attempts:
+        what = "their worker went away, and their jobs were queued again"
+        shown.add_row("lost attempts", f"{report.lost_attempts:,}", what)
+    out.print(shown)
+
+
 def _print_estimates(out: Console, report: Report) -> None:
     if not report.estimates:
         return
@@ -177,9 +195,10 @@ def _print_hardware(out: Console, report: Report) -> None:
     if not report.hardware:
         return
     shown = table(
-        "Hardware, newest 1,000 pictures of each load",
+        "Hardware and settings, newest 1,000 pictures of each load",
         "device",
         "dtype",
+        "attention",
         "checkpoint",
         "pictures",
         "mean",
@@ -190,6 +209,7 @@ def _print_hardware(out: Console, report: Report) -> None:
         shown.add_row(
             f"{row.device_name} ({row.device})",
             row.dtype,
+            _attention(row.attention_slicing),
             row.checkpoint,
             f"{row.pictures:,}",
             seconds(row.mean_s),

@@ -1,6 +1,7 @@
-"""The engine: the one checkpoint in memory, switched when a job names another, and the pictures it makes.
+"""The engine: the weights in memory, switched when a job needs others, and the pictures made with them.
 
-Every method but the constructor runs on the thread that owns the device.
+Every method but the constructor runs on the thread that owns the device. Nothing here knows of rows: loads and
+pictures come with plain measurements, which the caller records.
 """
 
 import gc
@@ -10,12 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from models.boots import record_load
-from models.checkpoints import checkpoint_defaults
-from models.database import Database
+from models.causes import Cause
 from models.errors import CheckpointError, GenerationError
-from models.job import JobSpec
-from models.measurement import Measurement
+from models.job import JobSpec, Weights
+from models.measurement import LoadMeasurement, Measurement
 from models.settings import Settings
 from worker.device import Device
 from worker.generation import Generation, generate
@@ -23,14 +22,13 @@ from worker.loading import LoadedCheckpoint, load_checkpoint
 from worker.local_checkpoint import find_checkpoint
 from worker.log import gigabytes, log
 from worker.memory import MemoryWatch, read_memory
-
-_WARMUP_PROMPT = "a photo"
+from worker.warm_up import warm_up, warm_up_spec
 
 
 @dataclass
 class _Current:
     loaded: LoadedCheckpoint
-    load_id: int
+    load: LoadMeasurement
     #: Sizes generated since the load: the first of each is untypical (kernels compiled, memory allocated).
     warm_sizes: set[tuple[int, int]]
 
@@ -38,71 +36,70 @@ class _Current:
 class Engine:
     """Owns the device on behalf of one boot."""
 
-    def __init__(
-        self,
-        device: Device,
-        settings: Settings,
-        database: Database,
-        boot_id: int,
-        until_done: Callable[[Callable[[], int]], int] = lambda action: action(),
-    ) -> None:
-        """Own it; `until_done` does again what the database did not take."""
+    def __init__(self, device: Device, settings: Settings) -> None:
         self.device = device
         self._settings = settings
-        self._database = database
-        self._boot_id = boot_id
-        self._until_done = until_done
         self._current: _Current | None = None
         self._thread: int | None = None
         self._made_any = False
 
-    def use(self, checkpoint: str) -> int:
-        """Have `checkpoint` loaded and warmed up, and return its load's number; nothing to do if it is.
+    def use(self, weights: Weights) -> LoadMeasurement:
+        """Have `weights` loaded and warmed up; return what that measured, the same object until another load.
 
         Raises:
-            CheckpointError: if it cannot be loaded, or another one is pinned.
-            GenerationError: if it cannot make the warm-up's picture, out of memory included.
+            CheckpointError: if they cannot be loaded, or others are pinned.
+            GenerationError: if they cannot make the warm-up's picture, out of memory included.
         """
         self._own_thread()
-        if self._current is not None and self._current.loaded.name == checkpoint:
-            return self._current.load_id
+        if self._current is not None and self._current.load.weights == weights:
+            return self._current.load
         if self._current is not None and self._settings.pin_checkpoint:
             raise CheckpointError(
-                f"this worker is pinned to {self._current.loaded.name} and refuses {checkpoint}: "
+                f"this worker is pinned to {self._current.loaded.name} and refuses {weights.checkpoint}: "
                 "NIGHTSHIFT_PIN_CHECKPOINT=false lets it switch"
             )
-        self._settings.require_allowed(checkpoint)
-        self._current = self._load(checkpoint)
-        return self._current.load_id
+        self._settings.require_allowed(weights.checkpoint)
+        return self._load(weights)
 
     def make(self, spec: JobSpec, on_step: Callable[[int], None]) -> tuple[Generation, Measurement]:
-        """Return the picture that `spec` asks for and what making it measured.
+        """Return the picture that `spec` asks for, made with the weights in memory, and what making it measured.
 
         Raises:
             GenerationError: if it cannot become a picture, out of memory included.
         """
         self._own_thread()
         assert self._current is not None
-        size = (spec.width, spec.height)
-        measured = Measurement(first_of_boot=not self._made_any, cold=size not in self._current.warm_sizes)
+        current, size = self._current, (spec.width, spec.height)
+        first_of_boot, cold = not self._made_any, size not in current.warm_sizes
         with (
             self._memory_explained(f"at {spec.width}x{spec.height}: make it smaller"),
             MemoryWatch(self.device, self._settings.memory_sample_s) as memory,
         ):
-            made = self._generate(self._current.loaded, spec, on_step)
-        self._current.warm_sizes.add(size)
+            made, again = self._generate(current.loaded, spec, on_step)
+        current.warm_sizes.add(size)
         self._made_any = True
-        measured.before, measured.peak, measured.after = memory.before, memory.peak, memory.after
-        measured.encode_s, measured.denoise_s, measured.decode_s = made.encode_s, made.denoise_s, made.decode_s
-        measured.check_s, measured.decoded_again = made.check_s, made.decoded_again
-        measured.prompt_tokens, measured.prompt_cut = made.prompt_tokens, made.prompt_cut
-        measured.steps_per_s = spec.steps / made.denoise_s
-        return made, measured
+        assert made.timings.denoise_s is not None
+        return made, Measurement(
+            first_of_boot=first_of_boot,
+            # A second try comes after caches were emptied and takes longer: its pace is not that of the load.
+            cold=cold or again,
+            timings=made.timings,
+            steps_per_s=spec.steps / made.timings.denoise_s,
+            made_again=again,
+            decoded_again=made.decoded_again,
+            prompt_tokens=made.prompt_tokens,
+            prompt_cut=made.prompt_cut,
+            before=memory.before,
+            peak=memory.peak,
+            after=memory.after,
+        )
 
-    def _generate(self, loaded: LoadedCheckpoint, spec: JobSpec, on_step: Callable[[int], None]) -> Generation:
+    def _generate(
+        self, loaded: LoadedCheckpoint, spec: JobSpec, on_step: Callable[[int], None]
+    ) -> tuple[Generation, bool]:
         """Generate; out of memory, empty the caches and try once more with the attention sliced, which takes less."""
         try:
-            return generate(loaded, self.device, spec, on_step)
+            return generate(loaded, self.device, spec, on_step), False
         except (MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -112,19 +109,13 @@ class Engine:
         self.device.empty_cache()
         loaded.pipeline.enable_attention_slicing()
         try:
-            return generate(loaded, self.device, spec, on_step)
+            return generate(loaded, self.device, spec, on_step), True
         finally:
             if not self._settings.attention_slicing:
                 loaded.pipeline.disable_attention_slicing()
 
-    @property
-    def revision(self) -> str:
-        """The revision of the checkpoint in memory."""
-        assert self._current is not None
-        return self._current.loaded.revision
-
-    def reload(self) -> None:
-        """Load the same checkpoint anew, warm-up included, so that nothing which the old pipeline held stays.
+    def reload(self) -> LoadMeasurement:
+        """Load the same weights anew, warm-up included, so that nothing which the old pipeline held stays.
 
         After an error nothing is loaded.
 
@@ -133,9 +124,9 @@ class Engine:
         """
         self._own_thread()
         assert self._current is not None
-        name, self._current = self._current.loaded.name, None
+        weights, self._current = self._current.load.weights, None
         gc.collect()
-        self._current = self._load(name)
+        return self._load(weights)
 
     @contextmanager
     def _memory_explained(self, where_and_remedy: str) -> Iterator[None]:
@@ -147,7 +138,7 @@ class Engine:
                 raise
             self.device.empty_cache()
             raise GenerationError(
-                "out_of_memory", f"out of memory {where_and_remedy}, or NIGHTSHIFT_ATTENTION_SLICING=true"
+                Cause.OUT_OF_MEMORY, f"out of memory {where_and_remedy}, or NIGHTSHIFT_ATTENTION_SLICING=true"
             ) from error
 
     def _own_thread(self) -> None:
@@ -158,31 +149,31 @@ class Engine:
         if self._thread != threading.get_ident():
             raise RuntimeError("the device belongs to another thread")
 
-    def _load(self, name: str) -> _Current:
-        local = find_checkpoint(name)
+    def _load(self, weights: Weights) -> LoadMeasurement:
+        local = find_checkpoint(weights.checkpoint)
         # The old weights go first: two checkpoints at once may not fit.
         self._current = None
         self.device.empty_cache()
-        log.info("loading %s from %s …", name, local.path)
+        log.info("loading %s from %s …", local.name, local.path)
         before = read_memory(self.device)
         begun = time.perf_counter()
-        with self._memory_explained(f"while loading {name}: close other applications"):
+        with self._memory_explained(f"while loading {local.name}: close other applications"):
             loaded = load_checkpoint(local, self.device, self._settings)
         self.device.synchronize()
         load_s = time.perf_counter() - begun
         log.info(
             "loaded %s (%s) in %.2f s: %s, %s",
-            name,
+            local.name,
             _short(local.revision),
             load_s,
             self.device.name,
             self.device.dtype_name,
-            extra={"checkpoint": name, "revision": local.revision, "load_s": load_s},
+            extra={"checkpoint": local.name, "revision": local.revision, "load_s": load_s},
         )
-        spec = self._warmup_spec(name)
+        spec = warm_up_spec(local.name, self._settings)
         begun = time.perf_counter()
         with self._memory_explained(f"in the warm-up at {spec.width}x{spec.height}: close other applications"):
-            generate(loaded, self.device, spec, lambda _step: None)
+            warm_up(loaded, self.device, spec)
         warmup_s = time.perf_counter() - begun
         after = read_memory(self.device)
         log.info(
@@ -194,38 +185,18 @@ class Engine:
             gigabytes(after.rss),
             extra={"warmup_s": warmup_s, "warmup_steps": spec.steps, "rss_bytes": after.rss},
         )
-
-        def record() -> int:
-            with self._database.writing() as session:
-                return record_load(
-                    session,
-                    self._boot_id,
-                    checkpoint=name,
-                    revision=local.revision,
-                    load_s=load_s,
-                    warmup_s=warmup_s,
-                    warmup_steps=spec.steps,
-                    before=before,
-                    after=after,
-                )
-
-        load_id = self._until_done(record)
-        return _Current(loaded, load_id, {(spec.width, spec.height)})
-
-    def _warmup_spec(self, name: str) -> JobSpec:
-        """A throw-away generation of the size that most jobs have, through the same code."""
-        usual = checkpoint_defaults(name)
-        steps = min(self._settings.warmup_steps, usual.steps)
-        return JobSpec(
-            prompt=_WARMUP_PROMPT,
-            seed=0,
-            steps=steps,
-            guidance=usual.guidance,
-            width=usual.width,
-            height=usual.height,
-            scheduler=usual.scheduler,
-            checkpoint=name,
+        load = LoadMeasurement(
+            weights=weights,
+            revision=local.revision,
+            attention_slicing=self._settings.attention_slicing,
+            load_s=load_s,
+            warmup_s=warmup_s,
+            warmup_steps=spec.steps,
+            before=before,
+            after=after,
         )
+        self._current = _Current(loaded, load, {(spec.width, spec.height)})
+        return load
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

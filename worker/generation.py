@@ -1,4 +1,4 @@
-"""Making one picture with a loaded pipeline: encode the text, denoise, decode, check the tensors.
+"""Making one picture with a loaded pipeline: encode the text, denoise, decode, validate the tensors.
 
 Knows nothing of queues and rows. Must run on the thread that owns the device.
 """
@@ -11,8 +11,10 @@ from typing import Any
 import torch
 from PIL.Image import Image
 
+from models.causes import Cause
 from models.errors import GenerationError
 from models.job import JobSpec
+from models.measurement import Timings
 from worker.device import Device
 from worker.loading import LoadedCheckpoint
 from worker.schedulers import make_scheduler
@@ -20,13 +22,10 @@ from worker.schedulers import make_scheduler
 
 @dataclass
 class Generation:
-    """A picture and how long each part of it took, in seconds."""
+    """A picture and how long each part of it took."""
 
     picture: Image
-    encode_s: float
-    denoise_s: float
-    decode_s: float
-    check_s: float
+    timings: Timings
     decoded_again: bool
     prompt_tokens: int
     prompt_cut: str | None
@@ -87,18 +86,19 @@ def generate(loaded: LoadedCheckpoint, device: Device, spec: JobSpec, on_step: C
     image = _decode(pipeline.vae, latents)
     decode_s = lap()
     decoded_again = not _finite(image)
-    check_s = lap()
+    validate_s = lap()
     if decoded_again:
         image = _decode_in_float32(pipeline.vae, latents)
         decode_s += lap()
         _require_finite(image, latents)
-        check_s += lap()
+        validate_s += lap()
     if pipeline.safety_checker is not None:
         _require_harmless(pipeline, image, device)
-        check_s += lap()
+        validate_s += lap()
     picture = pipeline.image_processor.postprocess(image.float(), output_type="pil")[0]
     decode_s += lap()
-    return Generation(picture, encode_s, denoise_s, decode_s, check_s, decoded_again, tokens, cut)
+    timings = Timings(encode_s, denoise_s, decode_s, validate_s)
+    return Generation(picture, timings, decoded_again, tokens, cut)
 
 
 def _tokens(tokenizer: Any, prompt: str) -> tuple[int, str | None]:
@@ -141,7 +141,7 @@ def _require_finite(image: torch.Tensor, latents: torch.Tensor) -> None:
         return
     where = "decoding, in float32 too" if _finite(latents) else "denoising"
     raise GenerationError(
-        "not_finite",
+        Cause.NOT_FINITE,
         f"NaN or infinity after {where}; no picture was written. Try NIGHTSHIFT_DTYPE=float32, "
         "NIGHTSHIFT_ATTENTION_SLICING=false, or a lower guidance",
     )
@@ -151,5 +151,5 @@ def _require_harmless(pipeline: Any, image: torch.Tensor, device: Device) -> Non
     _, flagged = pipeline.run_safety_checker(image.clone(), device.torch, pipeline.vae.dtype)
     if flagged and flagged[0]:
         raise GenerationError(
-            "blocked", "the safety checker blocked the picture; NIGHTSHIFT_SAFETY_CHECKER=false turns it off"
+            Cause.BLOCKED, "the safety checker blocked the picture; NIGHTSHIFT_SAFETY_CHECKER=false turns it off"
         )

@@ -9,12 +9,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from models.attempts import Claim, lose, renew
+from models.attempts import Claim, Result, lose, renew
+from models.causes import Cause
 from models.database import Database
-from models.errors import AttemptStoppedError, CancelledError, DatabaseError, GenerationError
+from models.errors import AttemptStoppedError, CancelledError, DatabaseError, GenerationError, LostClaimError
 from models.exit_status import ExitStatus
 from models.settings import Settings
-from models.states import JobState
+from models.states import JobState, Outcome
 from worker.log import log
 from worker.patience import Patience
 from worker.shutdown import Shutdown
@@ -33,7 +34,8 @@ class Heartbeat:
         self._patience = patience
         self._done = threading.Event()
         self._advanced = threading.Event()
-        self._cancelled: str | None = None
+        #: Why the attempt should end, as the last sign of life found out.
+        self._ended: CancelledError | LostClaimError | None = None
         self._begun = time.monotonic()
 
     @contextmanager
@@ -56,19 +58,20 @@ class Heartbeat:
         """Note that the job got on by a step; raise if the attempt should end here.
 
         Raises:
-            CancelledError: `producer cancel` asked for it, or the job is no longer this attempt's.
+            CancelledError: `producer cancel` asked for it.
+            LostClaimError: the job is no longer this attempt's.
             AttemptStoppedError: the worker was told to end at once.
             GenerationError: the job has had its time.
         """
         self._advanced.set()
-        if self._cancelled is not None:
-            raise CancelledError(self._cancelled)
+        if self._ended is not None:
+            raise self._ended
         if self._shutdown.at_once.is_set():
             raise AttemptStoppedError("the worker was told to end at once")
         took, deadline = time.monotonic() - self._begun, self._settings.deadline_s
         if deadline and took > deadline:
             raise GenerationError(
-                "deadline",
+                Cause.DEADLINE,
                 f"not done after {took:.0f} s and {step} steps: make it smaller or give it fewer steps, or set "
                 f"NIGHTSHIFT_DEADLINE_S, which is {deadline:g}",
             )
@@ -77,7 +80,7 @@ class Heartbeat:
         """Wait for something outside of the job, which does not count as hanging.
 
         Raises:
-            CancelledError, AttemptStoppedError: as `check` does.
+            CancelledError, LostClaimError, AttemptStoppedError: as `check` does.
         """
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and not self._shutdown.asked.is_set():
@@ -103,16 +106,17 @@ class Heartbeat:
             log.warning("job %d: no sign of life could be written: %s", self._claim.job_id, error)
             return
         if cancelled is None:
-            self._cancelled = "the job was taken from this worker"
+            self._ended = LostClaimError("the job was taken from this worker")
         elif cancelled:
-            self._cancelled = "cancelled by `producer cancel`"
+            self._ended = CancelledError(Cause.CANCELLED.sentence)
 
     def _leave(self, quiet_s: float) -> None:
         """Give the job up and end the process: a thread that hangs in the device's driver cannot be ended."""
         what = f"no step for {quiet_s:.0f} s: the device hangs"
         try:
             with self._database.writing() as session:
-                now = lose(session, self._claim, "hung", what, self._settings.quarantine_after)
+                result = Result(Outcome.LOST, cause=Cause.HUNG, error=what)
+                now = lose(session, self._claim, result, self._settings.quarantine_after)
         except DatabaseError as error:
             log.critical("job %d: %s; not recorded: %s", self._claim.job_id, what, error)
         else:

@@ -20,6 +20,7 @@ from models.memory_trend import SETTLING_JOBS
 from models.settings import Settings
 from models.states import GuardStep
 from worker.engine import Engine
+from worker.loads import Loads
 from worker.log import gigabytes, log
 from worker.memory import read_memory
 
@@ -38,8 +39,9 @@ class MemoryGuard:
     another program causes, from costing a step after every job or a restart every few.
     """
 
-    def __init__(self, engine: Engine, database: Database, settings: Settings, boot_id: int) -> None:
+    def __init__(self, engine: Engine, loads: Loads, database: Database, settings: Settings, boot_id: int) -> None:
         self._engine = engine
+        self._loads = loads
         self._database = database
         self._on = settings.memory_guard
         self._boot_id = boot_id
@@ -103,7 +105,7 @@ class MemoryGuard:
         device.synchronize()
         begun = time.perf_counter()
         if step is GuardStep.RELOAD:
-            self._engine.reload()
+            self._loads.number_of(self._engine.reload())
         else:
             # In this order: what is collected leaves its blocks in the cache.
             gc.collect()

@@ -13,12 +13,14 @@ from celery.apps.worker import Worker
 from celery.platforms import SecurityWarning
 from celery.worker import state
 
-from models.attempts import Rescued, ended_attempts, rescue
 from models.boots import Machine, mark_ended, mark_ready, note_waiting, record_boot
 from models.database import Database
 from models.errors import BrokerError, DatabaseError, NightshiftError
 from models.exit_status import ExitStatus
+from models.job import Weights
+from models.picture_store import PictureStore
 from models.progress import has_work
+from models.rescue import Rescued, ended_attempts, rescue
 from models.settings import Settings, load_settings
 from worker import transport
 from worker.awake import Awake
@@ -39,14 +41,20 @@ import psutil  # noqa: E402
 import redis  # noqa: E402
 import torch  # noqa: E402
 
-from worker.attempt import AttemptRunner  # noqa: E402
+from worker.claiming import Claimer  # noqa: E402
 from worker.device import Device, chip, choose_device  # noqa: E402
 from worker.device_lock import DeviceLock  # noqa: E402
 from worker.engine import Engine  # noqa: E402
-from worker.kept import left_aside, let_go, record_kept  # noqa: E402
+from worker.gate import Gate  # noqa: E402
+from worker.kept import record_kept  # noqa: E402
+from worker.loads import Loads  # noqa: E402
+from worker.making import Maker  # noqa: E402
 from worker.memory import rss_lifetime_peak_source  # noqa: E402
 from worker.memory_guard import MemoryGuard  # noqa: E402
 from worker.rounds import Rounds  # noqa: E402
+from worker.runner import AttemptRunner  # noqa: E402
+from worker.saving import Saver  # noqa: E402
+from worker.settling import Settler  # noqa: E402
 from worker.shutdown import Shutdown  # noqa: E402
 from worker.sweep import Sweep  # noqa: E402
 from worker.task import GenerateTask  # noqa: E402
@@ -149,10 +157,22 @@ class Boot(bootsteps.StartStopStep):
         _clear_away(database, settings)
         if not settings.safety_checker:
             log.info("the safety checker is off; NIGHTSHIFT_SAFETY_CHECKER=true turns it on")
-        engine = Engine(device, settings, database, boot_id, patience.until_done)
-        engine.use(settings.checkpoint)
-        guard = MemoryGuard(engine, database, settings, boot_id)
-        runner = AttemptRunner(engine, database, settings, boot_id, self._shutdown, patience, guard)
+        engine = Engine(device, settings)
+        loads = Loads(database, boot_id, patience.until_done)
+        loads.number_of(engine.use(Weights(settings.checkpoint)))
+        pictures = PictureStore(settings.data_dir)
+        runner = AttemptRunner(
+            Gate(database, settings, patience, self._shutdown),
+            Claimer(database, patience, boot_id),
+            Maker(engine, loads),
+            Saver(pictures, patience),
+            Settler(database, pictures, settings, patience, boot_id),
+            MemoryGuard(engine, loads, database, settings, boot_id),
+            database=database,
+            settings=settings,
+            shutdown=self._shutdown,
+            patience=patience,
+        )
         # Celery's own tasks are for results and workflows: a message that names one is nobody's here.
         for name in list(app.tasks):
             app.tasks.unregister(name)
@@ -229,7 +249,7 @@ def _begin(database: Database, machine: Machine, settings: Settings) -> tuple[in
     """Record the boot and what earlier ones on the device made, and put back what else they left running."""
     with database.writing() as session:
         boot_id = record_boot(session, machine)
-        recorded = record_kept(session, boot_id, settings.data_dir)
+        recorded = record_kept(session, boot_id, PictureStore(settings.data_dir))
         return boot_id, recorded, rescue(session, boot_id, settings.quarantine_after)
 
 
@@ -271,11 +291,11 @@ def _machine(device: Device, lock_uid: str) -> Machine:
 
 def _clear_away(database: Database, settings: Settings) -> None:
     """Remove what attempts left aside that are over."""
-    found = left_aside(settings.data_dir)
+    found = PictureStore(settings.data_dir).asides()
     with database.reading() as session:
         over = ended_attempts(session, found)
     for attempt_id in over:
-        let_go(found[attempt_id])
+        found[attempt_id].remove()
 
 
 def _publish_leftovers(app: Any, database: Database) -> None:

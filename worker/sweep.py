@@ -6,11 +6,11 @@ from typing import Generic, TypeVar
 
 from celery import Celery
 
-from models.attempts import RunningJob, rescue_stalled, running_elsewhere
 from models.batches import due_retries, forget_published, has_waiting
 from models.boots import note_alive
 from models.database import Database
 from models.pauses import paused_since
+from models.rescue import RunningJob, rescue_stalled, running_elsewhere
 from models.settings import Settings
 from models.sweep_lease import Lease, other_lease, renew_lease
 from worker.log import log

@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from models.errors import AttemptStoppedError, BrokerError, DatabaseError
 from models.exit_status import ExitStatus
 from models.message import JobMessage, NewerMessageError, read_message
-from worker.attempt import AttemptRunner
 from worker.deliveries import Deliveries
 from worker.log import log
 from worker.newer_messages import NewerMessages
 from worker.queue import TASK
+from worker.runner import AttemptRunner
 from worker.shutdown import Shutdown
 
 #: Headers of Celery's second protocol: those that name things, and those that want something done.

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from models.batches import unmark_published
 from models.database import Database
 from models.errors import DatabaseError, NightshiftError
-from models.pictures import batch_folder
+from models.picture_store import PictureStore
 from models.progress import BatchProgress, failures
 from models.settings import Settings, load_settings
 from models.tables import Batch
@@ -102,7 +102,7 @@ def _tell(database: Database, batch: Batch, settings: Settings) -> None:
     print_report(console(), report)
     for failure in failed:
         click.echo(f"job {failure.job_id}: {failure.error}")
-    click.echo(f"\nThe pictures are in {settings.data_dir / batch_folder(batch.id)}")
+    click.echo(f"\nThe pictures are in {PictureStore(settings.data_dir).folder(batch.id)}")
 
 
 def _folder(settings: Settings) -> Path:

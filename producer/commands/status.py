@@ -7,6 +7,7 @@ import click
 
 from models.batches import find_batch
 from models.database import Database
+from models.picture_store import PictureStore
 from models.progress import BatchProgress, batch_progress, failures, missing_pictures, newest_batches
 from models.settings import load_settings
 from models.states import JobState
@@ -28,7 +29,7 @@ def command(batch: str | None, as_json: bool) -> None:
         batches = [find_batch(session, batch)] if batch else newest_batches(session, _NEWEST)
         progress = [batch_progress(session, b) for b in batches]
         failed = failures(session, batches[0].id, _SHOWN_FAILURES) if batch else []
-        missing = missing_pictures(session, batches[0].id, settings.data_dir) if batch else 0
+        missing = missing_pictures(session, batches[0].id, PictureStore(settings.data_dir)) if batch else 0
         state = queue_state(database, session, settings)
     if as_json:
         rows = [asdict(p) | {"total": p.total, "remaining": p.remaining} for p in progress]

@@ -4,8 +4,8 @@ import pytest
 from faults import assert_promise_kept, locked, outcomes
 from installation import WorkerProcess
 
-from models.attempts import rescue_stalled, running_elsewhere
-from models.pictures import picture_path
+from models.picture_store import picture_name
+from models.rescue import rescue_stalled, running_elsewhere
 from models.tables import Attempt, Boot
 
 
@@ -60,7 +60,7 @@ def test_a_picture_is_not_recorded_for_a_job_that_has_gone_to_another_attempt(ni
 
 def test_a_picture_that_cannot_get_its_name_is_waited_for_at_the_start(nightshift, faults):
     end_with_a_picture_that_cannot_be_recorded(nightshift, faults, WorkerProcess.kill)
-    in_the_way = nightshift.data_dir / picture_path(1, 1)
+    in_the_way = nightshift.data_dir / picture_name(1, 1)
     in_the_way.mkdir()
     worker = nightshift.start_worker()
     nightshift.wait_until(lambda: "the worker waits and tries again" in worker.log, "the worker to wait")

@@ -4,7 +4,7 @@ import pytest
 from faults import assert_promise_kept, faulty, locked, outcomes, worker_or_new_one
 from installation import PATIENCE_S
 
-from models.pictures import batch_folder
+from models.picture_store import PictureStore
 from models.tables import Batch, Boot
 
 
@@ -42,7 +42,7 @@ def test_a_folder_that_is_gone_is_made_again(nightshift, faults, worker):
 
 
 def test_a_file_in_the_folders_place_is_waited_out(nightshift, faults, worker):
-    folder = nightshift.data_dir / batch_folder(len(nightshift.rows(Batch)) + 1)
+    folder = PictureStore(nightshift.data_dir).folder(len(nightshift.rows(Batch)) + 1)
     folder.parent.mkdir(exist_ok=True)
     folder.write_text("in the way")
     batch = nightshift.enqueue("--prompt", "a red boot")

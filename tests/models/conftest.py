@@ -15,12 +15,12 @@ import pytest
 from sqlalchemy import create_engine, insert, select, text, update
 
 from models import attempts, batches
-from models.attempts import Claim
+from models.attempts import Claim, Result
 from models.batches import PlannedJob
 from models.boots import Machine, record_boot, record_load
 from models.database import Database
-from models.job import JobSpec
-from models.measurement import Measurement, MemoryReading
+from models.job import JobSpec, Weights
+from models.measurement import LoadMeasurement, MemoryReading
 from models.message import JobMessage
 from models.migrating import upgrade
 from models.states import Outcome
@@ -69,28 +69,27 @@ class Records:
         with self.database.writing() as session:
             return record_boot(session, Machine(host=host, device=device, **usual | rest | values))
 
-    def load(self, boot_id: int, checkpoint: str = "demo") -> int:
+    def load(self, boot_id: int, checkpoint: str = "demo", *, attention_slicing: bool = False) -> int:
+        measured = LoadMeasurement(
+            weights=Weights(checkpoint),
+            revision="0" * 40,
+            attention_slicing=attention_slicing,
+            load_s=2.5,
+            warmup_s=1.5,
+            warmup_steps=2,
+            before=MemoryReading(rss=10**8, available=10**10),
+            after=MemoryReading(rss=10**9, available=9 * 10**9),
+        )
         with self.database.writing() as session:
-            return record_load(
-                session,
-                boot_id,
-                checkpoint=checkpoint,
-                revision="0" * 40,
-                load_s=2.5,
-                warmup_s=1.5,
-                warmup_steps=2,
-                before=MemoryReading(rss=10**8, available=10**10),
-                after=MemoryReading(rss=10**9, available=9 * 10**9),
-            )
+            return record_load(session, boot_id, measured)
 
     def claim(self, message: JobMessage, boot_id: int) -> Claim | None:
         with self.database.writing() as session:
             return attempts.claim(session, message, boot_id)
 
-    def settle(self, claim: Claim, outcome: Outcome = Outcome.SUCCEEDED, load_id: int | None = None, **values) -> bool:
-        measured = values.pop("measured", Measurement())
+    def settle(self, claim: Claim, outcome: Outcome = Outcome.SUCCEEDED, **values) -> bool:
         with self.database.writing() as session:
-            return attempts.settle(session, claim, outcome, measured, load_id=load_id, **values)
+            return attempts.settle(session, claim, Result(outcome, **values))
 
     def attempt(self, job: Job, boot_id: int, load_id: int | None, number: int = 1, **values) -> None:
         """Insert a settled attempt with measurements of the test's choice."""

@@ -11,10 +11,12 @@ from uuid import uuid4
 import pytest
 
 from models import attempts, batches
-from models.attempts import Rescued
+from models.attempts import Result
 from models.boots import mark_ended
+from models.causes import Cause
 from models.job import MAX_KEY
-from models.measurement import Measurement, MemoryReading
+from models.measurement import Measurement, MemoryReading, Timings
+from models.rescue import Rescued, ended_attempts, rescue, rescue_stalled, running_elsewhere
 from models.states import JobState, Outcome
 from models.tables import Job, now
 
@@ -22,6 +24,10 @@ CLAIMER = Path(__file__).with_name("claimer.py")
 PROCESSES, JOBS = 3, 500
 #: Losses after which a job is set aside.
 AFTER = 3
+#: How an attempt ends whose worker cannot write.
+FULL = Result(Outcome.LOST, cause=Cause.STORAGE, error="the disk is full")
+#: And how one whose device hangs.
+HUNG = Result(Outcome.LOST, cause=Cause.HUNG, error="no step for 600 s")
 
 
 @pytest.fixture
@@ -56,7 +62,7 @@ def test_a_claim_counts_the_attempt_before_it_starts(records, boot):
     (attempt,) = records.attempts()
     assert (attempt.outcome, attempt.number, attempt.job_id) == (Outcome.RUNNING, 1, job.id)
     assert (attempt.batch_id, attempt.boot_id, attempt.load_id, attempt.total_s) == (batch.id, boot, None, None)
-    assert (claim.attempt_id, claim.number, claim.batch_name, claim.spec) == (
+    assert (claim.attempt_id, claim.attempt_number, claim.batch_name, claim.spec) == (
         attempt.id,
         1,
         "red",
@@ -143,7 +149,9 @@ def test_processes_that_claim_at_once_never_get_the_same_job(records, boot):
 def test_settling_writes_the_measurements_and_the_state(records, boot, claimed):
     load = records.load(boot)
     reading = MemoryReading(rss=3, device_allocated=None, available=1)
-    measured = Measurement(cold=True, gap_s=0.25, encode_s=0.5, total_s=2.0, picture_bytes=9, peak=reading)
+    measured = Measurement(
+        cold=True, gap_s=0.25, timings=Timings(encode_s=0.5), total_s=2.0, picture_bytes=9, peak=reading
+    )
     assert records.settle(claimed, load_id=load, measured=measured, picture="pictures/1.png")
     job, (attempt,) = records.job(claimed.job_id), records.attempts()
     assert (job.state, job.picture, job.cause, job.error) == (JobState.SUCCEEDED, "pictures/1.png", None, None)
@@ -157,10 +165,10 @@ def test_settling_writes_the_measurements_and_the_state(records, boot, claimed):
 
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.CANCELLED])
 def test_a_failure_is_written_to_job_and_attempt(records, claimed, outcome):
-    assert records.settle(claimed, outcome, cause="nan", error="no numbers")
+    assert records.settle(claimed, outcome, cause=Cause.NOT_FINITE, error="no numbers")
     job, (attempt,) = records.job(claimed.job_id), records.attempts()
-    assert (job.state, job.cause, job.error, job.picture) == (outcome.value, "nan", "no numbers", None)
-    assert (attempt.outcome, attempt.cause, attempt.error) == (outcome, "nan", "no numbers")
+    assert (job.state, job.cause, job.error, job.picture) == (outcome.value, "not_finite", "no numbers", None)
+    assert (attempt.outcome, attempt.cause, attempt.error) == (outcome, "not_finite", "no numbers")
 
 
 def test_a_claim_settles_once(records, claimed):
@@ -171,14 +179,14 @@ def test_a_claim_settles_once(records, claimed):
     assert attempt.outcome == Outcome.SUCCEEDED
 
 
-@pytest.mark.parametrize("wrong", ["boot_id", "number", "job_id"])
+@pytest.mark.parametrize("wrong", ["boot_id", "attempt_number", "job_id"])
 def test_settling_needs_owner_attempt_and_job_to_match(records, boot, claimed, write, wrong):
     (other,) = records.messages(records.batch("other"))
     records.claim(other, records.boot(device="cuda"))
-    value = {"boot_id": records.boot(), "number": 2, "job_id": other.job}[wrong]
+    value = {"boot_id": records.boot(), "attempt_number": 2, "job_id": other.job}[wrong]
     stale = replace(claimed, **{wrong: value})
     assert not records.settle(stale)
-    assert not write(attempts.give_back, stale, "storage", "full")
+    assert not write(attempts.give_back, stale, FULL)
     assert write(attempts.renew, stale) is None
     assert [records.job(number).state for number in (claimed.job_id, other.job)] == [JobState.RUNNING] * 2
     assert [attempt.outcome for attempt in records.attempts()] == [Outcome.RUNNING] * 2
@@ -186,10 +194,10 @@ def test_settling_needs_owner_attempt_and_job_to_match(records, boot, claimed, w
 
 def test_an_owner_that_comes_back_after_rescue_settles_nothing(records, claimed, write, message):
     newer = records.boot()
-    assert write(attempts.rescue, newer, AFTER).queued == [claimed.job_id]
+    assert write(rescue, newer, AFTER).queued == [claimed.job_id]
     assert not records.settle(claimed, picture="late.png")
     again = records.claim(message, newer)
-    assert again.number == 2
+    assert again.attempt_number == 2
     assert not records.settle(claimed, picture="late.png")
     assert write(attempts.renew, claimed) is None
     assert records.settle(again, picture="new.png")
@@ -203,14 +211,14 @@ def test_an_owner_that_comes_back_after_rescue_settles_nothing(records, claimed,
 def test_what_is_given_back_is_queued_unpublished_and_can_be_claimed_again(records, boot, claimed, write, message):
     write(batches.mark_published, [claimed.job_id], now())
     queued_at = records.job(claimed.job_id).queued_at
-    assert write(attempts.give_back, claimed, "storage", "the disk is full")
+    assert write(attempts.give_back, claimed, FULL)
     job, (attempt,) = records.job(claimed.job_id), records.attempts()
     assert (job.state, job.published_at, job.boot_id, job.attempts) == (JobState.QUEUED, None, None, 1)
     assert job.queued_at > queued_at
     assert (attempt.outcome, attempt.cause, attempt.error) == (Outcome.LOST, "storage", "the disk is full")
     assert attempt.finished_at is not None
-    assert not write(attempts.give_back, claimed, "storage", "again")
-    assert records.claim(message, boot).number == 2
+    assert not write(attempts.give_back, claimed, FULL)
+    assert records.claim(message, boot).attempt_number == 2
 
 
 def test_rescue_puts_back_what_earlier_boots_under_the_same_lock_left_running(records, write):
@@ -222,7 +230,7 @@ def test_rescue_puts_back_what_earlier_boots_under_the_same_lock_left_running(re
     own = records.claim(messages[5], newest)
     assert records.settle(claims[4], picture="done.png")
     write(batches.mark_published, [message.job for message in messages], now())
-    assert write(attempts.rescue, newest, AFTER) == Rescued([messages[0].job, messages[3].job], [])
+    assert write(rescue, newest, AFTER) == Rescued([messages[0].job, messages[3].job], [])
     states = ["queued", "running", "running", "queued", "succeeded", "running"]
     jobs = [records.job(message.job) for message in messages]
     assert [job.state for job in jobs] == states
@@ -230,7 +238,7 @@ def test_rescue_puts_back_what_earlier_boots_under_the_same_lock_left_running(re
     assert [job.boot_id for job in jobs] == [None, boots[1], boots[2], None, boots[0], newest]
     outcomes = ["lost", "running", "running", "lost", "succeeded", "running"]
     assert [attempt.outcome for attempt in records.attempts()] == outcomes
-    assert write(attempts.rescue, newest, AFTER) == Rescued([], [])
+    assert write(rescue, newest, AFTER) == Rescued([], [])
     assert records.settle(own)
 
 
@@ -239,13 +247,13 @@ def test_boots_of_a_version_without_locks_are_known_by_host_and_device(records, 
     messages = records.messages(records.batch(jobs=3))
     for message, boot in zip(messages, old, strict=True):
         records.claim(message, boot)
-    assert write(attempts.rescue, records.boot("mini", "mps", lock_uid="a"), AFTER).queued == [messages[0].job]
+    assert write(rescue, records.boot("mini", "mps", lock_uid="a"), AFTER).queued == [messages[0].job]
 
 
 def test_a_job_that_took_its_worker_down_too_often_is_set_aside_until_a_person_says_so(records, write, message):
     for loss in range(1, AFTER + 1):
-        assert records.claim(message, records.boot()).number == loss
-        found = write(attempts.rescue, records.boot(), AFTER)
+        assert records.claim(message, records.boot()).attempt_number == loss
+        found = write(rescue, records.boot(), AFTER)
         assert found == (Rescued([message.job], []) if loss < AFTER else Rescued([], [message.job]))
     job = records.job(message.job)
     assert (job.state, job.cause, job.losses) == (JobState.QUARANTINED, "quarantined", AFTER)
@@ -258,7 +266,7 @@ def test_a_job_that_took_its_worker_down_too_often_is_set_aside_until_a_person_s
     assert write(batches.retry, of_job(message.job)) == 1
     job = records.job(message.job)
     assert (job.state, job.losses, job.error) == (JobState.QUEUED, 0, None)
-    assert records.claim(message, records.boot()).number == AFTER + 1
+    assert records.claim(message, records.boot()).attempt_number == AFTER + 1
 
 
 def test_a_worker_that_noted_its_end_is_no_loss(records, write, message):
@@ -266,12 +274,12 @@ def test_a_worker_that_noted_its_end_is_no_loss(records, write, message):
         boot = records.boot()
         records.claim(message, boot)
         write(mark_ended, boot)
-        assert write(attempts.rescue, records.boot(), AFTER).queued == [message.job]
+        assert write(rescue, records.boot(), AFTER).queued == [message.job]
     assert records.job(message.job).losses == 0
 
 
 def test_a_job_that_was_given_back_in_good_order_counts_no_loss(records, claimed, write):
-    assert write(attempts.give_back, claimed, "storage", "the disk is full")
+    assert write(attempts.give_back, claimed, FULL)
     assert records.job(claimed.job_id).losses == 0
 
 
@@ -280,10 +288,10 @@ def test_a_job_without_a_sign_of_life_is_put_back_and_one_that_gave_it_is_left(r
     boot, here = records.boot(lock_uid="a"), records.boot(lock_uid="b")
     claims = [records.claim(silent, boot), records.claim(alive, boot), records.claim(own, here)]
     with records.database.reading() as session:
-        seen = attempts.running_elsewhere(session, here)
+        seen = running_elsewhere(session, here)
     assert [sign.job_id for sign in seen] == [silent.job, alive.job]
     assert write(attempts.renew, claims[1]) is False
-    assert write(attempts.rescue_stalled, seen, AFTER) == Rescued([silent.job], [])
+    assert write(rescue_stalled, seen, AFTER) == Rescued([silent.job], [])
     assert [records.job(m.job).state for m in (silent, alive, own)] == ["queued", "running", "running"]
     assert [attempt.outcome for attempt in records.attempts()] == ["lost", "running", "running"]
     # The silent one wakes up too late.
@@ -291,8 +299,9 @@ def test_a_job_without_a_sign_of_life_is_put_back_and_one_that_gave_it_is_left(r
 
 
 def postponed(write, claim, wait_s, **values):
-    details = {"load_id": None, "cause": "driver", "error": "command buffer", **values}
-    return write(attempts.postpone, claim, wait_s, Measurement(first_of_boot=True), **details)
+    details = {"cause": Cause.DRIVER, "error": "command buffer", **values}
+    result = Result(Outcome.FAILED, measured=Measurement(first_of_boot=True), **details)
+    return write(attempts.postpone, claim, result, wait_s)
 
 
 def test_a_job_that_failed_in_passing_is_published_again_when_it_is_time_and_not_before(records, boot, claimed, write):
@@ -308,7 +317,7 @@ def test_a_job_that_failed_in_passing_is_published_again_when_it_is_time_and_not
     assert write(batches.due_retries) == [claimed.job_id]
     ((message, _),) = write(batches.unpublished)
     again = records.claim(message, boot)
-    assert (again.number, again.failures) == (2, 1)
+    assert (again.attempt_number, again.failures) == (2, 1)
     assert records.job(claimed.job_id).not_before is None
 
 
@@ -328,10 +337,10 @@ def test_a_worker_that_gives_up_its_job_because_of_it_counts_a_loss_and_sets_it_
 ):
     for loss in range(1, AFTER + 1):
         claim = records.claim(message, records.boot())
-        state = write(attempts.lose, claim, "hung", "no step for 600 s", AFTER)
+        state = write(attempts.lose, claim, HUNG, AFTER)
         assert state is (JobState.QUEUED if loss < AFTER else JobState.QUARANTINED)
         assert records.job(message.job).losses == loss
-        assert write(attempts.lose, claim, "hung", "again", AFTER) is None
+        assert write(attempts.lose, claim, HUNG, AFTER) is None
     assert [(a.outcome, a.cause) for a in records.attempts()] == [(Outcome.LOST, "hung")] * AFTER
 
 
@@ -339,7 +348,7 @@ def test_attempts_that_are_over_are_told_from_those_that_run(records, boot, writ
     done, running = (records.claim(message, boot) for message in records.messages(records.batch(jobs=2)))
     records.settle(done)
     asked = {done.attempt_id, running.attempt_id, 10**6}
-    assert write(attempts.ended_attempts, asked) == {done.attempt_id, 10**6}
+    assert write(ended_attempts, asked) == {done.attempt_id, 10**6}
 
 
 def test_what_was_published_is_forgotten_for_the_first_queued_jobs(records, boot, write):
@@ -377,7 +386,7 @@ def test_cancelling_ends_queued_jobs_asks_running_ones_and_leaves_the_rest(recor
     (other,) = records.messages(records.batch("other"))
     claim = records.claim(running, boot)
     records.settle(records.claim(succeeded, boot))
-    records.settle(records.claim(failed, boot), Outcome.FAILED, cause="nan", error="no numbers")
+    records.settle(records.claim(failed, boot), Outcome.FAILED, cause=Cause.NOT_FINITE, error="no numbers")
     assert write(batches.cancel, Job.batch_id == batch.id) == (1, 1)
     numbers = [message.job for message in (queued, running, succeeded, failed, other)]
     jobs = [records.job(number) for number in numbers]
@@ -396,9 +405,9 @@ def test_cancelling_ends_queued_jobs_asks_running_ones_and_leaves_the_rest(recor
 def test_cancelling_holds_when_the_worker_is_lost_before_it_hears_of_it(records, claimed, write, message, way):
     write(batches.cancel, of_job(claimed.job_id))
     if way == "rescue":
-        assert write(attempts.rescue, records.boot(), AFTER) == Rescued([], [])
+        assert write(rescue, records.boot(), AFTER) == Rescued([], [])
     else:
-        assert write(attempts.give_back, claimed, "storage", "full")
+        assert write(attempts.give_back, claimed, FULL)
     job, (attempt,) = records.job(claimed.job_id), records.attempts()
     assert (job.state, job.cause, job.cancel_requested) == (JobState.CANCELLED, "cancelled", False)
     assert job.finished_at is not None
@@ -411,7 +420,7 @@ def test_retry_queues_failed_jobs_as_if_new(records, boot, write):
     failed, succeeded, cancelled = records.messages(batch)
     write(batches.cancel, of_job(cancelled.job))
     records.settle(records.claim(succeeded, boot), picture="done.png")
-    records.settle(records.claim(failed, boot), Outcome.FAILED, cause="nan", error="no numbers")
+    records.settle(records.claim(failed, boot), Outcome.FAILED, cause=Cause.NOT_FINITE, error="no numbers")
     write(batches.mark_published, [failed.job], now())
     finished_at = records.job(failed.job).finished_at
     assert write(batches.retry, Job.batch_id == batch.id) == 1
@@ -421,7 +430,7 @@ def test_retry_queues_failed_jobs_as_if_new(records, boot, write):
     assert job.queued_at > finished_at
     assert records.job(cancelled.job).state == JobState.CANCELLED
     again = records.claim(failed, boot)
-    assert again.number == 2
+    assert again.attempt_number == 2
     assert records.settle(again)
     states = (JobState.FAILED, JobState.CANCELLED)
     assert write(batches.retry, Job.batch_id == batch.id, states=states) == 1

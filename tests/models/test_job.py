@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from models.checkpoints import DEMO, STABLE_DIFFUSION_1_5, canonical_checkpoint, checkpoint_defaults, is_hub_id
 from models.errors import CheckpointError
 from models.job import MAX_KEY, MAX_PROMPT, MAX_SEED
-from models.pictures import picture_path
+from models.picture_store import picture_name
 from models.schedulers import SCHEDULERS, canonical_name
 
 UID = "0123456789abcdef" * 2
@@ -163,5 +163,5 @@ def test_defaults_that_cannot_be_used_are_one_line_that_names_the_file(here, con
 
 
 def test_a_picture_lies_where_its_numbers_say():
-    assert picture_path(1, 17) == Path("pictures/batch-0001/job-00000017.png")
-    assert picture_path(123456, MAX_KEY) == Path("pictures/batch-123456/job-2147483647.png")
+    assert picture_name(1, 17) == "pictures/batch-0001/job-00000017.png"
+    assert picture_name(123456, MAX_KEY) == "pictures/batch-123456/job-2147483647.png"

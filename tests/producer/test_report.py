@@ -11,6 +11,7 @@ from installation import Installation
 from sqlalchemy import update
 
 from models.batches import PlannedJob, create_batch
+from models.causes import Cause
 from models.job import JobSpec
 from models.states import GuardStep, JobState, Outcome
 from models.tables import Attempt, Boot, GuardAction, Job, Load
@@ -44,6 +45,7 @@ def record(nightshift: Installation, name: str, totals_s: list[float], *, device
             boot_id=boot.id,
             checkpoint="demo",
             revision="r1",
+            attention_slicing=False,
             loaded_at=START,
             load_s=72.12,
             warmup_s=18.78,
@@ -102,7 +104,7 @@ def test_the_figures_are_those_of_the_rows(nightshift: Installation):
     assert "wall-clock time, first start to last finish 36.0 s 6.67" in shown
     assert "denoise 7.20 s 80.0%" in shown
     assert "Queue wait: mean 10.0 s, longest 10.0 s" in shown
-    assert "not_finite 1" in shown
+    assert f"not_finite 1 {Cause.NOT_FINITE.sentence}" in " ".join(shown)
     assert any(line.startswith("100 15 min 00 s ") for line in shown)
     assert any(line.startswith("3,000 7 h 30 min ") for line in shown)
 
@@ -135,8 +137,8 @@ def test_the_hardware_table_compares_devices(nightshift: Installation):
     assert "Hardware" not in nightshift.producer("report").stdout
     record(nightshift, "other", [60.0, 80.0], device="cpu")
     shown = lines(nightshift.producer("report", "night").stdout)
-    assert "mps of " + socket.gethostname() + " (mps) float16 demo 2 9.00 s 4.00 GB not measured" in shown
-    assert "cpu of " + socket.gethostname() + " (cpu) float16 demo 2 70.00 s 4.00 GB not measured" in shown
+    assert "mps of " + socket.gethostname() + " (mps) float16 whole demo 2 9.00 s 4.00 GB not measured" in shown
+    assert "cpu of " + socket.gethostname() + " (cpu) float16 whole demo 2 70.00 s 4.00 GB not measured" in shown
 
 
 def grow(nightshift: Installation, boot: int, growth: int) -> None:

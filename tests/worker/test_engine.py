@@ -7,19 +7,17 @@ import weakref
 import numpy as np
 import pytest
 import torch
-from sqlalchemy import select
 
-from models.boots import Machine, record_boot
 from models.checkpoints import DEMO_FOLDER
-from models.database import Database
 from models.errors import CheckpointError, GenerationError
-from models.tables import Load
+from models.job import Weights
 from worker import engine as engine_module
 from worker.device import Device
 from worker.engine import Engine
 from worker.generation import generate
 
 CPU = Device("cpu", torch.float32)
+DEMO = Weights("demo")
 
 
 def no_step(_step):
@@ -28,29 +26,16 @@ def no_step(_step):
 
 @pytest.fixture
 def new_engine(tmp_path, settings):
-    """Return a maker of engines on this thread; they share a database."""
-    database = Database(settings(data_dir=tmp_path).database)
-
-    def make(**values):
-        with database.writing() as session:
-            boot_id = record_boot(session, Machine("here", 1, "lock", "cpu", "cpu", "cpu", 1, "float32", None, {}, {}))
-        return Engine(CPU, settings(device="cpu", data_dir=tmp_path, **values), database, boot_id)
-
-    yield make
-    database.close()
+    """Return a maker of engines on this thread."""
+    return lambda **values: Engine(CPU, settings(device="cpu", data_dir=tmp_path, **values))
 
 
 @pytest.fixture
 def engine(new_engine):
     """An engine with the demo loaded."""
     engine = new_engine()
-    engine.use("demo")
+    engine.use(DEMO)
     return engine
-
-
-def loads(engine):
-    with engine._database.reading() as session:
-        return list(session.scalars(select(Load).order_by(Load.id)))
 
 
 def test_the_device_refuses_another_thread(engine, spec):
@@ -62,7 +47,7 @@ def test_the_device_refuses_another_thread(engine, spec):
         except RuntimeError as error:
             caught.append(str(error))
 
-    for action in (lambda: engine.use("demo"), lambda: engine.make(spec(), no_step), engine.reload):
+    for action in (lambda: engine.use(DEMO), lambda: engine.make(spec(), no_step), engine.reload):
         thread = threading.Thread(target=elsewhere, args=[action])
         thread.start()
         thread.join()
@@ -101,10 +86,10 @@ def test_another_error_is_not_taken_for_a_lack_of_memory(engine, spec):
 
 def test_the_engine_measures_what_generating_took(engine, spec):
     made, measured = engine.make(spec(steps=8), no_step)
-    assert (measured.encode_s, measured.denoise_s) == (made.encode_s, made.denoise_s)
-    assert (measured.decode_s, measured.check_s) == (made.decode_s, made.check_s)
-    assert min(made.encode_s, made.denoise_s, made.decode_s, made.check_s) > 0
-    assert measured.steps_per_s == 8 / made.denoise_s
+    assert measured.timings == made.timings
+    assert min(made.timings.encode_s, made.timings.denoise_s, made.timings.decode_s, made.timings.validate_s) > 0
+    assert measured.timings.save_s is None
+    assert measured.steps_per_s == 8 / made.timings.denoise_s
     assert (measured.first_of_boot, measured.cold) == (True, False)
     _, again = engine.make(spec(), no_step)
     assert (again.first_of_boot, again.cold) == (False, False)
@@ -112,11 +97,11 @@ def test_the_engine_measures_what_generating_took(engine, spec):
     assert (wide.first_of_boot, wide.cold) == (False, True)
 
 
-@pytest.mark.parametrize("step", ["load_checkpoint", "generate"])
+@pytest.mark.parametrize("step", ["load_checkpoint", "warm_up"])
 def test_a_load_or_warm_up_that_runs_out_of_memory_says_so(new_engine, monkeypatch, step):
     monkeypatch.setattr(engine_module, step, lambda *_: raise_as_mps_does(0))
     with pytest.raises(GenerationError, match=r"^out of memory .* NIGHTSHIFT_ATTENTION_SLICING=true$") as caught:
-        new_engine().use("demo")
+        new_engine().use(DEMO)
     assert caught.value.cause == "out_of_memory"
 
 
@@ -133,7 +118,7 @@ def test_the_old_weights_are_gone_before_new_ones_are_read(new_engine, monkeypat
     monkeypatch.setattr(engine_module, "load_checkpoint", load)
     engine = new_engine(checkpoint_folders=str(tmp_path))
     for name in ("demo", str(copy), "demo"):
-        engine.use(name)
+        engine.use(Weights(name))
     engine._current.loaded.pipeline.itself = engine._current
     engine.reload()
     assert len(loaded) == 12
@@ -141,26 +126,25 @@ def test_the_old_weights_are_gone_before_new_ones_are_read(new_engine, monkeypat
 
 def test_a_checkpoint_that_is_loaded_is_not_loaded_again(new_engine):
     engine = new_engine()
-    assert engine.use("demo") == engine.use("demo")
+    assert engine.use(DEMO) is engine.use(DEMO)
 
 
 def test_a_pinned_engine_refuses_another_checkpoint_and_keeps_its_own(new_engine, spec):
     engine = new_engine(pin_checkpoint=True)
-    load_id = engine.use("demo")
+    load = engine.use(DEMO)
     with pytest.raises(CheckpointError, match="pinned to demo and refuses /other: NIGHTSHIFT_PIN_CHECKPOINT=false"):
-        engine.use("/other")
-    assert engine.use("demo") == load_id
+        engine.use(Weights("/other"))
+    assert engine.use(DEMO) is load
     engine.make(spec(), no_step)
 
 
 def test_a_reload_is_a_load_of_the_same_checkpoint_and_its_pictures_are_the_same(engine, spec):
     wide = spec(width=192)
     before, _ = engine.make(wide, no_step)
-    first = engine.use("demo")
-    engine.reload()
-    assert engine.use("demo") > first
-    old, new = loads(engine)
-    assert (new.checkpoint, new.revision, new.warmup_steps) == (old.checkpoint, old.revision, old.warmup_steps)
+    old, new = engine.use(DEMO), engine.reload()
+    assert engine.use(DEMO) is new
+    assert new is not old
+    assert (new.weights, new.revision, new.warmup_steps) == (old.weights, old.revision, old.warmup_steps)
     assert min(new.load_s, new.warmup_s) > 0
     after, measured = engine.make(wide, no_step)
     assert measured.cold
@@ -172,6 +156,19 @@ def test_after_a_reload_that_failed_the_next_job_loads_again(engine, monkeypatch
         patch.setattr(engine_module, "load_checkpoint", lambda *_: raise_as_mps_does(0))
         with pytest.raises(GenerationError, match="out of memory while loading demo"):
             engine.reload()
-    engine.use("demo")
+    assert engine.use(DEMO).load_s > 0
     engine.make(spec(), no_step)
-    assert len(loads(engine)) == 2
+
+
+@pytest.mark.parametrize("sliced", [False, True])
+def test_a_load_says_whether_the_attention_was_sliced(new_engine, sliced):
+    assert new_engine(attention_slicing=sliced).use(DEMO).attention_slicing is sliced
+
+
+def test_a_picture_that_a_second_try_made_is_no_steady_state(engine, spec):
+    failures = iter([raise_memory_error])
+    made, measured = engine.make(spec(), lambda step: next(failures, no_step)(step))
+    assert (measured.made_again, measured.cold) == (True, True)
+    assert made.picture.size == (128, 128)
+    _, next_one = engine.make(spec(), no_step)
+    assert (next_one.made_again, next_one.cold) == (False, False)

@@ -6,10 +6,9 @@ from importlib.metadata import version
 import pytest
 from PIL import Image
 
-from models.measurement import MEMORY_KINDS
+from models.measurement import MEMORY_KINDS, PARTS
 from models.states import JobState
 from models.tables import Attempt, Boot, Load
-from models.throughput import PARTS
 
 PROMPTS = ["../../outside <script>alert(1)</script>", "a red shoe, studio: soft light", "červená 靴"]
 FLAGS = ("--count", 2, "--seed", 40, "--steps", 7, "--width", 144, "--height", 128, "--negative-prompt", "blurred")

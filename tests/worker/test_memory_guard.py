@@ -11,6 +11,7 @@ from sqlalchemy import select
 from models.boots import Machine, record_boot
 from models.checkpoints import DEMO_FOLDER
 from models.database import Database
+from models.job import Weights
 from models.measurement import MemoryReading
 from models.memory_trend import SETTLING_JOBS
 from models.states import GuardStep
@@ -18,6 +19,7 @@ from models.tables import GuardAction, Load
 from worker import memory_guard
 from worker.device import Device
 from worker.engine import Engine
+from worker.loads import Loads
 from worker.memory import read_memory
 from worker.memory_guard import MemoryGuard
 
@@ -66,22 +68,25 @@ def database(tmp_path, settings):
 
 
 @pytest.fixture
-def engine(device, database, settings, tmp_path):
-    """An engine with the demo loaded."""
+def loads(database):
     with database.writing() as session:
         boot_id = record_boot(session, Machine("here", 1, "lock", "cpu", "cpu", "cpu", 1, "float32", None, {}, {}))
-    made = Engine(
-        device, settings(device="cpu", data_dir=tmp_path, checkpoint_folders=str(tmp_path)), database, boot_id
-    )
-    made.use("demo")
+    return Loads(database, boot_id, lambda action: action())
+
+
+@pytest.fixture
+def engine(device, loads, settings, tmp_path):
+    """An engine with the demo loaded, and that recorded."""
+    made = Engine(device, settings(device="cpu", data_dir=tmp_path, checkpoint_folders=str(tmp_path)))
+    loads.number_of(made.use(Weights("demo")))
     return made
 
 
 @pytest.fixture
-def new_guard(engine, database, settings):
+def new_guard(engine, loads, database, settings):
     def make(*, needed=NEEDED, **values):
         """Return a guard whose first jobs have come to `needed`."""
-        guard = MemoryGuard(engine, database, settings(**{"memory_limit_gb": LIMIT / GB} | values), 1)
+        guard = MemoryGuard(engine, loads, database, settings(**{"memory_limit_gb": LIMIT / GB} | values), 1)
         for share in (0.6, 0.8, 1, *[0.5] * (SETTLING_JOBS - 3)):
             assert guard.after_job(MemoryReading(rss=GB, device_driver=int(share * needed))) is None
         return guard
@@ -238,7 +243,7 @@ def test_it_can_be_turned_off(new_guard, database):
 
 def test_a_checkpoint_that_cannot_be_loaded_anew_ends_the_worker(after_job, engine, database, tmp_path, caplog):
     folder = shutil.copytree(DEMO_FOLDER, tmp_path / "copy")
-    engine.use(str(folder))
+    engine.use(Weights(str(folder)))
     shutil.rmtree(folder)
     in_pipeline(engine, Block(200 * GB))
     assert after_job() is GuardStep.RESTART

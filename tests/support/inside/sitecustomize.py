@@ -106,9 +106,10 @@ def patch_loading(module):
     module.load_checkpoint = before("loading", module.load_checkpoint)
 
 
-def patch_picture(module):
-    module.write_aside = before("writing", after("written", module.write_aside))
-    module.put_in_place = before("naming", after("named", module.put_in_place))
+def patch_picture_store(module):
+    aside = module.Aside
+    aside.write = before("writing", after("written", aside.write))
+    aside.put_in_place = before("naming", after("named", aside.put_in_place))
 
 
 def patch_attempts(module):
@@ -147,7 +148,7 @@ PATCHES = {
     "worker.engine": patch_engine,
     "worker.generation": patch_generation,
     "worker.loading": patch_loading,
-    "worker.picture": patch_picture,
+    "models.picture_store": patch_picture_store,
     "models.attempts": patch_attempts,
     "models.tables": patch_tables,
     "worker.transport": patch_transport,

@@ -1,14 +1,11 @@
-"""The picture's file: what is written inside it, and that it is there whole or not at all."""
+"""The picture's file: what is written inside it."""
 
 from importlib.metadata import version
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from models.errors import StorageError
-from models.pictures import picture_path
-from worker.picture import asides, encode_png, parameters_text, put_in_place, write_aside
+from worker.png import encode_png, parameters_text
 
 REVISION = "sha256:0123456789abcdef" + "0" * 48
 
@@ -84,64 +81,7 @@ def test_the_text_in_the_file_reads_back_as_it_was(tmp_path, text, kind):
         assert image.getpixel((0, 0)) == (255, 0, 0)
 
 
-def write_picture(path, content):
-    aside = write_aside(path, content, 7)
-    try:
-        put_in_place(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def test_a_picture_is_written_with_its_folders(tmp_path):
-    path = tmp_path / picture_path(12, 345)
-    write_picture(path, b"content")
-    assert path.relative_to(tmp_path) == Path("pictures", "batch-0012", "job-00000345.png")
-    assert path.read_bytes() == b"content"
-    assert [p.name for p in path.parent.iterdir()] == ["job-00000345.png"]
-
-
-def test_a_picture_that_is_made_again_takes_the_place_of_the_first(tmp_path):
-    for content in (b"first", b"second"):
-        write_picture(tmp_path / "x.png", content)
-    assert (tmp_path / "x.png").read_bytes() == b"second"
-
-
-def test_a_file_where_the_folder_should_be_is_an_error_and_stays(tmp_path):
-    (tmp_path / "pictures").write_text("in the way")
-    with pytest.raises(StorageError, match=r"pictures/x.png cannot be written"):
-        write_picture(tmp_path / "pictures" / "x.png", b"content")
-    assert [p.name for p in tmp_path.iterdir()] == ["pictures"]
-    assert (tmp_path / "pictures").read_text() == "in the way"
-
-
-def test_a_folder_where_the_picture_should_be_is_an_error_and_leaves_nothing_behind(tmp_path):
-    (tmp_path / "x.png").mkdir()
-    with pytest.raises(StorageError):
-        write_picture(tmp_path / "x.png", b"content")
-    assert [p.name for p in tmp_path.iterdir()] == ["x.png"]
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full for a disk that is full")
-def test_a_full_disk_leaves_the_old_picture_and_no_half_of_the_new_one(tmp_path):
-    path = tmp_path / "x.png"
-    write_picture(path, b"first")
-    # Writing goes through the link to a device that is always full.
-    (tmp_path / ".x.png.7").symlink_to("/dev/full")
-    with pytest.raises(StorageError, match=r"No space left on device.*free some space"):
-        write_picture(path, b"second")
-    assert path.read_bytes() == b"first"
-    assert [p.name for p in tmp_path.iterdir()] == ["x.png"]
-
-
-def test_what_attempts_wrote_aside_is_found_by_their_numbers_and_nothing_else_is(tmp_path):
-    wrote = {attempt: write_aside(tmp_path / picture_path(1, attempt), b"x", attempt) for attempt in (3, 14)}
-    write_picture(tmp_path / picture_path(1, 5), b"x")
-    (tmp_path / "pictures" / "batch-0001" / ".job-00000005.png.swp").write_text("an editor's")
-    (tmp_path / "pictures" / ".DS_Store").write_text("the Finder's")
-    assert asides(tmp_path) == wrote
-
-
 def test_the_version_that_stands_in_a_picture_is_the_programs():
-    from worker.attempt import _VERSION
+    from worker.saving import _VERSION
 
     assert version("nightshift") == _VERSION

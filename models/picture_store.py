@@ -1,0 +1,154 @@
+"""The store of pictures: a folder below the data folder, and the one place that knows how files are called in it.
+
+Names are made of numbers alone, so no prompt and no batch's name can steer them. A row names its picture by its path
+below the data folder, which may be moved.
+"""
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.errors import StorageError
+
+_PICTURES = "pictures"
+_NOTE = ".json"
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def picture_name(batch_id: int, job_id: int) -> str:
+    """Return the name that a job's picture has in rows and in the store."""
+    return f"{_folder(batch_id)}/job-{job_id:08d}.png"
+
+
+def _folder(batch_id: int) -> str:
+    return f"{_PICTURES}/batch-{batch_id:04d}"
+
+
+class PictureStore:
+    """The pictures below one data folder."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+
+    def folder(self, batch_id: int) -> Path:
+        """Return where a person finds the pictures of a batch."""
+        return self._data_dir / _folder(batch_id)
+
+    def path(self, name: str) -> Path:
+        """Return where the picture called `name` is, or would be."""
+        return self._data_dir / name
+
+    def aside(self, name: str, attempt_id: int) -> "Aside":
+        """Return the place where an attempt puts the picture until it is known to be the job's."""
+        return Aside(self.path(name), attempt_id)
+
+    def asides(self) -> dict[int, "Aside"]:
+        """Return the places where attempts left a picture, a note of it, or both, by the attempts' numbers."""
+        found = {}
+        for file in (self._data_dir / _PICTURES).glob("*/.job-*.png.*"):
+            written = file.with_suffix("") if file.suffix == _NOTE else file
+            if written.suffix[1:].isdecimal():
+                attempt_id = int(written.suffix[1:])
+                found[attempt_id] = Aside(written.with_name(written.stem.removeprefix(".")), attempt_id)
+        return found
+
+
+@dataclass(frozen=True)
+class Aside:
+    """A picture that an attempt wrote, before the picture has its name: whole and synced, and no other's."""
+
+    #: Where the picture will be.
+    path: Path
+    attempt_id: int
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the picture was written, and has not got its name yet."""
+        return self._file.exists()
+
+    def write(self, content: bytes) -> None:
+        """Write the picture and sync it.
+
+        Raises:
+            StorageError: if there is no room, or the folder cannot be written; nothing is left behind.
+        """
+        with _explained(self.path):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with self._file.open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    _sync(file.fileno())
+            except BaseException:
+                self._file.unlink(missing_ok=True)
+                raise
+
+    def put_in_place(self) -> None:
+        """Give the picture its name, in a way that outlasts a loss of power.
+
+        Raises:
+            StorageError: if it cannot be renamed.
+        """
+        with _explained(self.path):
+            self._file.replace(self.path)
+            folder = os.open(self.path.parent, os.O_RDONLY)
+            try:
+                _sync(folder)
+            finally:
+                os.close(folder)
+
+    def write_note(self, content: bytes) -> None:
+        """Write what is to be known of the picture beside it.
+
+        Raises:
+            OSError: if it cannot be written; nothing is left behind.
+        """
+        try:
+            self._note.write_bytes(content)
+        except OSError:
+            self._note.unlink(missing_ok=True)
+            raise
+
+    def read_note(self) -> bytes:
+        """Return what was written beside the picture.
+
+        Raises:
+            OSError: if there is nothing, or it cannot be read.
+        """
+        return self._note.read_bytes()
+
+    def remove(self) -> None:
+        """Remove the picture and its note; what cannot be removed is cleared away by the worker's next start."""
+        for file in (self._file, self._note):
+            with suppress(OSError):
+                file.unlink()
+
+    @property
+    def _file(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.{self.attempt_id}")
+
+    @property
+    def _note(self) -> Path:
+        return self._file.with_name(f"{self._file.name}{_NOTE}")
+
+
+def _sync(descriptor: int) -> None:
+    # macOS's fsync(2) leaves data in the disk's own cache, where a loss of power takes it; this does not.
+    full_sync = getattr(fcntl, "F_FULLFSYNC", None)
+    if full_sync is None:
+        os.fsync(descriptor)
+    else:
+        fcntl.fcntl(descriptor, full_sync)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        remedy = "free some space" if error.errno in _DISK_FULL else "make its folder writable"
+        raise StorageError(f"{path} cannot be written ({error.strerror}): {remedy}") from error

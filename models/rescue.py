@@ -1,0 +1,111 @@
+"""Putting jobs back whose workers are gone."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Select, and_, case, or_, select, tuple_, update
+from sqlalchemy.orm import Session
+
+from models.attempts import put_back
+from models.causes import Cause
+from models.states import JobState, Outcome
+from models.tables import Attempt, Boot, Job, now
+
+
+@dataclass(frozen=True)
+class Rescued:
+    """Numbers of the jobs that were put back, and of those that were set aside."""
+
+    queued: list[int]
+    quarantined: list[int]
+
+
+def rescue(session: Session, boot_id: int, quarantine_after: int) -> Rescued:
+    """Put back every running job of earlier boots under this boot's lock.
+
+    Only the holder of the device's lock may call it: the lock says that those boots are gone. A job whose worker went
+    away for the `quarantine_after`th time is set aside instead.
+    """
+    return _rescued(session, Job.boot_id.in_(_earlier_boots(boot_id)), quarantine_after)
+
+
+def left_running(session: Session, boot_id: int) -> set[int]:
+    """Return the numbers of the attempts that `rescue` would end."""
+    return set(
+        session.scalars(
+            select(Attempt.id).where(Attempt.outcome == Outcome.RUNNING, Attempt.boot_id.in_(_earlier_boots(boot_id)))
+        )
+    )
+
+
+def _earlier_boots(boot_id: int) -> Select[int]:
+    here = select(Boot.lock_uid, Boot.host, Boot.device).where(Boot.id == boot_id).subquery()
+    # Rows of a version that did not name the lock are known by host and device.
+    unnamed = and_(Boot.lock_uid.is_(None), Boot.host == here.c.host, Boot.device == here.c.device)
+    return select(Boot.id).where(Boot.id != boot_id, or_(unnamed, Boot.lock_uid == here.c.lock_uid))
+
+
+@dataclass(frozen=True)
+class RunningJob:
+    """What the row of a running job says of its worker; it changes with every sign of life."""
+
+    job_id: int
+    attempt_number: int
+    boot_id: int | None
+    heartbeat_at: datetime | None
+
+
+def running_elsewhere(session: Session, boot_id: int) -> list[RunningJob]:
+    """Return the running jobs of all boots but this one."""
+    rows = session.execute(
+        select(Job.id, Job.attempts, Job.boot_id, Job.heartbeat_at).where(
+            Job.state == JobState.RUNNING, Job.boot_id != boot_id
+        )
+    )
+    return [RunningJob(job_id, attempt, owner, beat) for job_id, attempt, owner, beat in rows]
+
+
+def rescue_stalled(session: Session, stalled: Sequence[RunningJob], quarantine_after: int) -> Rescued:
+    """Put back those of the jobs that have given no sign of life since they were read."""
+    unchanged = tuple_(Job.id, Job.attempts, Job.boot_id, Job.heartbeat_at).in_(
+        [(sign.job_id, sign.attempt_number, sign.boot_id, sign.heartbeat_at) for sign in stalled]
+    )
+    return _rescued(session, unchanged, quarantine_after)
+
+
+def _rescued(session: Session, which: ColumnElement[bool], quarantine_after: int) -> Rescued:
+    """Put back or set aside those running jobs, whose workers are gone, and end their attempts."""
+    moment = now()
+    running = select(Job.id).where(Job.state == JobState.RUNNING, which)
+    session.execute(
+        update(Attempt)
+        .where(Attempt.outcome == Outcome.RUNNING, Attempt.job_id.in_(running))
+        .values(
+            outcome=Outcome.LOST,
+            cause=Cause.WORKER_LOST,
+            error=Cause.WORKER_LOST.sentence,
+            finished_at=moment,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    # A worker that was told to stop at once has noted its end, and its job is not to blame.
+    killed = Job.boot_id.in_(select(Boot.id).where(Boot.ended_at.is_(None)))
+    losses = Job.losses + case((killed, 1), else_=0)
+    jobs = session.execute(
+        update(Job)
+        .where(Job.state == JobState.RUNNING, which)
+        .values({"losses": losses} | put_back(moment, losses >= quarantine_after))
+        .returning(Job.id, Job.state)
+        .execution_options(synchronize_session=False)
+    ).all()
+    return Rescued(
+        queued=sorted(number for number, state in jobs if state == JobState.QUEUED),
+        quarantined=sorted(number for number, state in jobs if state == JobState.QUARANTINED),
+    )
+
+
+def ended_attempts(session: Session, attempt_ids: Collection[int]) -> set[int]:
+    """Return which of these attempts are over, or were never begun."""
+    running = select(Attempt.id).where(Attempt.outcome == Outcome.RUNNING, Attempt.id.in_(attempt_ids))
+    return set(attempt_ids) - set(session.scalars(running))

@@ -1,0 +1,87 @@
+"""The store of pictures: a picture is there whole, under its name, or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from models.errors import StorageError
+from models.picture_store import Aside, PictureStore, picture_name
+
+
+def write_picture(path, content):
+    aside = Aside(path, 7)
+    try:
+        aside.write(content)
+        aside.put_in_place()
+    finally:
+        aside.remove()
+
+
+def test_a_picture_is_written_with_its_folders(tmp_path):
+    path = PictureStore(tmp_path).path(picture_name(12, 345))
+    write_picture(path, b"content")
+    assert path.relative_to(tmp_path) == Path("pictures", "batch-0012", "job-00000345.png")
+    assert path.read_bytes() == b"content"
+    assert [p.name for p in path.parent.iterdir()] == ["job-00000345.png"]
+
+
+def test_a_picture_that_is_made_again_takes_the_place_of_the_first(tmp_path):
+    for content in (b"first", b"second"):
+        write_picture(tmp_path / "x.png", content)
+    assert (tmp_path / "x.png").read_bytes() == b"second"
+
+
+def test_a_file_where_the_folder_should_be_is_an_error_and_stays(tmp_path):
+    (tmp_path / "pictures").write_text("in the way")
+    with pytest.raises(StorageError, match=r"pictures/x.png cannot be written"):
+        write_picture(tmp_path / "pictures" / "x.png", b"content")
+    assert [p.name for p in tmp_path.iterdir()] == ["pictures"]
+    assert (tmp_path / "pictures").read_text() == "in the way"
+
+
+def test_a_folder_where_the_picture_should_be_is_an_error_and_leaves_nothing_behind(tmp_path):
+    (tmp_path / "x.png").mkdir()
+    with pytest.raises(StorageError):
+        write_picture(tmp_path / "x.png", b"content")
+    assert [p.name for p in tmp_path.iterdir()] == ["x.png"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full for a disk that is full")
+def test_a_full_disk_leaves_the_old_picture_and_no_half_of_the_new_one(tmp_path):
+    path = tmp_path / "x.png"
+    write_picture(path, b"first")
+    # Writing goes through the link to a device that is always full.
+    (tmp_path / ".x.png.7").symlink_to("/dev/full")
+    with pytest.raises(StorageError, match=r"No space left on device.*free some space"):
+        write_picture(path, b"second")
+    assert path.read_bytes() == b"first"
+    assert [p.name for p in tmp_path.iterdir()] == ["x.png"]
+
+
+@pytest.fixture
+def store(tmp_path):
+    return PictureStore(tmp_path)
+
+
+def test_what_attempts_left_aside_is_found_by_their_numbers_and_nothing_else_is(store, tmp_path):
+    wrote = {number: store.aside(picture_name(1, number), number) for number in (3, 14)}
+    for aside in wrote.values():
+        aside.write(b"x")
+    noted = store.aside(picture_name(1, 6), 6)
+    noted.write_note(b"{}")
+    write_picture(store.path(picture_name(1, 5)), b"x")
+    (store.folder(1) / ".job-00000005.png.swp").write_text("an editor's")
+    (tmp_path / "pictures" / ".DS_Store").write_text("the Finder's")
+    assert store.asides() == wrote | {6: noted}
+    assert [aside.is_there for aside in (*wrote.values(), noted)] == [True, True, False]
+
+
+def test_a_note_is_read_back_and_goes_with_its_picture(store):
+    aside = store.aside(picture_name(1, 3), 3)
+    aside.write(b"x")
+    aside.write_note(b"what is known of it")
+    assert aside.read_note() == b"what is known of it"
+    aside.remove()
+    assert list(store.folder(1).iterdir()) == []
+    with pytest.raises(FileNotFoundError):
+        aside.read_note()

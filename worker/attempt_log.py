@@ -1,0 +1,49 @@
+"""The last step of an attempt: the one line that the log has of it."""
+
+from models.states import Outcome
+from worker.attempt import Attempt
+from worker.log import gigabytes, log
+
+
+def tell(attempt: Attempt) -> Attempt:
+    """Write the line, with all figures beside it for machines."""
+    claim, m = attempt.claim, attempt.measured
+    fields = {"job": claim.job_id, "batch": claim.batch_name, "attempt": claim.attempt_number}
+    fields["outcome"] = attempt.outcome
+    if not attempt.is_owned:
+        log.warning("job %d: not settled, it is no longer this attempt's", claim.job_id, extra=fields)
+    elif attempt.outcome is Outcome.LOST:
+        log.warning(
+            "job %d went back to the queue: %s", claim.job_id, attempt.error, extra=fields | {"cause": attempt.cause}
+        )
+    elif attempt.outcome is Outcome.SUCCEEDED:
+        assert m.peak is not None
+        t = m.timings
+        log.info(
+            "job %d (%s) done in %.2f s: encode %.3f, denoise %.3f, decode %.3f, validate %.3f, save %.3f; "
+            "%.2f steps/s; memory peak %s%s%s",
+            claim.job_id,
+            claim.batch_name,
+            m.total_s,
+            t.encode_s,
+            t.denoise_s,
+            t.decode_s,
+            t.validate_s,
+            t.save_s,
+            m.steps_per_s,
+            gigabytes(m.peak.rss),
+            f", device {gigabytes(m.peak.device_driver)}" if m.peak.device_driver is not None else "",
+            f"; prompt cut after 77 tokens: …{m.prompt_cut[:60]}" if m.prompt_cut else "",
+            extra=fields | m.columns() | {"picture": attempt.picture_name},
+        )
+    else:
+        log.error(
+            "job %d (%s) %s: %s%s",
+            claim.job_id,
+            claim.batch_name,
+            attempt.outcome,
+            attempt.error,
+            "; it is tried again later" if attempt.is_postponed else "",
+            extra=fields | {"cause": attempt.cause},
+        )
+    return attempt

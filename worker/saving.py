@@ -1,0 +1,52 @@
+"""The step of an attempt that writes its picture: aside, until the job is known to be still this attempt's."""
+
+import time
+from dataclasses import replace
+from importlib.metadata import version
+
+from models.picture_store import PictureStore
+from models.states import Outcome
+from worker.attempt import Attempt
+from worker.patience import Patience
+from worker.png import encode_png, parameters_text
+
+_VERSION = version("nightshift")
+
+
+class Saver:
+    """Encodes pictures and writes them to the store."""
+
+    def __init__(self, pictures: PictureStore, patience: Patience) -> None:
+        self._pictures = pictures
+        self._patience = patience
+
+    def save(self, attempt: Attempt) -> Attempt:
+        """Write the picture aside, as late as it takes where the disk is full.
+
+        Raises:
+            CancelledError, LostClaimError, AttemptStoppedError: as `Heartbeat.wait` does.
+            StorageError: the worker was told to end before there was room.
+        """
+        assert attempt.picture is not None
+        assert attempt.load is not None
+        spec = attempt.claim.spec
+        begun = time.perf_counter()
+        content = encode_png(attempt.picture, parameters_text(spec, spec.checkpoint, attempt.load.revision, _VERSION))
+        encoded_s = time.perf_counter() - begun
+        aside = self._pictures.aside(attempt.picture_name, attempt.claim.attempt_id)
+
+        def write() -> float:
+            begun = time.perf_counter()
+            aside.write(content)
+            return time.perf_counter() - begun
+
+        # What was waited for, a person with a full disk, is no part of it.
+        save_s = encoded_s + self._patience.until_done(write, attempt.heartbeat.wait)
+        measured = replace(
+            attempt.measured,
+            gap_s=attempt.gap_s,
+            timings=replace(attempt.measured.timings, save_s=save_s),
+            total_s=attempt.made_s + save_s,
+            picture_bytes=len(content),
+        )
+        return replace(attempt, outcome=Outcome.SUCCEEDED, measured=measured, content=content, picture=None)
