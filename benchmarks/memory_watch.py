@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from models.checkpoints import checkpoint_defaults
 from models.job import JobSpec
 from models.settings import load_settings
-from worker.device import choose_device
+from worker.devices.registry import choose_device
 from worker.generation import generate
 from worker.loading import load_checkpoint
 from worker.local_checkpoint import find_checkpoint

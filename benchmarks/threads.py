@@ -86,7 +86,7 @@ def _serve() -> None:
     from models.job import JobSpec
     from models.settings import load_settings
     from worker import program
-    from worker.device import choose_device
+    from worker.devices.registry import choose_device
     from worker.generation import generate
     from worker.loading import load_checkpoint
     from worker.local_checkpoint import find_checkpoint

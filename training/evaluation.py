@@ -20,7 +20,7 @@ from training.appearance import drawn_colour, points_left, white_border
 from training.drawing import SIZE
 from training.kind import drawn_kinds
 from training.palette import COLOURS, KINDS
-from worker.device import choose_device
+from worker.devices.registry import choose_device
 from worker.generation import generate
 from worker.loading import load_checkpoint
 from worker.local_checkpoint import find_checkpoint

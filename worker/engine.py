@@ -16,7 +16,7 @@ from models.errors import CheckpointError, GenerationError
 from models.job import JobSpec, Weights
 from models.measurement import LoadMeasurement, Measurement
 from models.settings import Settings
-from worker.device import Device
+from worker.devices.device import Device
 from worker.generation import Generation, generate
 from worker.loading import LoadedCheckpoint, load_checkpoint
 from worker.local_checkpoint import find_checkpoint

@@ -15,7 +15,7 @@ from models.causes import Cause
 from models.errors import GenerationError
 from models.job import JobSpec
 from models.measurement import Timings
-from worker.device import Device
+from worker.devices.device import Device
 from worker.loading import LoadedCheckpoint
 from worker.schedulers import make_scheduler
 

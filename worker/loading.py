@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from models.checkpoints import is_hub_id
 from models.errors import CheckpointError
 from models.settings import Settings
-from worker.device import Device
+from worker.devices.device import Device
 from worker.local_checkpoint import LocalCheckpoint, hub_snapshot
 
 #: What the libraries raise over files that are missing, broken or of something else. `NotImplementedError` is

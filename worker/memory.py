@@ -9,7 +9,7 @@ from types import TracebackType
 import psutil
 
 from models.measurement import MemoryReading, extreme
-from worker.device import Device
+from worker.devices.device import Device
 
 _PROCESS = psutil.Process()
 _STATUS = Path("/proc/self/status")
@@ -62,8 +62,13 @@ class MemoryWatch:
             self._worst = extreme([self._worst, read_memory(self._device)])
 
 
-def rss_lifetime_peak_source() -> str:
-    """Return where `rss_lifetime_peak` is read on this machine."""
+def memory_sources(device: Device) -> dict[str, str]:
+    """Return which call each kind of memory figure comes from."""
+    of_the_machine = {"rss": "psutil rss", "available": "psutil available", "swap": "psutil swap used"}
+    return of_the_machine | device.counters() | {"rss_lifetime_peak": _lifetime_peak_source()}
+
+
+def _lifetime_peak_source() -> str:
     return "VmHWM of /proc/self/status" if _STATUS.exists() else "getrusage"
 
 

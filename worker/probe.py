@@ -15,7 +15,8 @@ from worker.log import quiet_libraries
 
 quiet_libraries(load_settings())
 
-from worker.device import available_devices, chip, choose_device  # noqa: E402
+from worker.devices.chip import chip  # noqa: E402
+from worker.devices.registry import available_devices, choose_device  # noqa: E402
 from worker.local_checkpoint import find_checkpoint  # noqa: E402
 from worker.memory import read_memory  # noqa: E402
 

@@ -42,14 +42,16 @@ import redis  # noqa: E402
 import torch  # noqa: E402
 
 from worker.claiming import Claimer  # noqa: E402
-from worker.device import Device, chip, choose_device  # noqa: E402
 from worker.device_lock import DeviceLock  # noqa: E402
+from worker.devices.chip import chip  # noqa: E402
+from worker.devices.device import Device  # noqa: E402
+from worker.devices.registry import choose_device  # noqa: E402
 from worker.engine import Engine  # noqa: E402
 from worker.gate import Gate  # noqa: E402
 from worker.kept import record_kept  # noqa: E402
 from worker.loads import Loads  # noqa: E402
 from worker.making import Maker  # noqa: E402
-from worker.memory import rss_lifetime_peak_source  # noqa: E402
+from worker.memory import memory_sources  # noqa: E402
 from worker.memory_guard import MemoryGuard  # noqa: E402
 from worker.rounds import Rounds  # noqa: E402
 from worker.runner import AttemptRunner  # noqa: E402
@@ -137,7 +139,7 @@ class Boot(bootsteps.StartStopStep):
     def _boot(self, program: "Program", settings: Settings) -> None:
         app = program.app
         device = choose_device(settings.device, settings.dtype)
-        if device.name == "cpu":
+        if device.kind == "cpu":
             leave_processors_to_others()
         patience = self._patience
         database = self._database = patience.until_free(lambda: Database(settings.database, _BUSY_TIMEOUT_S))
@@ -285,7 +287,7 @@ def _machine(device: Device, lock_uid: str) -> Machine:
         memory_total_bytes=psutil.virtual_memory().total,
         versions={"system": platform.platform(), "python": platform.python_version()}
         | {library: version(library) for library in _LIBRARIES},
-        memory_sources=device.memory_sources() | {"rss_lifetime_peak": rss_lifetime_peak_source()},
+        memory_sources=memory_sources(device),
     )
 
 

@@ -3,7 +3,7 @@
 from models.checkpoints import checkpoint_defaults
 from models.job import JobSpec
 from models.settings import Settings
-from worker.device import Device
+from worker.devices.device import Device
 from worker.generation import generate
 from worker.loading import LoadedCheckpoint
 

@@ -8,7 +8,7 @@ import torch
 from models.checkpoints import DEMO
 from models.job import JobSpec
 from models.settings import Settings
-from worker.device import Device
+from worker.devices.cpu import Cpu
 from worker.loading import LoadedCheckpoint, load_checkpoint
 from worker.local_checkpoint import find_checkpoint
 
@@ -34,7 +34,7 @@ def load(settings: Callable[..., Settings]) -> Callable[..., LoadedCheckpoint]:
 
     def load(name: object = DEMO, dtype: torch.dtype = torch.float32, **values: object) -> LoadedCheckpoint:
         found = find_checkpoint(str(name))
-        return load_checkpoint(found, Device("cpu", dtype), settings(device="cpu", **values))
+        return load_checkpoint(found, Cpu("cpu", dtype), settings(device="cpu", **values))
 
     return load
 

@@ -18,10 +18,10 @@ from training.appearance import drawn_colour, points_left, white_border
 from training.card import Evaluation, model_card
 from training.evaluation import STABLE_DIFFUSION
 from training.palette import COLOURS
-from worker.device import Device
+from worker.devices.cpu import Cpu
 from worker.generation import generate
 
-CPU = Device("cpu", torch.float32)
+CPU = Cpu("cpu", torch.float32)
 MAX_BYTES = 8_000_000
 #: A colour word of their own for each kind, in wordings of no caption.
 SHOES = (

@@ -9,9 +9,13 @@ import torch
 from models.errors import DeviceError
 from models.measurement import MemoryReading
 from worker import generation
-from worker.device import Device, available_devices, chip, choose_device
+from worker.devices.chip import chip
+from worker.devices.cpu import Cpu
+from worker.devices.cuda import Cuda
+from worker.devices.mps import Mps
+from worker.devices.registry import available_devices, choose_device
 from worker.generation import generate
-from worker.memory import MemoryWatch, read_memory
+from worker.memory import MemoryWatch, memory_sources, read_memory
 
 
 @pytest.fixture
@@ -63,7 +67,7 @@ def test_a_device_that_its_driver_refuses_is_named_in_one_line(monkeypatch, erro
 
     monkeypatch.setattr(torch.cuda, "set_device", refuse)
     with pytest.raises(DeviceError, match=r"^cuda:0 cannot be used: no driver\. See what `nvidia-smi` says of it$"):
-        Device("cuda:0", torch.float16).select()
+        Cuda("cuda:0", torch.float16).select()
 
 
 @pytest.mark.parametrize(
@@ -123,38 +127,38 @@ def stand_in(monkeypatch, module, calls, **values):
 
 
 def test_the_memory_counters_of_mps_are_its_own_and_named(monkeypatch):
-    device, calls = Device("mps", torch.float16), []
+    device, calls = Mps("mps", torch.float16), []
     stand_in(monkeypatch, torch.mps, calls, current_allocated_memory=11, driver_allocated_memory=22)
     reading = read_memory(device)
     assert (reading.device_allocated, reading.device_driver) == (11, 22)
     assert calls == [("current_allocated_memory",), ("driver_allocated_memory",)]
-    sources = device.memory_sources()
+    sources = memory_sources(device)
     assert sources["device_allocated"] == "torch.mps.current_allocated_memory"
     assert sources["device_driver"] == "torch.mps.driver_allocated_memory"
     assert device.peak_bytes() == (None, None)
 
 
 def test_the_memory_counters_of_cuda_are_its_own_and_named(monkeypatch):
-    device, calls = Device("cuda:1", torch.float16), []
+    device, calls = Cuda("cuda:1", torch.float16), []
     stand_in(monkeypatch, torch.cuda, calls, memory_allocated=11, memory_reserved=22)
     reading = read_memory(device)
     assert (reading.device_allocated, reading.device_driver) == (11, 22)
     assert calls == [("memory_allocated", "cuda:1"), ("memory_reserved", "cuda:1")]
-    sources = device.memory_sources()
+    sources = memory_sources(device)
     assert sources["device_allocated"] == "torch.cuda.memory_allocated"
     assert sources["device_driver"] == "torch.cuda.memory_reserved"
 
 
 def test_the_cpu_has_no_device_memory_and_names_none():
-    device = Device("cpu", torch.float32)
+    device = Cpu("cpu", torch.float32)
     reading = read_memory(device)
     assert (reading.device_allocated, reading.device_driver) == (None, None)
-    assert set(device.memory_sources()) == {"rss", "available", "swap"}
+    assert set(memory_sources(device)) == {"rss", "available", "swap", "rss_lifetime_peak"}
     assert reading.rss > 0
 
 
 def test_a_peak_that_the_device_keeps_itself_wins_over_the_samples(monkeypatch):
-    device, calls = Device("cuda", torch.float16), []
+    device, calls = Cuda("cuda", torch.float16), []
     stand_in(monkeypatch, torch.cuda, calls, memory_allocated=11, memory_reserved=22, reset_peak_memory_stats=None)
     stand_in(monkeypatch, torch.cuda, calls, max_memory_allocated=111, max_memory_reserved=222)
     with MemoryWatch(device, interval_s=10) as watch:
@@ -164,9 +168,9 @@ def test_a_peak_that_the_device_keeps_itself_wins_over_the_samples(monkeypatch):
     assert (watch.peak.device_allocated, watch.peak.device_driver) == (111, 222)
 
 
-@pytest.mark.parametrize(("name", "module"), [("mps", torch.mps), ("cuda:1", torch.cuda)])
-def test_waiting_for_the_device_and_emptying_its_cache_reach_it(monkeypatch, name, module):
-    device, calls = Device(name, torch.float16), []
+@pytest.mark.parametrize(("backend", "name", "module"), [(Mps, "mps", torch.mps), (Cuda, "cuda:1", torch.cuda)])
+def test_waiting_for_the_device_and_emptying_its_cache_reach_it(monkeypatch, backend, name, module):
+    device, calls = backend(name, torch.float16), []
     stand_in(monkeypatch, module, calls, synchronize=None, empty_cache=None)
     device.synchronize()
     device.empty_cache()
@@ -176,10 +180,10 @@ def test_waiting_for_the_device_and_emptying_its_cache_reach_it(monkeypatch, nam
 def test_on_cuda_the_device_with_the_number_is_the_threads_own(monkeypatch):
     calls = []
     stand_in(monkeypatch, torch.cuda, calls, set_device=None, get_device_name="Some GPU")
-    Device("cuda:1", torch.float16).select()
+    Cuda("cuda:1", torch.float16).select()
     assert calls == [("set_device", "cuda:1")]
-    assert Device("cuda:1", torch.float16).describe() == "Some GPU"
-    Device("cpu", torch.float32).select()
+    assert Cuda("cuda:1", torch.float16).describe() == "Some GPU"
+    Cpu("cpu", torch.float32).select()
     assert calls[2:] == []
 
 
@@ -193,15 +197,15 @@ def test_no_clock_is_read_before_the_device_is_done(monkeypatch, load, spec):
             return time.perf_counter()
 
     monkeypatch.setattr(generation, "time", Clock)
-    monkeypatch.setattr(Device, "synchronize", lambda _device: events.append("synchronize"))
-    generate(loaded, Device("cpu", torch.float32), spec(), lambda _step: None)
+    monkeypatch.setattr(Cpu, "synchronize", lambda _device: events.append("synchronize"))
+    generate(loaded, Cpu("cpu", torch.float32), spec(), lambda _step: None)
     # One to begin with; then encoding, denoising, decoding, checking, and turning the tensor into a picture.
     assert events == ["synchronize", "clock"] * 6
 
 
 def test_the_chip_has_a_name():
     assert chip().strip()
-    assert Device("cpu", torch.float32).describe() == chip()
+    assert Cpu("cpu", torch.float32).describe() == chip()
 
 
 def test_readings_add_up_to_the_worst_of_each_kind():

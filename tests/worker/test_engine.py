@@ -12,11 +12,11 @@ from models.checkpoints import DEMO_FOLDER
 from models.errors import CheckpointError, GenerationError
 from models.job import Weights
 from worker import engine as engine_module
-from worker.device import Device
+from worker.devices.cpu import Cpu
 from worker.engine import Engine
 from worker.generation import generate
 
-CPU = Device("cpu", torch.float32)
+CPU = Cpu("cpu", torch.float32)
 DEMO = Weights("demo")
 
 

@@ -11,11 +11,11 @@ from transformers import CLIPConfig, CLIPImageProcessor
 from models.checkpoints import DEMO_FOLDER
 from models.errors import GenerationError
 from models.schedulers import SCHEDULERS
-from worker.device import Device
+from worker.devices.cpu import Cpu
 from worker.generation import generate
 
-CPU = Device("cpu", torch.float32)
-HALF = Device("cpu", torch.float16)
+CPU = Cpu("cpu", torch.float32)
+HALF = Cpu("cpu", torch.float16)
 
 
 def no_step(_step):

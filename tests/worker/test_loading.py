@@ -15,7 +15,7 @@ from single_file import write_single_file
 from models.checkpoints import DEMO_FOLDER
 from models.errors import CheckpointError
 from models.settings import Settings
-from worker.device import Device
+from worker.devices.cpu import Cpu
 from worker.generation import generate
 from worker.local_checkpoint import find_checkpoint
 
@@ -40,7 +40,7 @@ def single(tmp_path):
 def pixels(spec):
     def pixels(loaded):
         dtype = loaded.pipeline.unet.dtype
-        return np.asarray(generate(loaded, Device("cpu", dtype), spec(), lambda _step: None).picture)
+        return np.asarray(generate(loaded, Cpu("cpu", dtype), spec(), lambda _step: None).picture)
 
     return pixels
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from worker.device import Device
+from worker.devices.cpu import Cpu
 from worker.memory import MemoryWatch, read_memory, rss_lifetime_peak
 
 MB = 2**20
-CPU = Device("cpu", torch.float32)
+CPU = Cpu("cpu", torch.float32)
 
 
-class CountingDevice(Device):
+class CountingDevice(Cpu):
     """A device that lets a test wait for a number of readings."""
 
     readings = threading.Semaphore(0)

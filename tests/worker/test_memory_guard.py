@@ -17,7 +17,7 @@ from models.memory_trend import SETTLING_JOBS
 from models.states import GuardStep
 from models.tables import GuardAction, Load
 from worker import memory_guard
-from worker.device import Device
+from worker.devices.cpu import Cpu
 from worker.engine import Engine
 from worker.loads import Loads
 from worker.memory import read_memory
@@ -39,7 +39,7 @@ class Block:
 LIVE: weakref.WeakSet[Block] = weakref.WeakSet()
 
 
-class DriverDevice(Device):
+class DriverDevice(Cpu):
     """The CPU with a driver that holds blocks, some of them in a cache."""
 
     cache: list[Block] = []  # noqa: RUF012 - the dataclass is frozen

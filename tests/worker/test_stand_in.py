@@ -1,0 +1,19 @@
+"""A worker process with a device of the test's own: what one backend is asked for is all that a worker needs."""
+
+import os
+from pathlib import Path
+
+from models.tables import Attempt, Boot
+
+
+def test_a_worker_works_with_a_device_that_only_its_module_knows(installation):
+    path = [str(Path(__file__).parent / "stand_in"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    with installation(NIGHTSHIFT_DEVICE="mps") as nightshift:
+        nightshift.enqueue("--prompt", "a red boot")
+        worker = nightshift.start_worker(PYTHONPATH=os.pathsep.join(path))
+        (job,) = nightshift.wait_until_finished()
+        (boot,), (attempt,) = nightshift.rows(Boot), nightshift.rows(Attempt)
+        assert (job.state, boot.device, boot.device_name, boot.dtype) == ("succeeded", "mps", "a stand-in", "float32")
+        assert boot.memory_sources["device_driver"] == "its driver's"
+        assert (attempt.device_allocated_peak_bytes, attempt.device_driver_peak_bytes) == (111, 222)
+        assert "ready for jobs on mps (a stand-in)" in worker.log
