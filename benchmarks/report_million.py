@@ -26,7 +26,7 @@ from models.database import Database
 from models.job import Weights
 from models.measurement import LoadMeasurement, MemoryReading
 from models.tables import Attempt, Batch, Job, now
-from producer.figures import build_report
+from producer.report import build_report
 
 PRODUCER = Path(sysconfig.get_path("scripts"), "producer")
 LIMIT_S = 2.0

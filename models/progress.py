@@ -7,9 +7,9 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models.batches import due
 from models.pauses import paused_since
 from models.picture_store import PictureStore
+from models.publication import due
 from models.states import FAULTY, FINISHED, JobState, Outcome
 from models.tables import Attempt, Batch, Job
 
@@ -81,6 +81,11 @@ def missing_pictures(session: Session, batch_id: int, pictures: PictureStore) ->
     """Return how many of the batch's pictures are no longer where they were put."""
     made = select(Job.picture).where(Job.batch_id == batch_id, Job.state == JobState.SUCCEEDED)
     return sum(not pictures.path(str(picture)).is_file() for picture in session.scalars(made))
+
+
+def count_jobs(session: Session) -> int:
+    """Return how many jobs there are in all."""
+    return session.scalar(select(func.count()).select_from(Job)) or 0
 
 
 def newest_batches(session: Session, limit: int) -> Sequence[Batch]:

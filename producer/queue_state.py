@@ -9,7 +9,7 @@ from models.database import Database
 from models.pauses import paused_since
 from models.settings import Settings
 from models.workers import KnownWorker, WorkerState, known_workers
-from producer.show import ago, moment
+from producer.terminal import ago, moment
 
 #: Signs of life after which a worker is late.
 _MISSED = 3

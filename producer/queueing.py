@@ -11,7 +11,7 @@ from models.errors import BadInputError, BrokerError
 from models.settings import Settings
 from models.tables import Batch
 from producer.plan import Plan
-from producer.show import console
+from producer.terminal import console
 from worker.publishing import publish
 from worker.queue import make_app
 

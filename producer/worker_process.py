@@ -16,7 +16,7 @@ from models.database import Database
 from models.errors import NightshiftError
 from models.exit_status import ExitStatus
 from models.settings import PREFIX, Settings
-from producer.leftovers import note_process, stop_process
+from producer.earlier_run import note_process, stop_process
 from producer.restarts import Restarts
 
 #: An orderly end waits for the running picture, which can take minutes on a CPU.
@@ -46,7 +46,7 @@ class WorkerProcess:
         self._reason = ""
         self.process = self._start()
 
-    def check(self) -> str | None:
+    def look_after(self) -> str | None:
         """Start the worker again if it ended and it is time; return what there is to say of it, if there is.
 
         Raises:
@@ -62,7 +62,7 @@ class WorkerProcess:
             return f"the worker ended: {self._reason}; started again in {left_s:.0f} s"
         self.process = self._start()
         self._restarts.started()
-        return self.check()
+        return self.look_after()
 
     def hurry(self) -> None:
         """Have a worker that was told to end give its job back at the next step."""

@@ -16,6 +16,7 @@ from models.errors import AttemptStoppedError, CancelledError, DatabaseError, Ge
 from models.exit_status import ExitStatus
 from models.settings import Settings
 from models.states import JobState, Outcome
+from worker.beat import Beat
 from worker.log import log
 from worker.patience import Patience
 from worker.shutdown import Shutdown
@@ -32,7 +33,7 @@ class Heartbeat:
         self._settings = settings
         self._shutdown = shutdown
         self._patience = patience
-        self._done = threading.Event()
+        self._quiet_s = 0.0
         self._advanced = threading.Event()
         #: Why the attempt should end, as the last sign of life found out.
         self._ended: CancelledError | LostClaimError | None = None
@@ -41,20 +42,15 @@ class Heartbeat:
     @contextmanager
     def beating(self) -> Iterator["Heartbeat"]:
         """Renew the claim until the block ends."""
-        thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
-        thread.start()
-        try:
+        with Beat("heartbeat", self._settings.heartbeat_s, self._beat):
             yield self
-        finally:
-            self._done.set()
-            thread.join()
 
     def begin(self) -> None:
         """Begin to count the time that the job may take: what came before, a load, is no part of it."""
         self._begun = time.monotonic()
         self._advanced.set()
 
-    def check(self, step: int) -> None:
+    def advance(self, step: int) -> None:
         """Note that the job got on by a step; raise if the attempt should end here.
 
         Raises:
@@ -80,23 +76,22 @@ class Heartbeat:
         """Wait for something outside of the job, which does not count as hanging.
 
         Raises:
-            CancelledError, LostClaimError, AttemptStoppedError: as `check` does.
+            CancelledError, LostClaimError, AttemptStoppedError: as `advance` does.
         """
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and not self._shutdown.asked.is_set():
             self.begin()
-            self.check(0)
+            self.advance(0)
             self._shutdown.asked.wait(min(left, self._settings.heartbeat_s))
 
     def _beat(self) -> None:
-        interval, quiet_s = self._settings.heartbeat_s, 0.0
         # Beats are counted, not time: a process that was frozen for an hour has not hung for one.
-        while not self._done.wait(interval):
-            quiet_s = 0.0 if self._advanced.is_set() or self._patience.waiting else quiet_s + interval
-            self._advanced.clear()
-            if quiet_s > self._settings.hang_s:
-                self._leave(quiet_s)
-            self._renew()
+        gets_on = self._advanced.is_set() or self._patience.waiting
+        self._quiet_s = 0.0 if gets_on else self._quiet_s + self._settings.heartbeat_s
+        self._advanced.clear()
+        if self._quiet_s > self._settings.hang_s:
+            self._leave(self._quiet_s)
+        self._renew()
 
     def _renew(self) -> None:
         try:

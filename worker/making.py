@@ -29,10 +29,10 @@ class Maker:
         """Make the picture.
 
         Raises:
-            CancelledError, LostClaimError, AttemptStoppedError: as `Heartbeat.check` does.
+            CancelledError, LostClaimError, AttemptStoppedError: as `Heartbeat.advance` does.
             GenerationError: as `Engine.make` does.
         """
         attempt.heartbeat.begin()
         begun = time.perf_counter()
-        made, measured = self._engine.make(attempt.claim.spec, attempt.heartbeat.check)
+        made, measured = self._engine.make(attempt.claim.spec, attempt.heartbeat.advance)
         return replace(attempt, picture=made.picture, measured=measured, made_s=time.perf_counter() - begun)

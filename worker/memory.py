@@ -2,13 +2,13 @@
 
 import resource
 import sys
-import threading
 from pathlib import Path
 from types import TracebackType
 
 import psutil
 
 from models.measurement import MemoryReading, extreme
+from worker.beat import Beat
 from worker.devices.device import Device
 
 _PROCESS = psutil.Process()
@@ -35,31 +35,26 @@ class MemoryWatch:
 
     def __init__(self, device: Device, interval_s: float) -> None:
         self._device = device
-        self._interval_s = interval_s
-        self._done = threading.Event()
-        self._samples: list[MemoryReading] = []
+        self._beat = Beat("memory-watch", interval_s, self._sample)
 
     def __enter__(self) -> "MemoryWatch":
         self._device.reset_peaks()
         self.before = read_memory(self._device)
         self._worst = self.before
-        self._thread = threading.Thread(target=self._sample, name="memory-watch", daemon=True)
-        self._thread.start()
+        self._beat.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._done.set()
-        self._thread.join()
+        self._beat.stop()
         self.after = read_memory(self._device)
         allocated, driver = self._device.peak_bytes()
         counted = MemoryReading(device_allocated=allocated, device_driver=driver)
         self.peak = extreme([self._worst, self.after, counted])
 
     def _sample(self) -> None:
-        while not self._done.wait(self._interval_s):
-            self._worst = extreme([self._worst, read_memory(self._device)])
+        self._worst = extreme([self._worst, read_memory(self._device)])
 
 
 def memory_sources(device: Device) -> dict[str, str]:

@@ -7,10 +7,11 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from models.batches import CHUNK, mark_published, unpublished
+from models.batches import CHUNK
 from models.database import Database
 from models.errors import BrokerError
 from models.job import LOWEST_PRIORITY
+from models.publication import mark_published, unpublished
 from models.settings import without_password
 from models.tables import now
 from worker.queue import QUEUE, SOCKET_TIMEOUT_S, TASK

@@ -1,12 +1,12 @@
 """What a worker looks after beside its jobs, once a heartbeat, in a thread of its own."""
 
-import threading
 from collections.abc import Callable, Sequence
 
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from models.errors import BrokerError, DatabaseError
+from worker.beat import Beat
 from worker.log import log
 
 
@@ -15,23 +15,19 @@ class Rounds:
 
     def __init__(self, duties: Sequence[Callable[[], None]], interval_s: float) -> None:
         self._duties = duties
-        self._interval_s = interval_s
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._go, name="rounds", daemon=True)
+        self._beat = Beat("rounds", interval_s, self._go_round)
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self._beat.start()
 
     def stop(self) -> None:
         """Begin no further round; returns when the present one is over."""
-        self._done.set()
-        self._thread.join()
+        self._beat.stop()
 
-    def _go(self) -> None:
-        while not self._done.wait(self._interval_s):
-            for duty in self._duties:
-                self._do(duty)
+    def _go_round(self) -> None:
+        for duty in self._duties:
+            self._do(duty)
 
     def _do(self, duty: Callable[[], None]) -> None:
         try:

@@ -4,12 +4,12 @@ import random
 from dataclasses import replace
 
 from models.attempts import Claim, Ended, give_back, postpone, settle
-from models.batches import LONGEST_WAIT
 from models.boots import note_peak
 from models.causes import PASSING
 from models.database import Database
 from models.errors import DatabaseError
 from models.picture_store import Aside, PictureStore
+from models.publication import LONGEST_WAIT
 from models.settings import Settings
 from models.states import Outcome
 from worker.attempt import Attempt

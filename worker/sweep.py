@@ -6,10 +6,10 @@ from typing import Generic, TypeVar
 
 from celery import Celery
 
-from models.batches import due_retries, forget_published, has_waiting
 from models.boots import note_alive
 from models.database import Database
 from models.pauses import paused_since
+from models.publication import due_retries, forget_published, has_waiting
 from models.rescue import RunningJob, rescue_stalled, running_elsewhere
 from models.settings import Settings
 from models.sweep_lease import Lease, other_lease, renew_lease
@@ -90,7 +90,7 @@ class Sweep:
             return
         self._empty_looks = 0
         with self._database.writing() as session:
-            forget_published(session, _MOST_AT_ONCE)
+            forget_published(session, limit=_MOST_AT_ONCE)
         # And with these what was recorded while Redis was away.
         self._publish()
 

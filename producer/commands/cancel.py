@@ -1,12 +1,10 @@
 """`producer cancel`."""
 
 import click
-from sqlalchemy import ColumnElement
 
-from models.batches import cancel, find_batch, find_job
 from models.database import Database
+from models.scopes import batch_scope, cancel, job_scope
 from models.settings import load_settings
-from models.tables import Job
 
 
 @click.command
@@ -17,10 +15,6 @@ def command(batch: str | None, job_id: int | None) -> None:
     if (batch is None) == (job_id is None):
         raise click.UsageError("name a BATCH or a --job, and not both")
     with Database(load_settings().database).writing() as session:
-        scope: ColumnElement[bool]
-        if batch is not None:
-            scope = Job.batch_id == find_batch(session, batch).id
-        else:
-            scope = Job.id == find_job(session, job_id or 0).id
+        scope = batch_scope(session, batch) if job_id is None else job_scope(session, job_id)
         queued, running = cancel(session, scope)
     click.echo(f"{queued:,} queued jobs cancelled, {running:,} running ones asked to stop at their next step")

@@ -8,30 +8,30 @@ import click
 from models.settings import load_settings
 from producer.cli import FAILED
 from producer.diagnosis import diagnose
-from producer.show import console
+from producer.terminal import console
 
 
 @click.command
 @click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
 @click.pass_context
 def command(ctx: click.Context, /, as_json: bool) -> None:
-    """Check device, versions, memory, disk, Redis, database, checkpoint and settings.
+    """Look at device, versions, memory, disk, Redis, database, checkpoint and settings.
 
     A line each, and under one that is wrong what to do; the exit status is 1 if any is.
     """
     out = console()
-    checks = []
-    for check in diagnose(load_settings()):
-        checks.append(check)
+    findings = []
+    for finding in diagnose(load_settings()):
+        findings.append(finding)
         if as_json:
             continue
-        mark, style = ("ok", "green") if check.remedy is None else ("WRONG", "bold red")
+        mark, style = ("ok", "green") if finding.remedy is None else ("WRONG", "bold red")
         out.print(
-            f"{mark:5} {check.name}: {check.found}", style=None if check.remedy is None else style, soft_wrap=True
+            f"{mark:5} {finding.name}: {finding.found}", style=None if finding.remedy is None else style, soft_wrap=True
         )
-        if check.remedy is not None:
-            out.print(f"      -> {check.remedy}", soft_wrap=True)
+        if finding.remedy is not None:
+            out.print(f"      -> {finding.remedy}", soft_wrap=True)
     if as_json:
-        click.echo(json.dumps([asdict(check) for check in checks], indent=2))
-    if any(check.remedy for check in checks):
+        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    if any(finding.remedy for finding in findings):
         ctx.exit(FAILED)

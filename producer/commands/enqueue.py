@@ -14,7 +14,7 @@ from producer.follow import follow
 from producer.job_options import Order, job_options, read_order
 from producer.preview import preview
 from producer.queueing import publish_with_progress, record_batch
-from producer.show import NOT_MEASURED, duration, moment, size
+from producer.terminal import NOT_MEASURED, duration, moment, size
 from producer.tokens import PLACES, cut_prompts
 
 _SHOWN_LINES = 5

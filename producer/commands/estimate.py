@@ -12,7 +12,7 @@ from models.settings import load_settings
 from producer.plan import Flags, plan_jobs
 from producer.preview import preview
 from producer.prompts import Request
-from producer.show import NOT_MEASURED, duration, size
+from producer.terminal import NOT_MEASURED, duration, size
 
 
 @click.command

@@ -2,8 +2,9 @@
 
 import click
 
-from models.batches import find_batch, unmark_published
+from models.batches import find_batch
 from models.database import Database
+from models.publication import forget_published
 from models.settings import load_settings
 from producer.queueing import publish_with_progress
 
@@ -22,6 +23,6 @@ def command(batch: str | None) -> None:
     if batch is not None:
         with database.writing() as session:
             batch_id = find_batch(session, batch).id
-            unmark_published(session, batch_id)
+            forget_published(session, batch_id)
     count = publish_with_progress(settings, database, 0, batch_id)
     click.echo(f"{count:,} jobs published")

@@ -10,9 +10,9 @@ import click
 
 from models.database import Database
 from models.settings import load_settings
-from producer.figures import build_report
-from producer.report_page import print_report
-from producer.show import console
+from producer.report import build_report
+from producer.report_tables import print_report
+from producer.terminal import console
 
 
 @click.command

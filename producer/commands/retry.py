@@ -2,11 +2,10 @@
 
 import click
 
-from models.batches import find_batch, find_job, retry
 from models.database import Database
+from models.scopes import batch_scope, job_scope, retry
 from models.settings import load_settings
 from models.states import FAULTY, JobState
-from models.tables import Job
 from producer.queueing import publish_with_progress
 
 
@@ -22,14 +21,10 @@ def command(batch: str | None, job_id: int | None, cancelled: bool) -> None:
     settings = load_settings()
     database = Database(settings.database)
     with database.writing() as session:
-        if job_id is not None:
-            find_job(session, job_id)
-            name, count = f"job {job_id}", retry(session, Job.id == job_id, states=states)
-        else:
-            found = find_batch(session, batch)
-            name, count = found.name, retry(session, Job.batch_id == found.id, states=states)
+        scope = batch_scope(session, batch) if job_id is None else job_scope(session, job_id)
+        count = retry(session, scope, states)
     if count == 0:
-        click.echo(f"{name}: no {' or '.join(states)} jobs")
+        click.echo(f"{scope.name}: no {' or '.join(states)} jobs")
         return
     publish_with_progress(settings, database, count)
-    click.echo(f"{name}: {count:,} jobs queued again")
+    click.echo(f"{scope.name}: {count:,} jobs queued again")

@@ -9,23 +9,24 @@ from typing import Any, NoReturn
 import click
 from filelock import FileLock, Timeout
 
-from models.batches import unmark_published
 from models.database import Database
 from models.errors import DatabaseError, NightshiftError
 from models.picture_store import PictureStore
-from models.progress import BatchProgress, failures
+from models.progress import BatchProgress, batch_progress, failures
+from models.publication import forget_published
 from models.settings import Settings, load_settings
+from models.states import JobState
 from models.tables import Batch
 from producer.cli import FAILED
 from producer.commands.enqueue import warn_of_cut_prompts
+from producer.earlier_run import stop_leftovers
 from producer.embedded_server import EmbeddedServer, embedded_server
-from producer.figures import build_report
 from producer.follow import follow
 from producer.job_options import Order, job_options, read_order
-from producer.leftovers import stop_leftovers
 from producer.queueing import publish_with_progress, record_batch, unfinished_batch
-from producer.report_page import print_report
-from producer.show import console
+from producer.report import build_report
+from producer.report_tables import print_report
+from producer.terminal import console
 from producer.worker_process import WorkerProcess, worker_process
 
 
@@ -73,7 +74,8 @@ def _batch(database: Database, order: Order) -> Batch:
         click.echo(f"{batch.name}: {len(order.plan.jobs):,} jobs")
         return batch
     with database.writing() as session:
-        left = unmark_published(session, batch.id)
+        forget_published(session, batch.id)
+        left = batch_progress(session, batch).counts[JobState.QUEUED]
     click.echo(f"{batch.name}: going on with its unfinished jobs, {left:,} of them queued")
     return batch
 
@@ -81,12 +83,12 @@ def _batch(database: Database, order: Order) -> Batch:
 def _follow(
     ctx: click.Context, database: Database, batch: Batch, server: EmbeddedServer, worker: WorkerProcess
 ) -> BatchProgress:
-    def check() -> str | None:
-        said = server.check(), worker.check()
+    def look_after() -> str | None:
+        said = server.look_after(), worker.look_after()
         return "; ".join(filter(None, said))
 
     try:
-        return follow(database, batch.name, check, waiting="the worker loads the checkpoint")
+        return follow(database, batch.name, look_after, waiting="the worker loads the checkpoint")
     except KeyboardInterrupt:
         for again in (signal.SIGINT, signal.SIGTERM):
             signal.signal(again, lambda *_: worker.hurry())

@@ -12,7 +12,7 @@ from models.progress import BatchProgress, batch_progress, failures, missing_pic
 from models.settings import load_settings
 from models.states import JobState
 from producer.queue_state import queue_state
-from producer.show import console, faults, moment, table
+from producer.terminal import console, faults, moment, table
 
 _NEWEST = 20
 _SHOWN_FAILURES = 10

@@ -24,8 +24,9 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, select
 
-from models.batches import cancel
+from models.causes import Cause
 from models.message import JobMessage
+from models.scopes import cancel, job_scope
 from models.settings import Settings
 from models.states import FINISHED, JobState
 from models.tables import Attempt, Batch, Job
@@ -36,7 +37,14 @@ _PROMPTS = ("a red boot", "a blue loafer", "white sneakers", "a green high-top")
 #: Longest that one fault lasts, and that anything may take once they are over.
 _LONGEST_S, _PATIENCE_S = 8.0, 1800.0
 #: What a row may say that has no picture: what was put in, and nothing else.
-_EXPECTED_CAUSES = {"unexpected", "not_finite", "cancelled", "quarantined", "out_of_memory", "driver"}
+_EXPECTED_CAUSES = {
+    Cause.UNEXPECTED,
+    Cause.NOT_FINITE,
+    Cause.CANCELLED,
+    Cause.QUARANTINED,
+    Cause.OUT_OF_MEMORY,
+    Cause.DRIVER,
+}
 
 _out = Console(highlight=False)
 
@@ -188,7 +196,7 @@ class Soak:
         with self.nightshift.database.writing() as session:
             job = session.scalar(select(Job.id).where(Job.state.not_in(FINISHED)).order_by(func.random()).limit(1))
             if job is not None:
-                cancel(session, Job.id == job)
+                cancel(session, job_scope(session, job))
 
     def pause_the_queue(self) -> None:
         self.nightshift.producer("pause")

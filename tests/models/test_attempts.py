@@ -10,8 +10,9 @@ from uuid import uuid4
 
 import pytest
 
-from models import attempts, batches
+from models import attempts, publication, scopes
 from models.attempts import Result
+from models.batches import spec_of
 from models.boots import mark_ended
 from models.causes import Cause
 from models.job import MAX_KEY
@@ -48,7 +49,11 @@ def claimed(records, message, boot):
 
 
 def of_job(number):
-    return Job.id == number
+    return scopes.Scope("a job", Job.id == number)
+
+
+def of_batch(batch):
+    return scopes.Scope("a batch", Job.batch_id == batch.id)
 
 
 def test_a_claim_counts_the_attempt_before_it_starts(records, boot):
@@ -66,7 +71,7 @@ def test_a_claim_counts_the_attempt_before_it_starts(records, boot):
         attempt.id,
         1,
         "red",
-        batches.spec_of(job),
+        spec_of(job),
     )
     assert (untouched.state, untouched.attempts) == (JobState.QUEUED, 0)
 
@@ -209,7 +214,7 @@ def test_an_owner_that_comes_back_after_rescue_settles_nothing(records, claimed,
 
 
 def test_what_is_given_back_is_queued_unpublished_and_can_be_claimed_again(records, boot, claimed, write, message):
-    write(batches.mark_published, [claimed.job_id], now())
+    write(publication.mark_published, [claimed.job_id], now())
     queued_at = records.job(claimed.job_id).queued_at
     assert write(attempts.give_back, claimed, FULL)
     job, (attempt,) = records.job(claimed.job_id), records.attempts()
@@ -229,7 +234,7 @@ def test_rescue_puts_back_what_earlier_boots_under_the_same_lock_left_running(re
     newest = records.boot("mini.fritz.box", "mps", lock_uid="a")
     own = records.claim(messages[5], newest)
     assert records.settle(claims[4], picture="done.png")
-    write(batches.mark_published, [message.job for message in messages], now())
+    write(publication.mark_published, [message.job for message in messages], now())
     assert write(rescue, newest, AFTER) == Rescued([messages[0].job, messages[3].job], [])
     states = ["queued", "running", "running", "queued", "succeeded", "running"]
     jobs = [records.job(message.job) for message in messages]
@@ -263,7 +268,7 @@ def test_a_job_that_took_its_worker_down_too_often_is_set_aside_until_a_person_s
         (number, Outcome.LOST, "worker_lost") for number in range(1, AFTER + 1)
     ]
     assert records.claim(message, records.boot()) is None
-    assert write(batches.retry, of_job(message.job)) == 1
+    assert write(scopes.retry, of_job(message.job)) == 1
     job = records.job(message.job)
     assert (job.state, job.losses, job.error) == (JobState.QUEUED, 0, None)
     assert records.claim(message, records.boot()).attempt_number == AFTER + 1
@@ -309,25 +314,25 @@ def test_a_job_that_failed_in_passing_is_published_again_when_it_is_time_and_not
     job, (attempt,) = records.job(claimed.job_id), records.attempts()
     assert (job.state, job.failures, job.published_at, job.losses) == (JobState.QUEUED, 1, None, 0)
     assert (attempt.outcome, attempt.cause, attempt.first_of_boot) == (Outcome.FAILED, "driver", True)
-    assert write(batches.due_retries) == []
-    assert write(batches.unpublished) == []
+    assert write(publication.due_retries) == []
+    assert write(publication.unpublished) == []
     assert not postponed(write, claimed, 0)
 
     records.change(claimed.job_id, not_before=now() - timedelta(seconds=1))
-    assert write(batches.due_retries) == [claimed.job_id]
-    ((message, _),) = write(batches.unpublished)
+    assert write(publication.due_retries) == [claimed.job_id]
+    ((message, _),) = write(publication.unpublished)
     again = records.claim(message, boot)
     assert (again.attempt_number, again.failures) == (2, 1)
     assert records.job(claimed.job_id).not_before is None
 
 
 def test_a_clock_that_was_set_back_makes_no_job_wait_as_long(records, claimed, write):
-    assert postponed(write, claimed, batches.LONGEST_WAIT.total_seconds() + 60)
-    assert write(batches.due_retries) == [claimed.job_id]
+    assert postponed(write, claimed, publication.LONGEST_WAIT.total_seconds() + 60)
+    assert write(publication.due_retries) == [claimed.job_id]
 
 
 def test_a_job_that_failed_in_passing_and_was_to_be_cancelled_is(records, claimed, write):
-    write(batches.cancel, of_job(claimed.job_id))
+    write(scopes.cancel, of_job(claimed.job_id))
     assert postponed(write, claimed, 0)
     assert records.job(claimed.job_id).state == JobState.CANCELLED
 
@@ -353,10 +358,10 @@ def test_attempts_that_are_over_are_told_from_those_that_run(records, boot, writ
 
 def test_what_was_published_is_forgotten_for_the_first_queued_jobs(records, boot, write):
     messages = records.messages(records.batch(jobs=5))
-    write(batches.mark_published, [message.job for message in messages], now())
+    write(publication.mark_published, [message.job for message in messages], now())
     records.change(messages[4].job, priority=0)
     records.claim(messages[0], boot)
-    assert write(batches.forget_published, 2) == 2
+    assert write(publication.forget_published, None, 2) == 2
     published = [records.job(message.job).published_at is not None for message in messages]
     assert published == [True, False, True, True, False]
 
@@ -364,15 +369,15 @@ def test_what_was_published_is_forgotten_for_the_first_queued_jobs(records, boot
 def test_only_the_jobs_that_are_asked_for_are_to_be_published(records, write):
     numbers = [message.job for message in records.messages(records.batch(jobs=4))]
     asked = numbers[1:3]
-    assert [message.job for message, _ in write(batches.unpublished, jobs=asked)] == asked
-    assert write(batches.unpublished, jobs=[]) == []
+    assert [message.job for message, _ in write(publication.unpublished, jobs=asked)] == asked
+    assert write(publication.unpublished, jobs=[]) == []
 
 
 def test_a_sign_of_life_moves_the_heartbeat_and_tells_of_cancelling(records, claimed, write):
     first = records.job(claimed.job_id).heartbeat_at
     assert write(attempts.renew, claimed) is False
     assert records.job(claimed.job_id).heartbeat_at > first
-    assert write(batches.cancel, of_job(claimed.job_id)) == (0, 1)
+    assert write(scopes.cancel, of_job(claimed.job_id)) == (0, 1)
     assert write(attempts.renew, claimed) is True
     assert records.settle(claimed, Outcome.CANCELLED)
     assert write(attempts.renew, claimed) is None
@@ -387,7 +392,7 @@ def test_cancelling_ends_queued_jobs_asks_running_ones_and_leaves_the_rest(recor
     claim = records.claim(running, boot)
     records.settle(records.claim(succeeded, boot))
     records.settle(records.claim(failed, boot), Outcome.FAILED, cause=Cause.NOT_FINITE, error="no numbers")
-    assert write(batches.cancel, Job.batch_id == batch.id) == (1, 1)
+    assert write(scopes.cancel, of_batch(batch)) == (1, 1)
     numbers = [message.job for message in (queued, running, succeeded, failed, other)]
     jobs = [records.job(number) for number in numbers]
     assert [job.state for job in jobs] == ["cancelled", "running", "succeeded", "failed", "queued"]
@@ -398,12 +403,12 @@ def test_cancelling_ends_queued_jobs_asks_running_ones_and_leaves_the_rest(recor
     # The picture was done before the worker heard of it, and stays.
     assert records.settle(claim, picture="done.png")
     assert records.job(running.job).state == JobState.SUCCEEDED
-    assert write(batches.cancel, Job.batch_id == batch.id) == (0, 0)
+    assert write(scopes.cancel, of_batch(batch)) == (0, 0)
 
 
 @pytest.mark.parametrize("way", ["rescue", "give_back"])
 def test_cancelling_holds_when_the_worker_is_lost_before_it_hears_of_it(records, claimed, write, message, way):
-    write(batches.cancel, of_job(claimed.job_id))
+    write(scopes.cancel, of_job(claimed.job_id))
     if way == "rescue":
         assert write(rescue, records.boot(), AFTER) == Rescued([], [])
     else:
@@ -418,12 +423,12 @@ def test_cancelling_holds_when_the_worker_is_lost_before_it_hears_of_it(records,
 def test_retry_queues_failed_jobs_as_if_new(records, boot, write):
     batch = records.batch(jobs=3)
     failed, succeeded, cancelled = records.messages(batch)
-    write(batches.cancel, of_job(cancelled.job))
+    write(scopes.cancel, of_job(cancelled.job))
     records.settle(records.claim(succeeded, boot), picture="done.png")
     records.settle(records.claim(failed, boot), Outcome.FAILED, cause=Cause.NOT_FINITE, error="no numbers")
-    write(batches.mark_published, [failed.job], now())
+    write(publication.mark_published, [failed.job], now())
     finished_at = records.job(failed.job).finished_at
-    assert write(batches.retry, Job.batch_id == batch.id) == 1
+    assert write(scopes.retry, of_batch(batch)) == 1
     job = records.job(failed.job)
     assert (job.state, job.published_at, job.cause, job.error) == (JobState.QUEUED, None, None, None)
     assert (job.finished_at, job.cancel_requested, job.attempts) == (None, False, 1)
@@ -433,5 +438,5 @@ def test_retry_queues_failed_jobs_as_if_new(records, boot, write):
     assert again.attempt_number == 2
     assert records.settle(again)
     states = (JobState.FAILED, JobState.CANCELLED)
-    assert write(batches.retry, Job.batch_id == batch.id, states=states) == 1
+    assert write(scopes.retry, of_batch(batch), states=states) == 1
     assert [records.job(m.job).state for m in (failed, succeeded, cancelled)] == ["succeeded", "succeeded", "queued"]

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import func, select
 
-from models import batches
+from models import batches, publication, scopes
 from models.batches import CHUNK, PlannedJob
 from models.errors import BadInputError, NotFoundError
 from models.job import MAX_SEED
@@ -93,38 +93,38 @@ def test_unpublished_jobs_come_page_by_page_in_order(records, read, write):
     first, second = records.batch("red", 3, priority=2), records.batch("blue", 2)
     numbers = [job.id for job in records.jobs(first) + records.jobs(second)]
     pages, after = [], 0
-    while page := read(batches.unpublished, after=after, limit=2):
+    while page := read(publication.unpublished, after=after, limit=2):
         pages.append([message.job for message, _ in page])
         after = page[-1][0].job
     assert pages == [numbers[:2], numbers[2:4], numbers[4:]]
-    found = read(batches.unpublished)
+    found = read(publication.unpublished)
     assert [message for message, _ in found] == records.messages(first) + records.messages(second)
     assert [priority for _, priority in found] == [2, 2, 2, 5, 5]
-    assert [message.job for message, _ in read(batches.unpublished, batch_id=second.id)] == numbers[3:]
+    assert [message.job for message, _ in read(publication.unpublished, batch_id=second.id)] == numbers[3:]
 
 
 def test_only_queued_jobs_that_were_not_published_are_handed_out(records, read, write):
     batch = records.batch(jobs=4)
     published, running, cancelled, waiting = records.messages(batch)
-    write(batches.mark_published, [published.job], now())
+    write(publication.mark_published, [published.job], now())
     records.claim(running, records.boot())
-    write(batches.cancel, Job.id == cancelled.job)
-    assert [message.job for message, _ in read(batches.unpublished)] == [waiting.job]
+    write(scopes.cancel, scopes.Scope("some", Job.id == cancelled.job))
+    assert [message.job for message, _ in read(publication.unpublished)] == [waiting.job]
     moment = now()
-    write(batches.mark_published, [waiting.job], moment)
+    write(publication.mark_published, [waiting.job], moment)
     assert records.job(waiting.job).published_at == moment
-    assert read(batches.unpublished) == []
+    assert read(publication.unpublished) == []
 
 
 def test_what_was_published_is_forgotten_for_queued_jobs_of_the_batch_alone(records, read, write):
     batch, other = records.batch(jobs=3), records.batch("other")
     queued, running, done = records.messages(batch)
-    write(batches.mark_published, [job.id for job in records.jobs(batch) + records.jobs(other)], now())
+    write(publication.mark_published, [job.id for job in records.jobs(batch) + records.jobs(other)], now())
     boot = records.boot()
     records.claim(running, boot)
     records.settle(records.claim(done, boot))
-    assert write(batches.unmark_published, batch.id) == 1
-    assert [message.job for message, _ in read(batches.unpublished)] == [queued.job]
+    assert write(publication.forget_published, batch.id) == 1
+    assert [message.job for message, _ in read(publication.unpublished)] == [queued.job]
 
 
 def test_seeds_that_were_drawn_do_not_count(spec):
@@ -165,9 +165,9 @@ def test_a_batch_is_unfinished_while_a_job_is_queued_or_running(records, read, w
 def test_the_newest_unfinished_batch_of_the_fingerprint_is_found(records, read, write):
     older, newer, done = (records.batch(name, digest="same") for name in ("a", "b", "c"))
     records.batch("d", digest="other")
-    write(batches.cancel, Job.batch_id == done.id)
+    write(scopes.cancel, scopes.Scope("some", Job.batch_id == done.id))
     assert read(batches.find_unfinished, "same").id == newer.id
-    write(batches.cancel, Job.batch_id == newer.id)
+    write(scopes.cancel, scopes.Scope("some", Job.batch_id == newer.id))
     assert read(batches.find_unfinished, "same").id == older.id
     assert read(batches.find_unfinished, "none") is None
 

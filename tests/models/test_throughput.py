@@ -14,7 +14,7 @@ from models.measurement import MEMORY_KINDS, PARTS
 from models.states import Outcome
 from models.tables import Attempt, Boot
 from models.throughput import SteadyState, add_up, memory_figures, steady_percentile, sums_by_load, wall_seconds
-from producer.figures import build_report
+from producer.report import build_report
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 #: Bytes that each kind of memory is drawn around.

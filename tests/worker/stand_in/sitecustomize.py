@@ -1,4 +1,4 @@
-"""Goes into a worker process by its PYTHONPATH: a device that calls itself mps, computes on the CPU and counts memory."""
+"""Goes into a worker process by its PYTHONPATH: a device called mps that computes on the CPU and counts memory."""
 
 import importlib.machinery
 import sys

@@ -8,8 +8,8 @@ from models.causes import Cause
 from models.guard_actions import GuardFigures
 from models.memory_trend import FEWEST_PICTURES, SETTLING_JOBS, MemoryTrend
 from models.states import GuardStep, JobState
-from producer.figures import LoadFigures, Report, SpeedFigures
-from producer.show import NOT_MEASURED, duration, moment, number, seconds, size, table
+from producer.report import LoadFigures, Report, SpeedFigures
+from producer.terminal import NOT_MEASURED, duration, moment, number, seconds, size, table
 
 #: Newest loads shown; a batch may have met many restarts.
 _SHOWN_LOADS = 3

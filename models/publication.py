@@ -1,0 +1,82 @@
+"""Which queued jobs are on the queue: read and mark it, and forget it where the queue lost them."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy.orm import Session
+
+from models.batches import CHUNK
+from models.changes import change_jobs
+from models.message import JobMessage
+from models.states import JobState
+from models.tables import Batch, Job, now
+
+#: The longest that a job waits for its next try.
+LONGEST_WAIT = timedelta(hours=1)
+
+
+def unpublished(
+    session: Session,
+    *,
+    batch_id: int | None = None,
+    jobs: Collection[int] | None = None,
+    after: int = 0,
+    limit: int = CHUNK,
+) -> list[tuple[JobMessage, int]]:
+    """Return up to `limit` messages, with their priority, of queued jobs that are not on the queue.
+
+    They come in order of job number, beginning after job `after`. Jobs that failed and wait for their next try are left
+    out until it is time. `batch_id` limits it to one batch, `jobs` to these.
+    """
+    query = (
+        select(Job.id, Batch.uid, Job.priority)
+        .join(Batch)
+        .where(Job.state == JobState.QUEUED, Job.published_at.is_(None), Job.id > after, due())
+        .order_by(Job.id)
+        .limit(limit)
+    )
+    if batch_id is not None:
+        query = query.where(Job.batch_id == batch_id)
+    if jobs is not None:
+        query = query.where(Job.id.in_(jobs))
+    return [(JobMessage(job=number, batch=uid), priority) for number, uid, priority in session.execute(query)]
+
+
+def due() -> ColumnElement[bool]:
+    """Return what holds for a job that does not wait for its next try."""
+    # A clock that was set back must not make a job wait for as long.
+    moment = now()
+    return or_(Job.not_before.is_(None), Job.not_before <= moment, Job.not_before > moment + LONGEST_WAIT)
+
+
+def due_retries(session: Session, limit: int = CHUNK) -> Sequence[int]:
+    """Return up to `limit` numbers of jobs that waited for their next try and can be published now."""
+    waited = Job.not_before.is_not(None)
+    query = select(Job.id).where(Job.state == JobState.QUEUED, Job.published_at.is_(None), waited, due())
+    return session.scalars(query.order_by(Job.id).limit(limit)).all()
+
+
+def has_waiting(session: Session) -> bool:
+    """Tell whether a queued job should have a message in the queue."""
+    waiting = select(Job.id).where(Job.state == JobState.QUEUED, due())
+    return session.scalar(waiting.limit(1)) is not None
+
+
+def mark_published(session: Session, job_ids: Sequence[int], moment: datetime) -> None:
+    """Note that these jobs' messages are on the queue."""
+    session.execute(update(Job).where(Job.id.in_(job_ids)).values(published_at=moment))
+
+
+def forget_published(session: Session, batch_id: int | None = None, limit: int | None = None) -> int:
+    """Forget that queued jobs were published, and return how many those are; for a queue that was emptied.
+
+    `batch_id` limits it to one batch, `limit` to the first so many, which are those of the highest priority. A message
+    that is still there is dropped when its job was claimed before.
+    """
+    lost = select(Job.id).where(Job.state == JobState.QUEUED, Job.published_at.is_not(None))
+    if batch_id is not None:
+        lost = lost.where(Job.batch_id == batch_id)
+    if limit is not None:
+        lost = lost.order_by(Job.priority, Job.id).limit(limit)
+    return change_jobs(session, Job.id.in_(lost), values={"published_at": None})
