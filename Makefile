@@ -31,8 +31,9 @@ lint: $(VENV)/.dev ## Ruff: rules and formatting
 types: $(VENV)/.dev ## mypy, strict
 	$(BIN)/mypy
 
-imports: $(VENV)/.dev ## import-linter: which package may import which
+imports: $(VENV)/.dev ## import-linter: which package may import which; deptry: whether every import is declared
 	$(BIN)/lint-imports
+	$(BIN)/deptry .
 
 # Two files at a time, each of one thread: more would wait for one another on a machine of two cores.
 pytest: $(VENV)/.dev ## The tests alone; make pytest ARGS="-k compose" picks some

@@ -23,6 +23,9 @@ from models.errors import DatabaseBusyError, DatabaseError
 from models.settings import without_password
 from models.tables import SCHEMA_VERSION
 
+#: `Session` too: what reads and writes is handed one, and needs no more of SQLAlchemy.
+__all__ = ["BUSY_TIMEOUT_S", "Database", "Session"]
+
 #: Seconds that a write waits for another program's to end.
 BUSY_TIMEOUT_S = 30.0
 #: Words of complaints that are over when another program lets go, or when there is room again.

@@ -51,8 +51,12 @@ class Weights:
     checkpoint: str
 
 
+#: The fields that decide how long a picture takes on one device.
+PACE_FIELDS = ("checkpoint", "width", "height", "steps", "scheduler")
+
+
 class JobSpec(BaseModel):
-    """One requested picture, every value settled.
+    """One requested picture, every value settled; columns, keys of prompt files and flags are made from these fields.
 
     The same spec on the same device gives the same pixels; on a CPU, with the same number of threads.
     """
@@ -60,14 +64,16 @@ class JobSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     prompt: Prompt
-    negative_prompt: Prompt = ""
-    seed: int = Field(ge=0, le=MAX_SEED)
-    steps: Steps
-    guidance: Guidance
-    width: Size
-    height: Size
-    scheduler: SchedulerName
-    checkpoint: CheckpointName
+    negative_prompt: Prompt = Field("", description="What the picture should not show.")
+    seed: int = Field(
+        ge=0, le=MAX_SEED, description="Seed of each prompt's first picture; drawn and recorded where not given."
+    )
+    steps: Steps = Field(description="Denoising steps. Default: the checkpoint's (25 for SD 1.5).")
+    guidance: Guidance = Field(description="Guidance scale. Default: the checkpoint's (7.5).")
+    width: Size = Field(description="Pixels, a multiple of 8. Default: the checkpoint's (512 for SD 1.5).")
+    height: Size = Field(description="Pixels, a multiple of 8. Default: the checkpoint's (512 for SD 1.5).")
+    scheduler: SchedulerName = Field(description="Such as PNDM, Euler a, DPM++ 2M Karras. Default: PNDM.")
+    checkpoint: CheckpointName = Field(description="Hub id, folder, .safetensors file, or demo.")
 
     @property
     def weights(self) -> Weights:

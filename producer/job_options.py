@@ -1,18 +1,26 @@
 """The options by which `enqueue` and `run` say what to make."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
 
-from models.job import DEFAULT_PRIORITY, LOWEST_PRIORITY
+from models.job import DEFAULT_PRIORITY, LOWEST_PRIORITY, PACE_FIELDS, JobSpec
 from models.settings import Settings
-from producer.plan import Flags, Plan, plan_jobs
+from producer.plan import Plan, plan_jobs
 from producer.prompts import Request, read_requests
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _COMMAND_LINE = "prompt"
+
+
+def field_option(name: str) -> Callable[[_Function], _Function]:
+    """Return the option of a field that each job has."""
+    field = JobSpec.model_fields[name]
+    kind = field.annotation if field.annotation in (int, float) else str
+    return click.option(f"--{name.replace('_', '-')}", type=kind, help=field.description)
+
 
 _OPTIONS = (
     click.option(
@@ -21,15 +29,8 @@ _OPTIONS = (
         help="Prompts: text with one a line (# starts a comment), .csv with a header, or .jsonl; - is standard input.",
     ),
     click.option("--prompt", "texts", multiple=True, metavar="TEXT", help="One prompt; may be repeated."),
-    click.option("--negative-prompt", metavar="TEXT", help="What the picture should not show."),
+    *map(field_option, [name for name in JobSpec.model_fields if name != "prompt"]),
     click.option("--count", type=int, help="Pictures a prompt; their seeds follow on from the first. Default 1."),
-    click.option("--seed", type=int, help="Seed of each prompt's first picture; drawn and recorded where not given."),
-    click.option("--steps", type=int, help="Denoising steps. Default: the checkpoint's (25 for SD 1.5)."),
-    click.option("--guidance", type=float, help="Guidance scale. Default: the checkpoint's (7.5)."),
-    click.option("--width", type=int, help="Pixels, a multiple of 8. Default: the checkpoint's (512 for SD 1.5)."),
-    click.option("--height", type=int, help="Pixels, a multiple of 8. Default: the checkpoint's (512 for SD 1.5)."),
-    click.option("--scheduler", metavar="NAME", help="Such as PNDM, Euler a, DPM++ 2M Karras. Default: PNDM."),
-    click.option("--checkpoint", metavar="NAME", help="Hub id, folder, .safetensors file, or demo."),
     click.option("--batch", "name", metavar="NAME", help="Name of the batch. Default: made from the file's name."),
     click.option(
         "--priority",
@@ -58,6 +59,13 @@ def job_options(function: _Function) -> _Function:
     return function
 
 
+def pace_options(function: _Function) -> _Function:
+    """Give a command the options that decide how long a picture takes; it takes them as `**flags`."""
+    for name in reversed(PACE_FIELDS):
+        function = field_option(name)(function)
+    return function
+
+
 def read_order(
     settings: Settings, *, prompts: str | None, texts: tuple[str, ...], name: str | None, priority: int, **flags: Any
 ) -> Order:
@@ -71,4 +79,9 @@ def read_order(
     requests = read_requests(prompts) if prompts is not None else []
     requests += [Request(None, {"prompt": text}) for text in texts]
     source = "standard input" if prompts == "-" else prompts or _COMMAND_LINE
-    return Order(plan_jobs(requests, Flags(**flags), settings.checkpoint, source), name, source, priority)
+    return Order(plan_jobs(requests, given(flags), settings.checkpoint, source), name, source, priority)
+
+
+def given(flags: Mapping[str, object]) -> Mapping[str, object]:
+    """Return those of the flags that the command line names."""
+    return {name: value for name, value in flags.items() if value is not None}

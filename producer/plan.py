@@ -23,27 +23,7 @@ MAX_COUNT = 10_000
 MAX_JOBS = 1_000_000
 #: Drawn seeds stay short enough to be typed again, and leave room for the seeds that follow.
 DRAWN_SEEDS = 2**32
-#: What pydantic would turn into a number although it is none: JSON's true, and 1.5 or 1.0 for a whole one.
-_NO_NUMBERS: Mapping[str, tuple[type, ...]] = {
-    "guidance": (bool,),
-    **dict.fromkeys(("seed", "steps", "width", "height", "count"), (bool, float)),
-}
 _CHECKPOINT_NAME = TypeAdapter[str](CheckpointName)
-
-
-@dataclass(frozen=True)
-class Flags:
-    """The command line's values; None where a flag was not given. A line's own value wins over a flag."""
-
-    negative_prompt: str | None = None
-    seed: int | None = None
-    steps: int | None = None
-    guidance: float | None = None
-    width: int | None = None
-    height: int | None = None
-    scheduler: str | None = None
-    checkpoint: str | None = None
-    count: int | None = None
 
 
 @dataclass(frozen=True)
@@ -54,11 +34,12 @@ class Plan:
     fingerprint: str
 
 
-def plan_jobs(requests: Sequence[Request], flags: Flags, default_checkpoint: str, source: str) -> Plan:
+def plan_jobs(requests: Sequence[Request], flags: Mapping[str, object], default_checkpoint: str, source: str) -> Plan:
     """Settle every value: a line's own, else the flag's, else the checkpoint's default.
 
     A request for several pictures takes as many seeds in a row. Where no seed is asked for, the first
-    is drawn, and the fingerprint leaves it out. `source` is what the requests were read from.
+    is drawn, and the fingerprint leaves it out. `flags` holds those that were given, by the fields' names; `source` is
+    what the requests were read from.
 
     Raises:
         BadInputError: naming every line, and once every flag, that cannot be used.
@@ -90,11 +71,18 @@ class _Order(BaseModel):
     count: int = Field(ge=1, le=MAX_COUNT)
 
 
+#: What pydantic would turn into a number although it is none: JSON's true, and 1.5 or 1.0 for a whole one.
+_NO_NUMBERS: Mapping[str, tuple[type, ...]] = {
+    name: (bool, float) if field.annotation is int else (bool,) if field.annotation is float else ()
+    for name, field in (JobSpec.model_fields | _Order.model_fields).items()
+}
+
+
 class _Orders:
     """Settles requests one by one and keeps what is wrong with them."""
 
-    def __init__(self, flags: Flags, default_checkpoint: str, source: str) -> None:
-        self.given = {name: value for name, value in vars(flags).items() if value is not None}
+    def __init__(self, flags: Mapping[str, object], default_checkpoint: str, source: str) -> None:
+        self.given = flags
         #: In the order found and each once, for a wrong flag shows in every request; the values say nothing.
         self.problems: dict[str, None] = {}
         self._default_checkpoint = default_checkpoint
@@ -114,7 +102,7 @@ class _Orders:
         if not str(asked["prompt"]).strip():
             complain("prompt", "is empty; write what the picture shows")
         # No field takes None, so that stands in for what pydantic would wrongly take.
-        values = {name: None if isinstance(asked[name], _NO_NUMBERS.get(name, ())) else asked[name] for name in asked}
+        values = {name: None if isinstance(value, _NO_NUMBERS[name]) else value for name, value in asked.items()}
         values = {"seed": secrets.randbelow(DRAWN_SEEDS), **defaults, **values, "checkpoint": checkpoint}
         try:
             order = _Order.model_validate({"count": values.pop("count"), "spec": values})

@@ -4,10 +4,9 @@ import socket
 from collections import Counter
 from dataclasses import dataclass
 
-from sqlalchemy.orm import Session
-
+from models.database import Session
 from models.estimates import Kind, estimate, history
-from models.job import JobSpec
+from models.job import PACE_FIELDS, JobSpec
 
 
 @dataclass(frozen=True)
@@ -24,15 +23,14 @@ class Preview:
 def preview(session: Session, specs: Counter[JobSpec]) -> Preview:
     """Return what making each spec so many times would take on this host.
 
-    Only what decides the pace counts: checkpoint, size, steps, scheduler. If one kind of job was never
+    Only what decides the pace counts. If one kind of job was never
     made here, the whole is not measured.
     """
-    kinds: Counter[JobSpec] = Counter()
+    host, kinds = socket.gethostname(), Counter[Kind]()
     for spec, count in specs.items():
-        kinds[spec.model_copy(update={"prompt": "", "negative_prompt": "", "seed": 0, "guidance": 0.0})] += count
+        kinds[Kind(host, **{name: getattr(spec, name) for name in PACE_FIELDS})] += count
     total = Preview(sum(kinds.values()), 0.0, 0.0, 0.0, 0.0)
-    for spec, count in kinds.items():
-        kind = Kind(socket.gethostname(), spec.checkpoint, spec.width, spec.height, spec.steps, spec.scheduler)
+    for kind, count in kinds.items():
         found = history(session, kind)
         expected = estimate(found[0], count, found[1]) if found else None
         total = Preview(

@@ -11,22 +11,11 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from models.job import MAX_PROMPT
+from models.job import MAX_PROMPT, JobSpec
 from producer.problems import MOST_SHOWN, place, refuse, visible
 
 #: What a CSV column or a JSON key may be called: the names of the flags.
-KEYS = (
-    "prompt",
-    "negative_prompt",
-    "seed",
-    "steps",
-    "guidance",
-    "width",
-    "height",
-    "scheduler",
-    "checkpoint",
-    "count",
-)
+KEYS = (*JobSpec.model_fields, "count")
 #: A source is read whole; this keeps a mistaken `/dev/zero` or film from filling the memory.
 MAX_BYTES = 256 * 2**20
 

@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy.orm import Session
-
-from models.database import Database
+from models.database import Database, Session
 from models.pauses import paused_since
 from models.settings import Settings
 from models.workers import KnownWorker, WorkerState, known_workers

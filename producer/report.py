@@ -4,9 +4,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from models.batches import find_batch
+from models.database import Session
 from models.estimates import Estimate, estimate
 from models.guard_actions import GuardFigures, guard_figures
 from models.hardware import Pace, Setting, pace_by_setting, setting_of

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -48,7 +48,7 @@ def new_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
 @pytest.fixture(scope="session")
 def installation(
     server: RedisServer, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., "contextmanager[Installation]"]:
+) -> Callable[..., AbstractContextManager[Installation]]:
     """Return a context manager that yields an `Installation` and stops its workers at the end.
 
     For fixtures of any scope: tests that can share a worker do, since each takes seconds to start.

@@ -7,9 +7,9 @@ that ends before the database is free loses no work: the next one on the device 
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy.orm import Session
 
 from models.attempts import Claim, Ended, Result, settle
+from models.database import Session
 from models.picture_store import Aside, PictureStore
 from models.rescue import left_running
 from worker.log import log

@@ -3,13 +3,15 @@
 import json
 from collections import Counter
 from dataclasses import asdict
+from typing import Any
 
 import click
 
 from models.checkpoints import canonical_checkpoint
 from models.database import Database
 from models.settings import load_settings
-from producer.plan import Flags, plan_jobs
+from producer.job_options import given, pace_options
+from producer.plan import plan_jobs
 from producer.preview import preview
 from producer.prompts import Request
 from producer.terminal import NOT_MEASURED, duration, size
@@ -17,24 +19,12 @@ from producer.terminal import NOT_MEASURED, duration, size
 
 @click.command
 @click.option("--images", type=click.IntRange(1), required=True, help="Number of pictures.")
-@click.option("--checkpoint", metavar="NAME", help="Hub id, folder, .safetensors file, or demo.")
-@click.option("--steps", type=int)
-@click.option("--width", type=int)
-@click.option("--height", type=int)
-@click.option("--scheduler", metavar="NAME")
+@pace_options
 @click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
-def command(
-    images: int,
-    checkpoint: str | None,
-    steps: int | None,
-    width: int | None,
-    height: int | None,
-    scheduler: str | None,
-    as_json: bool,
-) -> None:
+def command(images: int, as_json: bool, **flags: Any) -> None:
     """Say how long so many pictures would take, by what this machine has measured of such pictures."""
     settings = load_settings()
-    flags = Flags(steps=steps, width=width, height=height, scheduler=scheduler, seed=0, checkpoint=checkpoint)
+    flags = {"seed": 0, **given(flags)}
     (job,) = plan_jobs([Request(None, {"prompt": "any"})], flags, settings.checkpoint, "estimate").jobs
     with Database(settings.database).reading() as session:
         needs = preview(session, Counter({job.spec: images}))

@@ -57,7 +57,7 @@ class Records:
         return [JobMessage(job=job.id, batch=batch.uid) for job in self.jobs(batch)]
 
     def boot(self, host: str = "mini", device: str = "cpu", **values) -> int:
-        usual = {
+        usual: dict[str, Any] = {
             "pid": 1,
             "lock_uid": "a",
             "device_name": f"the {device}",
@@ -65,9 +65,9 @@ class Records:
             "threads": 8,
             "dtype": "float32",
         }
-        rest = {"memory_total_bytes": 2**34, "versions": {"torch": "2.13.0"}, "memory_sources": {"rss": "psutil"}}
+        usual |= {"memory_total_bytes": 2**34, "versions": {"torch": "2.13.0"}, "memory_sources": {"rss": "psutil"}}
         with self.database.writing() as session:
-            return record_boot(session, Machine(host=host, device=device, **usual | rest | values))
+            return record_boot(session, Machine(host=host, device=device, **usual | values))
 
     def load(self, boot_id: int, checkpoint: str = "demo", *, attention_slicing: bool = False) -> int:
         measured = LoadMeasurement(
@@ -93,7 +93,7 @@ class Records:
 
     def attempt(self, job: Job, boot_id: int, load_id: int | None, number: int = 1, **values) -> None:
         """Insert a settled attempt with measurements of the test's choice."""
-        usual = {"outcome": Outcome.SUCCEEDED, "queue_wait_s": 0.0, "started_at": START}
+        usual: dict[str, Any] = {"outcome": Outcome.SUCCEEDED, "queue_wait_s": 0.0, "started_at": START}
         rows = {"job_id": job.id, "batch_id": job.batch_id, "boot_id": boot_id, "load_id": load_id, "number": number}
         row = usual | rows | values
         row.setdefault("finished_at", row["started_at"] + timedelta(seconds=row.get("total_s") or 0))
@@ -128,7 +128,7 @@ class PostgresServer:
         self._folder = folder
         self._numbers = count(1)
         # The server refuses to run as root, so it gets a user of its own: Debian's, or the one that owns nothing.
-        self._user: dict[str, object] = {}
+        self._user: dict[str, Any] = {}
         if os.geteuid() == 0:
             names = {entry.pw_name for entry in pwd.getpwall()}
             user = pwd.getpwnam("postgres" if "postgres" in names else "nobody")

@@ -156,8 +156,9 @@ def test_seeds_and_jobs_must_be_as_many(spec):
 @pytest.mark.parametrize("state", JobState)
 def test_a_batch_is_unfinished_while_a_job_is_queued_or_running(records, read, write, state):
     batch = records.batch(jobs=2, digest="same")
-    write(lambda session: [setattr(job, "state", JobState.SUCCEEDED) for job in session.scalars(select(Job))])
-    write(lambda session: setattr(session.get_one(Job, records.jobs(batch)[1].id), "state", state))
+    done, other = records.jobs(batch)
+    records.change(done.id, state=JobState.SUCCEEDED)
+    records.change(other.id, state=state)
     found = read(batches.find_unfinished, "same")
     assert (found and found.id) == (None if state in FINISHED else batch.id)
 

@@ -90,7 +90,7 @@ def past(records):
     """One host's pictures: of 12 steps with DDIM in 1 s, of 24 and 48 steps with LCM in 3 s, and larger ones."""
     boot, elsewhere = records.boot("mini"), records.boot("big")
     load = records.load(boot)
-    made = [
+    made: list[tuple[dict[str, object], int, float]] = [
         ({"steps": 12}, boot, 1.0), ({"steps": 24, "scheduler": "LCM"}, boot, 3.0),
         ({"steps": 48, "scheduler": "LCM"}, boot, 3.0), ({"width": 256}, boot, 5.0),
         ({"steps": 12}, elsewhere, 9.0), ({"checkpoint": "a/b"}, boot, 7.0),

@@ -80,13 +80,13 @@ def test_figures_are_of_the_boots_and_moments_asked_for(records, read, act):
     act(first, GuardStep.EMPTY_CACHES, at_s=10, cost_s=0.25)
     act(first, GuardStep.EMPTY_CACHES, at_s=20, cost_s=0.5)
     act(second, GuardStep.RELOAD, at_s=20, cost_s=9.0)
-    caches, restart = GuardFigures("empty caches", 2, 2, 0.75), GuardFigures("restart", 2, 1, 31.0)
-    assert read(guard_figures) == [caches, GuardFigures("reload", 1, 1, 9.0), restart]
+    caches, restart = GuardFigures(GuardStep.EMPTY_CACHES, 2, 2, 0.75), GuardFigures(GuardStep.RESTART, 2, 1, 31.0)
+    assert read(guard_figures) == [caches, GuardFigures(GuardStep.RELOAD, 1, 1, 9.0), restart]
     assert read(guard_figures, {first}) == [caches, restart]
-    assert read(guard_figures, {second}) == [GuardFigures("reload", 1, 1, 9.0)]
+    assert read(guard_figures, {second}) == [GuardFigures(GuardStep.RELOAD, 1, 1, 9.0)]
     assert read(guard_figures, set()) == []
     since, until = (START + timedelta(seconds=seconds) for seconds in (15, 35))
     assert read(guard_figures, {first}, since, until) == [
-        GuardFigures("empty caches", 1, 1, 0.5),
-        GuardFigures("restart", 1, 0, None),
+        GuardFigures(GuardStep.EMPTY_CACHES, 1, 1, 0.5),
+        GuardFigures(GuardStep.RESTART, 1, 0, None),
     ]

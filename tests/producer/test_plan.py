@@ -7,7 +7,7 @@ from models.checkpoints import STABLE_DIFFUSION_1_5
 from models.errors import BadInputError
 from models.job import MAX_SEED
 from models.schedulers import SCHEDULERS
-from producer.plan import Flags, plan_jobs
+from producer.plan import plan_jobs
 from producer.prompts import Request
 
 THERE_ARE = f"there are {', '.join(SCHEDULERS)}"
@@ -15,7 +15,7 @@ THERE_ARE = f"there are {', '.join(SCHEDULERS)}"
 
 def plan(*values, flags=None, checkpoint="demo"):
     requests = [Request(line, {"prompt": "a cat", **value}) for line, value in enumerate(values, 1)]
-    return plan_jobs(requests, flags or Flags(), checkpoint, "p.csv")
+    return plan_jobs(requests, flags or {}, checkpoint, "p.csv")
 
 
 def specs(*values, **options):
@@ -44,7 +44,7 @@ def test_values_that_nobody_names_are_the_checkpoints(checkpoint):
 
 
 def test_the_default_checkpoint_gives_way_to_the_flag_and_that_to_the_line(checkpoint):
-    flags = Flags(checkpoint=checkpoint)
+    flags = {"checkpoint": checkpoint}
     assert [spec.checkpoint for spec in specs({}, {"checkpoint": "demo"}, flags=flags)] == [checkpoint, "demo"]
 
 
@@ -63,16 +63,16 @@ VALUES = {
 @pytest.mark.parametrize("name", VALUES)
 def test_a_line_wins_over_a_flag_and_a_flag_over_the_default(name):
     line, flag, expected = VALUES[name]
-    own, given = specs({name: line}, {}, flags=Flags(**{name: flag}))
+    own, given = specs({name: line}, {}, flags={name: flag})
     assert (getattr(own, name), getattr(given, name)) == (expected, flag)
 
 
 def test_an_empty_negative_prompt_of_a_line_wins_over_the_flag():
-    assert specs({"negative_prompt": ""}, flags=Flags(negative_prompt="dark"))[0].negative_prompt == ""
+    assert specs({"negative_prompt": ""}, flags={"negative_prompt": "dark"})[0].negative_prompt == ""
 
 
 def test_pictures_of_a_prompt_stand_in_a_row_with_seeds_that_follow():
-    jobs = plan({"seed": 5, "count": "3"}, {}, {"seed": 1, "count": 1}, flags=Flags(seed=40, count=2)).jobs
+    jobs = plan({"seed": 5, "count": "3"}, {}, {"seed": 1, "count": 1}, flags={"seed": 40, "count": 2}).jobs
     assert [(job.source_line, job.spec.seed) for job in jobs] == [(1, 5), (1, 6), (1, 7), (2, 40), (2, 41), (3, 1)]
 
 
@@ -103,11 +103,11 @@ def test_whatever_is_asked_for_changes_the_fingerprint(change):
 
 
 def test_the_fingerprint_is_of_values_wherever_they_stand():
-    assert plan({"seed": "3", "steps": 20}).fingerprint == plan({}, flags=Flags(seed=3, steps=20)).fingerprint
+    assert plan({"seed": "3", "steps": 20}).fingerprint == plan({}, flags={"seed": 3, "steps": 20}).fingerprint
 
 
 def test_prompts_of_the_command_line_have_no_source_line():
-    jobs = plan_jobs([Request(None, {"prompt": "a cat"})], Flags(), "demo", "--prompt").jobs
+    jobs = plan_jobs([Request(None, {"prompt": "a cat"})], {}, "demo", "--prompt").jobs
     assert [(job.source_line, job.spec.prompt) for job in jobs] == [(None, "a cat")]
 
 
@@ -168,19 +168,19 @@ def test_a_bad_value_of_a_line_is_named_with_its_line(values, problem):
 
 BAD_FLAGS = [
     (
-        Flags(negative_prompt="a\0"),
+        {"negative_prompt": "a\0"},
         "--negative-prompt: holds a NUL character, which no database text and no PNG text may",
     ),
-    (Flags(seed=-1), f"--seed: -1 {SEEDS}"),
-    (Flags(seed=2**63), f"--seed: 9223372036854775808 {SEEDS}"),
-    (Flags(seed=MAX_SEED, count=2), f"--seed: 2 seeds from {MAX_SEED} on run past the largest, {MAX_SEED}"),
-    (Flags(steps=0), "--steps: 0 is not between 1 and 500"),
-    (Flags(guidance=float("nan")), "--guidance: nan is not between 0 and 100"),
-    (Flags(width=100), "--width: 100 is not a multiple of 8; 96 is the nearest"),
-    (Flags(height=0), "--height: 0 is not between 64 and 2048"),
-    (Flags(scheduler=""), f"--scheduler: no scheduler is called ''; {THERE_ARE}"),
-    (Flags(checkpoint=" "), "--checkpoint: is empty"),
-    (Flags(count=0), "--count: 0 is not between 1 and 10000"),
+    ({"seed": -1}, f"--seed: -1 {SEEDS}"),
+    ({"seed": 2**63}, f"--seed: 9223372036854775808 {SEEDS}"),
+    ({"seed": MAX_SEED, "count": 2}, f"--seed: 2 seeds from {MAX_SEED} on run past the largest, {MAX_SEED}"),
+    ({"steps": 0}, "--steps: 0 is not between 1 and 500"),
+    ({"guidance": float("nan")}, "--guidance: nan is not between 0 and 100"),
+    ({"width": 100}, "--width: 100 is not a multiple of 8; 96 is the nearest"),
+    ({"height": 0}, "--height: 0 is not between 64 and 2048"),
+    ({"scheduler": ""}, f"--scheduler: no scheduler is called ''; {THERE_ARE}"),
+    ({"checkpoint": " "}, "--checkpoint: is empty"),
+    ({"count": 0}, "--count: 0 is not between 1 and 10000"),
 ]
 
 
@@ -190,17 +190,17 @@ def test_a_bad_flag_is_named_once(flags, problem):
 
 
 def test_a_bad_flag_is_named_though_every_line_overrides_it():
-    assert problems_of({"steps": 5}, flags=Flags(steps=0)) == ["--steps: 0 is not between 1 and 500"]
+    assert problems_of({"steps": 5}, flags={"steps": 0}) == ["--steps: 0 is not between 1 and 500"]
 
 
 def test_a_count_that_runs_past_the_last_seed_is_blamed_on_the_line_that_names_it():
-    assert problems_of({}, {"count": 3}, flags=Flags(seed=MAX_SEED)) == [
+    assert problems_of({}, {"count": 3}, flags={"seed": MAX_SEED}) == [
         f"p.csv, line 2: count: 3 seeds from {MAX_SEED} on run past the largest, {MAX_SEED}"
     ]
 
 
 def test_problems_of_flags_and_lines_come_together():
-    assert problems_of({"seed": "x", "width": 1}, {"count": 0}, {}, flags=Flags(steps=0)) == [
+    assert problems_of({"seed": "x", "width": 1}, {"count": 0}, {}, flags={"steps": 0}) == [
         "--steps: 0 is not between 1 and 500",
         f"p.csv, line 1: seed: 'x' {NO_WHOLE}",
         "p.csv, line 1: width: 1 is not between 64 and 2048",
@@ -218,7 +218,7 @@ def test_problems_of_flags_and_lines_come_together():
 )
 def test_a_bad_prompt_of_the_command_line_is_named_by_its_flag(prompt, problem):
     with pytest.raises(BadInputError) as caught:
-        plan_jobs([Request(None, {"prompt": prompt})], Flags(), "demo", "--prompt")
+        plan_jobs([Request(None, {"prompt": prompt})], {}, "demo", "--prompt")
     assert caught.value.problems == [f"--prompt: {problem}"]
 
 

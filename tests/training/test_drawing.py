@@ -55,10 +55,10 @@ def test_shoes_point_either_way_and_a_mirrored_one_points_the_other(shoes):
     assert [points_left(ImageOps.mirror(picture)) for picture, _, _ in shoes] == [not way for way in left]
 
 
-@pytest.mark.parametrize("name", [("clog", "red"), ("boot", "purple")])
-def test_what_was_never_taught_cannot_be_drawn(name):
+@pytest.mark.parametrize(("kind", "colour"), [("clog", "red"), ("boot", "purple")])
+def test_what_was_never_taught_cannot_be_drawn(kind, colour):
     with pytest.raises(KeyError):
-        draw_shoe(*name, np.random.default_rng(0))
+        draw_shoe(kind, colour, np.random.default_rng(0))
 
 
 def test_the_same_seed_draws_the_same_pictures_and_another_seed_others():

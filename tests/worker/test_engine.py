@@ -12,6 +12,7 @@ from models.checkpoints import DEMO_FOLDER
 from models.errors import CheckpointError, GenerationError
 from models.job import Weights
 from worker import engine as engine_module
+from worker import loading
 from worker.devices.cpu import Cpu
 from worker.engine import Engine
 from worker.generation import generate
@@ -73,7 +74,7 @@ def test_out_of_memory_is_a_cause_of_its_own_and_the_next_picture_is_made(engine
         engine.make(spec(), on_step)
     assert caught.value.cause == "out_of_memory"
     made, _ = engine.make(spec(), no_step)
-    assert np.array_equal(made.picture, generate(load(), CPU, spec(), no_step).picture)
+    assert np.array_equal(np.asarray(made.picture), np.asarray(generate(load(), CPU, spec(), no_step).picture))
 
 
 def test_another_error_is_not_taken_for_a_lack_of_memory(engine, spec):
@@ -107,7 +108,7 @@ def test_a_load_or_warm_up_that_runs_out_of_memory_says_so(new_engine, monkeypat
 
 def test_the_old_weights_are_gone_before_new_ones_are_read(new_engine, monkeypatch, tmp_path):
     copy = shutil.copytree(DEMO_FOLDER, tmp_path / "copy")
-    usual, loaded = engine_module.load_checkpoint, []
+    usual, loaded = loading.load_checkpoint, []
 
     def load(*arguments):
         assert not [weights for weights in loaded if weights() is not None]
@@ -148,7 +149,7 @@ def test_a_reload_is_a_load_of_the_same_checkpoint_and_its_pictures_are_the_same
     assert min(new.load_s, new.warmup_s) > 0
     after, measured = engine.make(wide, no_step)
     assert measured.cold
-    assert np.array_equal(before.picture, after.picture)
+    assert np.array_equal(np.asarray(before.picture), np.asarray(after.picture))
 
 
 def test_after_a_reload_that_failed_the_next_job_loads_again(engine, monkeypatch, spec):

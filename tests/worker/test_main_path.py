@@ -71,7 +71,7 @@ def test_the_parameters_stand_in_the_picture_in_a1111s_form(nightshift, jobs):
     for job in jobs:
         with Image.open(picture(nightshift, job)) as image:
             image.load()
-            assert image.text["parameters"] == (
+            assert image.info["parameters"] == (
                 f"{job.prompt}\nNegative prompt: blurred\n"
                 f"Steps: 7, Sampler: DPM++ 2M, CFG scale: 7.5, Seed: {job.seed}, Size: 144x128, Model: demo, RNG: CPU, "
                 f"Version: Nightshift {version('nightshift')}"
@@ -164,7 +164,13 @@ def test_the_reports_figures_are_those_of_the_rows(nightshift, attempts):
 
 def test_the_same_job_gives_the_same_pixels_after_others_and_after_a_restart(nightshift, worker):
     same = {"prompt": "a red shoe", "seed": 7}
-    others = [{"scheduler": "Euler a"}, {"seed": 8}, {"width": 256}, {"guidance": 1}, {"prompt": "a boot"}]
+    others: list[dict[str, object]] = [
+        {"scheduler": "Euler a"},
+        {"seed": 8},
+        {"width": 256},
+        {"guidance": 1},
+        {"prompt": "a boot"},
+    ]
     lines = [same, *({**same, **other} for other in others), same]
     prompts = nightshift.folder / "same.jsonl"
     prompts.write_text("\n".join(map(json.dumps, lines)))

@@ -33,6 +33,7 @@ class Block:
 
     def __init__(self, size):
         self.size = size
+        self.itself: object = None
         LIVE.add(self)
 
 

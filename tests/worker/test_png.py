@@ -77,7 +77,7 @@ def test_the_text_in_the_file_reads_back_as_it_was(tmp_path, text, kind):
     (tmp_path / "x.png").write_bytes(content)
     with Image.open(tmp_path / "x.png") as image:
         image.load()
-        assert image.text == {"parameters": text}
+        assert image.info == {"parameters": text}
         assert image.getpixel((0, 0)) == (255, 0, 0)
 
 

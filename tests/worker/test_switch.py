@@ -84,7 +84,7 @@ def jobs(nightshift, checkpoints):
 def content(nightshift, job):
     with Image.open(nightshift.data_dir / job.picture) as image:
         image.load()
-        return image.tobytes(), image.text["parameters"]
+        return image.tobytes(), image.info["parameters"]
 
 
 def test_each_job_ends_as_its_checkpoint_lets_it(jobs):
