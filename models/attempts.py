@@ -33,6 +33,16 @@ class Claim:
     #: How often the job failed before in a way that may pass.
     failures: int
 
+    @property
+    def ids(self) -> dict[str, object]:
+        """What a line of the log is about, as it names it for machines."""
+        return {
+            "job": self.job_id,
+            "batch": self.batch_name,
+            "attempt": self.attempt_id,
+            "attempt_number": self.attempt_number,
+        }
+
 
 @dataclass(frozen=True)
 class Ended:

@@ -101,15 +101,15 @@ def find_batch(session: Session, name: str | None) -> Batch:
     raise NotFoundError(f"there is no batch {name!r}; the newest are {', '.join(names)}")
 
 
-def find_job(session: Session, number: int) -> Job:
+def find_job(session: Session, job_id: int) -> Job:
     """Return the job of that number.
 
     Raises:
         NotFoundError: if there is none.
     """
-    job = session.get(Job, number)
+    job = session.get(Job, job_id)
     if job is None:
-        raise NotFoundError(f"there is no job {number}; `producer status BATCH` and the log name jobs")
+        raise NotFoundError(f"there is no job {job_id}; `producer status BATCH` and the log name jobs")
     return job
 
 

@@ -40,7 +40,7 @@ def unpublished(
         query = query.where(Job.batch_id == batch_id)
     if jobs is not None:
         query = query.where(Job.id.in_(jobs))
-    return [(JobMessage(job=number, batch=uid), priority) for number, uid, priority in session.execute(query)]
+    return [(JobMessage(job=job_id, batch=uid), priority) for job_id, uid, priority in session.execute(query)]
 
 
 def due() -> ColumnElement[bool]:

@@ -100,8 +100,8 @@ def _rescued(session: Session, which: ColumnElement[bool], quarantine_after: int
         .execution_options(synchronize_session=False)
     ).all()
     return Rescued(
-        queued=sorted(number for number, state in jobs if state == JobState.QUEUED),
-        quarantined=sorted(number for number, state in jobs if state == JobState.QUARANTINED),
+        queued=sorted(job_id for job_id, state in jobs if state == JobState.QUEUED),
+        quarantined=sorted(job_id for job_id, state in jobs if state == JobState.QUARANTINED),
     )
 
 

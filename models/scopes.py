@@ -32,13 +32,13 @@ def batch_scope(session: Session, name: str | None) -> Scope:
     return Scope(batch.name, Job.batch_id == batch.id)
 
 
-def job_scope(session: Session, number: int) -> Scope:
+def job_scope(session: Session, job_id: int) -> Scope:
     """Return the one job of that number.
 
     Raises:
         NotFoundError: if there is none.
     """
-    job = find_job(session, number)
+    job = find_job(session, job_id)
     return Scope(f"job {job.id}", Job.id == job.id)
 
 

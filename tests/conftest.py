@@ -4,12 +4,14 @@ import itertools
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from sqlalchemy import create_engine
 
 # pytest puts this folder on the path, where `tests/worker` and `tests/producer` would pass for the packages of those
 # names. The settings of whoever runs the tests are not for the tests either.
@@ -18,6 +20,10 @@ for _variable in [name for name in os.environ if name.upper().startswith("NIGHTS
     del os.environ[_variable]
 
 from installation import Installation, RedisServer, WorkerProcess  # noqa: E402
+from postgres_server import PostgresServer, postgres_binaries  # noqa: E402
+
+from models.migrating import upgrade  # noqa: E402
+from models.settings import Settings  # noqa: E402
 
 _Value = TypeVar("_Value")
 
@@ -97,3 +103,34 @@ def start_worker(nightshift: Installation) -> Callable[..., WorkerProcess]:
 @pytest.fixture
 def wait_until(nightshift: Installation) -> Callable[[Callable[[], _Value], str], _Value]:
     return nightshift.wait_until
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    pytest.importorskip("psycopg", reason="psycopg, PostgreSQL's driver, is not installed")
+    binaries = postgres_binaries()
+    if binaries is None:
+        pytest.skip("PostgreSQL is not installed: initdb is neither on PATH nor below /usr/lib/postgresql")
+    # Not below pytest's own folder, which other users may not enter; and a socket's path must be short.
+    with tempfile.TemporaryDirectory(prefix="nightshift-pg-", ignore_cleanup_errors=True) as folder:
+        server = PostgresServer(binaries, Path(folder))
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: PostgresServer) -> str:
+    """Migrate one database, of which each test gets a copy."""
+    url = postgres.create()
+    engine = create_engine(url)
+    with engine.connect() as connection, connection.begin():
+        upgrade(connection)
+    engine.dispose()
+    return url.partition("?")[0].rpartition("/")[2]
+
+
+@pytest.fixture(scope="session")
+def settings() -> Callable[..., Settings]:
+    """Return a maker of settings that reads no .env file."""
+    return lambda **values: Settings(_env_file=None, **values)

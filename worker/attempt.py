@@ -18,7 +18,7 @@ from models.measurement import LoadMeasurement, Measurement
 from models.picture_store import picture_name
 from models.states import Outcome
 from worker.heartbeat import Heartbeat
-from worker.log import log
+from worker.log import event, log
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,12 @@ def ended_by(attempt: Attempt, error: BaseException) -> Attempt:
         case CheckpointError():
             cause = Cause.CHECKPOINT
         case _:
-            log.error("job %d: an error that nobody foresaw", attempt.claim.job_id, exc_info=error)
+            log.error(
+                "job %d: an error that nobody foresaw",
+                attempt.claim.job_id,
+                exc_info=error,
+                extra=event("attempt.unexpected", job=attempt.claim.job_id),
+            )
             # torch knows no better word than RuntimeError for what a driver says.
             cause = Cause.DRIVER if type(error) is RuntimeError else Cause.UNEXPECTED
             what = f"{type(error).__name__}: {error}"

@@ -2,19 +2,25 @@
 
 from models.states import Outcome
 from worker.attempt import Attempt
-from worker.log import gigabytes, log
+from worker.log import event, gigabytes, log
 
 
 def tell(attempt: Attempt) -> Attempt:
     """Write the line, with all figures beside it for machines."""
     claim, m = attempt.claim, attempt.measured
-    fields = {"job": claim.job_id, "batch": claim.batch_name, "attempt": claim.attempt_number}
-    fields["outcome"] = attempt.outcome
+    fields = {"outcome": attempt.outcome}
     if not attempt.is_owned:
-        log.warning("job %d: not settled, it is no longer this attempt's", claim.job_id, extra=fields)
+        log.warning(
+            "job %d: not settled, it is no longer this attempt's",
+            claim.job_id,
+            extra=event("attempt.disowned") | fields,
+        )
     elif attempt.outcome is Outcome.LOST:
         log.warning(
-            "job %d went back to the queue: %s", claim.job_id, attempt.error, extra=fields | {"cause": attempt.cause}
+            "job %d went back to the queue: %s",
+            claim.job_id,
+            attempt.error,
+            extra=event("attempt.given_back") | fields | {"cause": attempt.cause},
         )
     elif attempt.outcome is Outcome.SUCCEEDED:
         assert m.peak is not None
@@ -34,7 +40,7 @@ def tell(attempt: Attempt) -> Attempt:
             gigabytes(m.peak.rss),
             f", device {gigabytes(m.peak.device_driver)}" if m.peak.device_driver is not None else "",
             f"; prompt cut after 77 tokens: …{m.prompt_cut[:60]}" if m.prompt_cut else "",
-            extra=fields | m.columns() | {"picture": attempt.picture_name},
+            extra=event("attempt.succeeded") | fields | m.columns() | {"picture": attempt.picture_name},
         )
     else:
         log.error(
@@ -44,6 +50,6 @@ def tell(attempt: Attempt) -> Attempt:
             attempt.outcome,
             attempt.error,
             "; it is tried again later" if attempt.is_postponed else "",
-            extra=fields | {"cause": attempt.cause},
+            extra=event("attempt.ended") | fields | {"cause": attempt.cause},
         )
     return attempt

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from worker.log import log
+from worker.log import event, log
 
 
 class Awake:
@@ -30,7 +30,9 @@ class Awake:
         elif self._holding is None and not self._refused:
             self._hold()
         elif self._holding is not None and (status := self._holding.poll()) is not None:
-            log.info("the machine may fall asleep: %s ended with status %d", self._program, status)
+            log.info(
+                "the machine may fall asleep: %s ended with status %d", self._program, status, extra=event("awake.lost")
+            )
             # Tried anew at the next work, not each heartbeat of a night.
             self._holding, self._refused = None, True
 

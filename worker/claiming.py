@@ -5,7 +5,7 @@ from pydantic import ValidationError
 from models.attempts import Claim, claim, refuse
 from models.database import Database
 from models.message import JobMessage
-from worker.log import log
+from worker.log import event, log
 from worker.patience import Patience
 
 
@@ -25,7 +25,11 @@ class Claimer:
         """
         claimed = self._patience.until_done(lambda: self._claim(message))
         if claimed is None:
-            log.warning("job %d: message dropped: the job is done, cancelled, or not of this database", message.job)
+            log.warning(
+                "job %d: message dropped: the job is done, cancelled, or not of this database",
+                message.job,
+                extra=event("message.dropped", job=message.job),
+            )
         return claimed
 
     def _claim(self, message: JobMessage) -> Claim | None:
@@ -36,5 +40,5 @@ class Claimer:
             what = "; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors(include_url=False, include_input=False))
             with self._database.writing() as session:
                 refuse(session, message, what)
-            log.error("job %d failed: %s", message.job, what)
+            log.error("job %d failed: %s", message.job, what, extra=event("job.refused", job=message.job))
             return None

@@ -20,7 +20,7 @@ from worker.devices.device import Device
 from worker.generation import Generation, generate
 from worker.loading import LoadedCheckpoint, load_checkpoint
 from worker.local_checkpoint import find_checkpoint
-from worker.log import gigabytes, log
+from worker.log import event, gigabytes, log
 from worker.memory import MemoryWatch, read_memory
 from worker.warm_up import warm_up, warm_up_spec
 
@@ -103,7 +103,12 @@ class Engine:
         except (MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
-            log.warning("out of memory at %dx%d: tried once more with attention slicing", spec.width, spec.height)
+            log.warning(
+                "out of memory at %dx%d: tried once more with attention slicing",
+                spec.width,
+                spec.height,
+                extra=event("attempt.sliced"),
+            )
         # Not within the handler: the error holds what the failed try had in memory.
         gc.collect()
         self.device.empty_cache()
@@ -154,7 +159,7 @@ class Engine:
         # The old weights go first: two checkpoints at once may not fit.
         self._current = None
         self.device.empty_cache()
-        log.info("loading %s from %s …", local.name, local.path)
+        log.info("loading %s from %s …", local.name, local.path, extra=event("load.begun"))
         before = read_memory(self.device)
         begun = time.perf_counter()
         with self._memory_explained(f"while loading {local.name}: close other applications"):
@@ -168,7 +173,7 @@ class Engine:
             load_s,
             self.device.name,
             self.device.dtype_name,
-            extra={"checkpoint": local.name, "revision": local.revision, "load_s": load_s},
+            extra=event("load.done", checkpoint=local.name, revision=local.revision, load_s=load_s),
         )
         spec = warm_up_spec(local.name, self._settings)
         begun = time.perf_counter()
@@ -183,7 +188,7 @@ class Engine:
             spec.width,
             spec.height,
             gigabytes(after.rss),
-            extra={"warmup_s": warmup_s, "warmup_steps": spec.steps, "rss_bytes": after.rss},
+            extra=event("warm_up.done", warmup_s=warmup_s, warmup_steps=spec.steps, rss_bytes=after.rss),
         )
         load = LoadMeasurement(
             weights=weights,

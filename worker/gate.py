@@ -6,7 +6,7 @@ from models.database import Database
 from models.errors import AttemptStoppedError
 from models.pauses import paused_since
 from models.settings import Settings
-from worker.log import log
+from worker.log import event, log
 from worker.patience import Patience
 from worker.shutdown import Shutdown
 
@@ -30,12 +30,16 @@ class Gate:
         waited = False
         while since := self._patience.until_done(self._paused_since):
             if not waited:
-                log.info("the queue is paused since %s: `producer resume` goes on", f"{since.astimezone():%H:%M:%S}")
+                log.info(
+                    "the queue is paused since %s: `producer resume` goes on",
+                    f"{since.astimezone():%H:%M:%S}",
+                    extra=event("queue.paused"),
+                )
                 waited = True
             if self._shutdown.asked.wait(self._settings.heartbeat_s):
                 raise AttemptStoppedError("the worker was told to end while the queue is paused")
         if waited:
-            log.info("the queue goes on")
+            log.info("the queue goes on", extra=event("queue.resumed"))
         return waited
 
     def _paused_since(self) -> datetime | None:

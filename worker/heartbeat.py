@@ -17,7 +17,7 @@ from models.exit_status import ExitStatus
 from models.settings import Settings
 from models.states import JobState, Outcome
 from worker.beat import Beat
-from worker.log import log
+from worker.log import event, log
 from worker.patience import Patience
 from worker.shutdown import Shutdown
 
@@ -98,7 +98,12 @@ class Heartbeat:
             with self._database.writing() as session:
                 cancelled = renew(session, self._claim)
         except DatabaseError as error:
-            log.warning("job %d: no sign of life could be written: %s", self._claim.job_id, error)
+            log.warning(
+                "job %d: no sign of life could be written: %s",
+                self._claim.job_id,
+                error,
+                extra=event("heartbeat.failed", **self._claim.ids),
+            )
             return
         if cancelled is None:
             self._ended = LostClaimError("the job was taken from this worker")
@@ -113,8 +118,20 @@ class Heartbeat:
                 result = Result(Outcome.LOST, cause=Cause.HUNG, error=what)
                 now = lose(session, self._claim, result, self._settings.quarantine_after)
         except DatabaseError as error:
-            log.critical("job %d: %s; not recorded: %s", self._claim.job_id, what, error)
+            log.critical(
+                "job %d: %s; not recorded: %s",
+                self._claim.job_id,
+                what,
+                error,
+                extra=event("attempt.hung", **self._claim.ids),
+            )
         else:
             fate = "is set aside" if now is JobState.QUARANTINED else "went back to the queue"
-            log.critical("job %d: %s; it %s, and the worker ends itself", self._claim.job_id, what, fate)
+            log.critical(
+                "job %d: %s; it %s, and the worker ends itself",
+                self._claim.job_id,
+                what,
+                fate,
+                extra=event("attempt.hung", **self._claim.ids),
+            )
         os._exit(ExitStatus.HUNG)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from models.exit_status import ExitStatus
 from worker.deliveries import Deliveries
-from worker.log import log
+from worker.log import event, log
 from worker.shutdown import Shutdown
 
 
@@ -56,9 +56,17 @@ class IdleWatch:
 
     def _act(self, idle_s: float) -> None:
         if self._connected_anew:
-            log.critical("idle for %.0f s more while messages wait: the worker ends, to be started anew", idle_s)
+            log.critical(
+                "idle for %.0f s more while messages wait: the worker ends, to be started anew",
+                idle_s,
+                extra=event("worker.idle"),
+            )
             self._shutdown.leave(ExitStatus.IDLE)
             return
-        log.warning("idle for %.0f s while messages wait: the worker connects to Redis anew", idle_s)
+        log.warning(
+            "idle for %.0f s while messages wait: the worker connects to Redis anew",
+            idle_s,
+            extra=event("worker.connects_anew"),
+        )
         self._connected_anew = True
         self._connect_anew()

@@ -12,7 +12,7 @@ from models.attempts import Claim, Ended, Result, settle
 from models.database import Session
 from models.picture_store import Aside, PictureStore
 from models.rescue import left_running
-from worker.log import log
+from worker.log import event, log
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,12 @@ def keep(aside: Aside, kept: Kept) -> None:
     try:
         aside.write_note(_NOTES.dump_json(kept))
     except OSError as error:
-        log.warning("job %d: its picture is not kept for another worker: %s", kept.claim.job_id, error)
+        log.warning(
+            "job %d: its picture is not kept for another worker: %s",
+            kept.claim.job_id,
+            error,
+            extra=event("picture.not_kept", job=kept.claim.job_id),
+        )
 
 
 def record_kept(session: Session, boot_id: int, pictures: PictureStore) -> list[int]:

@@ -4,6 +4,9 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from pythonjsonlogger.json import JsonFormatter
 
@@ -11,10 +14,41 @@ from models.settings import Settings
 
 log = logging.getLogger("nightshift")
 
+#: What this process's lines are about: the boot always, and in a thread the attempt that it is at.
+_boot: dict[str, int] = {}
+_about: ContextVar[dict[str, object]] = ContextVar("about", default={})  # noqa: B039 - it is never changed
+
 #: Loggers whose complaints a user must see: a broker that is away, an error in Celery itself.
 _HEARD = ("celery", "kombu")
 #: Those of them that tell of a lost connection, or of a message, with a traceback of Celery's own code.
 _WORDY = ("celery.worker.consumer.consumer", "celery.worker.request")
+
+
+def event(name: str, **fields: object) -> dict[str, object]:
+    """Return what a line carries for machines: the name of what happened, which stays, and what else is known of it."""
+    return {"event": name, **fields}
+
+
+def identify(boot: int) -> None:
+    """Have every line from now on carry the boot's number."""
+    _boot["boot"] = boot
+
+
+@contextmanager
+def about(**fields: object) -> Iterator[None]:
+    """Have the lines of this thread carry the fields while the block runs."""
+    token = _about.set(_about.get() | fields)
+    try:
+        yield
+    finally:
+        _about.reset(token)
+
+
+def _add_ids(record: logging.LogRecord) -> bool:
+    for name, value in (_boot | _about.get()).items():
+        if not hasattr(record, name):
+            setattr(record, name, value)
+    return True
 
 
 def configure_logging(settings: Settings) -> None:
@@ -25,6 +59,7 @@ def configure_logging(settings: Settings) -> None:
             "{levelname}{message}", style="{", rename_fields={"levelname": "level"}, timestamp="time"
         )
         handler.setFormatter(formatter)
+        handler.addFilter(_add_ids)
     else:
         handler.setFormatter(logging.Formatter("{asctime} {levelname:7} {message}", "%Y-%m-%d %H:%M:%S", style="{"))
     everything = settings.log_level == "DEBUG"

@@ -21,7 +21,7 @@ from models.settings import Settings
 from models.states import GuardStep
 from worker.engine import Engine
 from worker.loads import Loads
-from worker.log import gigabytes, log
+from worker.log import event, gigabytes, log
 from worker.memory import read_memory
 
 #: Of the machine's memory, where the settings name no limit: the system and its windows need the rest.
@@ -75,7 +75,9 @@ class MemoryGuard:
                     return step
         except (CheckpointError, GenerationError) as error:
             # The engine is empty now, which a new process says at its start, before it fails every job of the night.
-            log.error("memory guard: the checkpoint could not be loaded anew: %s", error)
+            log.error(
+                "memory guard: the checkpoint could not be loaded anew: %s", error, extra=event("guard.reload_failed")
+            )
         self._restart(held)
         return GuardStep.RESTART
 
@@ -97,6 +99,7 @@ class MemoryGuard:
                 gigabytes(asked),
                 gigabytes(self._needed),
                 gigabytes(self._limit),
+                extra=event("guard.limit_raised"),
             )
 
     def _take(self, step: GuardStep, before: int) -> int:
@@ -121,7 +124,7 @@ class MemoryGuard:
             _DONE[step],
             cost_s,
             gigabytes(after),
-            extra={"step": step, "held_before_bytes": before, "held_after_bytes": after, "cost_s": cost_s},
+            extra=event("guard.step", step=step, held_before_bytes=before, held_after_bytes=after, cost_s=cost_s),
         )
         return after
 
@@ -132,7 +135,7 @@ class MemoryGuard:
             gigabytes(held),
             gigabytes(self._limit),
             ExitStatus.MEMORY,
-            extra={"step": GuardStep.RESTART, "held_before_bytes": held},
+            extra=event("guard.restart", step=GuardStep.RESTART, held_before_bytes=held),
         )
 
     def _note(self, step: GuardStep, before: int, after: int | None = None, cost_s: float | None = None) -> None:
@@ -150,4 +153,4 @@ class MemoryGuard:
                 )
         except DatabaseError as error:
             # The log has it too, and the night goes on.
-            log.warning("memory guard: not recorded: %s", error)
+            log.warning("memory guard: not recorded: %s", error, extra=event("guard.not_recorded"))

@@ -14,7 +14,7 @@ from tenacity import (
 )
 
 from models.errors import DatabaseBusyError, DatabaseError, StorageError
-from worker.log import log
+from worker.log import event, log
 from worker.shutdown import Shutdown
 
 _FIRST_S, _LONGEST_S = 0.5, 10.0
@@ -74,7 +74,7 @@ class Patience:
         finally:
             self.waiting = False
         if retrying.statistics["attempt_number"] > 1:
-            log.info("it works again")
+            log.info("it works again", extra=event("wait.over"))
         if self._noted:
             self._noted = False
             self._note(None)
@@ -87,7 +87,7 @@ class Patience:
         moment = time.monotonic()
         if call.attempt_number == 1 or moment - self._said_at >= _SAID_AGAIN_S:
             self._said_at = moment
-            log.error("%s; the worker waits and tries again", error)
+            log.error("%s; the worker waits and tries again", error, extra=event("wait.begun"))
         # A database that takes nothing does not take this either, and would be waited for twice.
         if not self._noted and not isinstance(error, DatabaseError):
             self._noted = True

@@ -26,7 +26,7 @@ from worker import transport
 from worker.awake import Awake
 from worker.deliveries import Deliveries
 from worker.idle_watch import IdleWatch
-from worker.log import configure_logging, log, quiet_libraries
+from worker.log import configure_logging, event, identify, log, quiet_libraries
 from worker.newer_messages import NewerMessages
 from worker.patience import Patience
 from worker.publishing import messages_waiting, publish
@@ -98,9 +98,9 @@ class Boot(bootsteps.StartStopStep):
             loading.result()
         except NightshiftError as error:
             if not self._shutdown.asked.is_set():
-                log.critical("the worker cannot start: %s", error)
+                log.critical("the worker cannot start: %s", error, extra=event("worker.cannot_start"))
                 raise SystemExit(ExitStatus.CANNOT_START) from error
-            log.info("ended before it was ready: %s", error)
+            log.info("ended before it was ready: %s", error, extra=event("worker.ended_early"))
         state.maybe_shutdown()
 
     def stop(self, parent: Any) -> None:
@@ -125,15 +125,19 @@ class Boot(bootsteps.StartStopStep):
             with self._database.writing() as session:
                 mark_ended(session, self._boot_id)
         except DatabaseError as error:
-            log.warning("the end is not recorded: %s", error)
+            log.warning("the end is not recorded: %s", error, extra=event("worker.end_not_recorded"))
 
     def _leave(self, waited_s: float, limit_s: float) -> None:
         """End the process while it loads: the thread that does so cannot be ended, and holds no job."""
         if waited_s > limit_s:
-            log.critical("not loaded after %.0f s: the device hangs, and the worker ends itself", waited_s)
+            log.critical(
+                "not loaded after %.0f s: the device hangs, and the worker ends itself",
+                waited_s,
+                extra=event("worker.hung"),
+            )
             os._exit(ExitStatus.HUNG)
         self._note_end()
-        log.info("ended while loading")
+        log.info("ended while loading", extra=event("worker.ended_early"))
         os._exit(ExitStatus.DONE)
 
     def _boot(self, program: "Program", settings: Settings) -> None:
@@ -147,18 +151,29 @@ class Boot(bootsteps.StartStopStep):
         machine = _machine(device, self._lock.uid)
         boot_id, recorded, rescued = patience.until_free(lambda: _begin(database, machine, settings))
         self._boot_id = boot_id
+        identify(boot_id)
         patience.tell(lambda what: _note_waiting(database, boot_id, what))
         if recorded:
-            log.warning("recorded %d pictures that an earlier worker had made", len(recorded))
+            log.warning(
+                "recorded %d pictures that an earlier worker had made", len(recorded), extra=event("pictures.recorded")
+            )
         if rescued.queued:
-            log.warning("put back %d jobs that an earlier worker left running", len(rescued.queued))
-        for number in rescued.quarantined:
+            log.warning(
+                "put back %d jobs that an earlier worker left running", len(rescued.queued), extra=event("jobs.rescued")
+            )
+        for job_id in rescued.quarantined:
             log.error(
-                "job %d is set aside: its worker went away %d times while it ran", number, settings.quarantine_after
+                "job %d is set aside: its worker went away %d times while it ran",
+                job_id,
+                settings.quarantine_after,
+                extra=event("job.quarantined", job=job_id),
             )
         _clear_away(database, settings)
         if not settings.safety_checker:
-            log.info("the safety checker is off; NIGHTSHIFT_SAFETY_CHECKER=true turns it on")
+            log.info(
+                "the safety checker is off; NIGHTSHIFT_SAFETY_CHECKER=true turns it on",
+                extra=event("safety_checker.off"),
+            )
         engine = Engine(device, settings)
         loads = Loads(database, boot_id, patience.until_done)
         loads.number_of(engine.use(Weights(settings.checkpoint)))
@@ -193,7 +208,7 @@ class Boot(bootsteps.StartStopStep):
             duties.append(self._awake.look)
         self._rounds = Rounds(duties, settings.heartbeat_s)
         self._rounds.start()
-        log.info("ready for jobs on %s (%s)", device.name, device.describe())
+        log.info("ready for jobs on %s (%s)", device.name, device.describe(), extra=event("worker.ready"))
 
 
 class Program(Worker):
@@ -243,7 +258,12 @@ def leave_processors_to_others() -> None:
         return
     usual, free = torch.get_num_threads(), _PROCESSORS.free()
     if free < usual:
-        log.info("%d of %d threads, since other programs are at work; OMP_NUM_THREADS sets another number", free, usual)
+        log.info(
+            "%d of %d threads, since other programs are at work; OMP_NUM_THREADS sets another number",
+            free,
+            usual,
+            extra=event("threads.reduced"),
+        )
         torch.set_num_threads(free)
 
 
@@ -305,7 +325,7 @@ def _publish_leftovers(app: Any, database: Database) -> None:
     try:
         count = publish(app, database)
     except BrokerError as error:
-        log.warning("%s; jobs that wait to be published stay in the database", error)
+        log.warning("%s; jobs that wait to be published stay in the database", error, extra=event("publish.failed"))
         return
     if count:
-        log.info("published %d jobs that were not on the queue", count)
+        log.info("published %d jobs that were not on the queue", count, extra=event("jobs.published"))

@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 
 from models.errors import BrokerError, DatabaseError
 from worker.beat import Beat
-from worker.log import log
+from worker.log import event, log
 
 
 class Rounds:
@@ -37,4 +37,4 @@ class Rounds:
             log.debug("not looked after now: %s", error)
         except Exception:  # noqa: BLE001 - whatever it is, the log has it
             # Without this thread nothing that is lost comes back, so nothing may end it.
-            log.exception("a round failed, and the next one follows")
+            log.exception("a round failed, and the next one follows", extra=event("round.failed"))

@@ -15,6 +15,7 @@ from worker.attempt_log import tell
 from worker.claiming import Claimer
 from worker.gate import Gate
 from worker.heartbeat import Heartbeat
+from worker.log import about
 from worker.making import Maker
 from worker.memory_guard import MemoryGuard
 from worker.patience import Patience
@@ -66,9 +67,13 @@ class AttemptRunner:
         claim = self._claimer.claim(message)
         if claim is None:
             return
+        with about(**claim.ids):
+            self._run(claim, self._gap(claim, begun))
+
+    def _run(self, claim: Claim, gap_s: float | None) -> None:
         with Heartbeat(self._database, claim, self._settings, self._shutdown, self._patience).beating() as heartbeat:
             try:
-                attempt = self._through_steps(Attempt(claim, heartbeat, self._gap(claim, begun)))
+                attempt = self._through_steps(Attempt(claim, heartbeat, gap_s))
                 if attempt.is_owned is None:
                     attempt = self._settler.settle(attempt)
             finally:

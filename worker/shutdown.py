@@ -8,7 +8,7 @@ from types import FrameType
 from celery.worker import state
 
 from models.exit_status import ExitStatus
-from worker.log import log
+from worker.log import event, log
 
 #: Seconds that an end in order may take where no job is running: closing a link to a frozen Redis waits this long.
 _ORDERLY_END_S = 30.0
@@ -58,4 +58,5 @@ class Shutdown:
         else:
             said = "finishes the running job and ends; once more gives it back"
         self.ask()
-        threading.Thread(target=log.info, args=(f"{signal.Signals(number).name}: %s", said)).start()
+        name = signal.Signals(number).name
+        threading.Thread(target=lambda: log.info("%s: %s", name, said, extra=event("worker.told"))).start()

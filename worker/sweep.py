@@ -13,7 +13,7 @@ from models.publication import due_retries, forget_published, has_waiting
 from models.rescue import RunningJob, rescue_stalled, running_elsewhere
 from models.settings import Settings
 from models.sweep_lease import Lease, other_lease, renew_lease
-from worker.log import log
+from worker.log import event, log
 from worker.publishing import messages_waiting, publish
 
 #: Looks in a row at an empty queue before it is believed that messages were lost, not that they are on their way.
@@ -108,10 +108,19 @@ class Sweep:
             return []
         with self._database.writing() as session:
             rescued = rescue_stalled(session, stalled, self._settings.quarantine_after)
-        for number in rescued.queued:
-            log.warning("job %d: its worker gave no sign of life for %g s; put back", number, self._settings.stall_s)
-        for number in rescued.quarantined:
-            log.error("job %d is set aside: its worker went away too often while it ran", number)
+        for job_id in rescued.queued:
+            log.warning(
+                "job %d: its worker gave no sign of life for %g s; put back",
+                job_id,
+                self._settings.stall_s,
+                extra=event("job.rescued", job=job_id),
+            )
+        for job_id in rescued.quarantined:
+            log.error(
+                "job %d is set aside: its worker went away too often while it ran",
+                job_id,
+                extra=event("job.quarantined", job=job_id),
+            )
         return rescued.queued
 
     def _publish(self, jobs: Collection[int] | None = None) -> None:
@@ -119,4 +128,4 @@ class Sweep:
             return
         count = publish(self._app, self._database, jobs=jobs)
         if count:
-            log.warning("published %d jobs that were not on the queue", count)
+            log.warning("published %d jobs that were not on the queue", count, extra=event("jobs.published"))

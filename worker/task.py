@@ -12,7 +12,7 @@ from models.errors import AttemptStoppedError, BrokerError, DatabaseError
 from models.exit_status import ExitStatus
 from models.message import JobMessage, NewerMessageError, read_message
 from worker.deliveries import Deliveries
-from worker.log import log
+from worker.log import event, log
 from worker.newer_messages import NewerMessages
 from worker.queue import TASK
 from worker.runner import AttemptRunner
@@ -54,7 +54,9 @@ class GenerateTask(Task):
             except ValidationError as error:
                 first = error.errors(include_url=False, include_input=False)[0]
                 where = ".".join(map(str, first["loc"])) or "message"
-                log.warning("message dropped, it is no job of ours: %s: %s", where, first["msg"])
+                log.warning(
+                    "message dropped, it is no job of ours: %s: %s", where, first["msg"], extra=event("message.dropped")
+                )
                 return
             self._make(message)
 
@@ -70,7 +72,12 @@ class GenerateTask(Task):
         except AttemptStoppedError as error:
             raise Reject(error, requeue=True) from error
         except DatabaseError as error:
-            log.critical("job %d: %s; the worker stops, and its next start sees to the job", message.job, error)
+            log.critical(
+                "job %d: %s; the worker stops, and its next start sees to the job",
+                message.job,
+                error,
+                extra=event("worker.database_failed", job=message.job),
+            )
             self._shutdown.ask(ExitStatus.DATABASE)
             # If not even the claim could be written, the message is all there is: back on the queue with it.
             raise Reject(error, requeue=True) from error

@@ -1,18 +1,12 @@
 """Databases of both kinds, and rows in them as producer and worker write them."""
 
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, insert, select, text, update
+from sqlalchemy import insert, select, update
 
 from models import attempts, batches
 from models.attempts import Claim, Result
@@ -22,7 +16,6 @@ from models.database import Database
 from models.job import JobSpec, Weights
 from models.measurement import LoadMeasurement, MemoryReading
 from models.message import JobMessage
-from models.migrating import upgrade
 from models.states import Outcome
 from models.tables import Attempt, Batch, Job
 
@@ -116,89 +109,6 @@ class Records:
         query = select(Attempt).order_by(Attempt.id)
         with self.database.reading() as session:
             return list(session.scalars(query if job_id is None else query.where(Attempt.job_id == job_id)))
-
-
-class PostgresServer:
-    """A PostgreSQL server on a socket in a folder of its own; it asks for a password and hears no network."""
-
-    password = "hidden-word"
-
-    def __init__(self, binaries: Path, folder: Path) -> None:
-        self._binaries = binaries
-        self._folder = folder
-        self._numbers = count(1)
-        # The server refuses to run as root, so it gets a user of its own: Debian's, or the one that owns nothing.
-        self._user: dict[str, Any] = {}
-        if os.geteuid() == 0:
-            names = {entry.pw_name for entry in pwd.getpwall()}
-            user = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
-            self._user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-            os.chown(folder, user.pw_uid, user.pw_gid)
-
-    def url(self, database: str, password: str | None = None) -> str:
-        return f"postgresql+psycopg://nightshift:{password or self.password}@/{database}?host={self._folder}"
-
-    def start(self) -> None:
-        (self._folder / "password").write_text(self.password)
-        (self._folder / "password").chmod(0o644)
-        login = ("--username=nightshift", "--auth=scram-sha-256", f"--pwfile={self._folder / 'password'}")
-        self._run("initdb", "--no-sync", "--encoding=UTF8", "--locale=C", *login)
-        # Nothing here has to outlive the machine, so no commit waits for the disk.
-        options = f"-c listen_addresses= -c unix_socket_directories={self._folder} -c fsync=off"
-        self._run("pg_ctl", "start", "--wait", f"--log={self._folder / 'log'}", f"--options={options}")
-
-    def stop(self) -> None:
-        self._run("pg_ctl", "stop", "--wait", "--mode=immediate")
-
-    def create(self, template: str = "template1") -> str:
-        """Make a database and return its URL."""
-        name = f"night{next(self._numbers)}"
-        engine = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
-        engine.dispose()
-        return self.url(name)
-
-    def _run(self, program: str, *arguments: str) -> None:
-        command = [str(self._binaries / program), "-D", str(self._folder / "data"), *arguments]
-        # To a file, because the server inherits it and would keep a pipe open.
-        with (self._folder / "output").open("ab") as output:
-            done = subprocess.run(command, stdout=output, stderr=output, cwd=self._folder, timeout=90, **self._user)
-        if done.returncode != 0:
-            pytest.fail(f"{program} failed:\n{(self._folder / 'output').read_text()}")
-
-
-def _postgres_binaries() -> Path | None:
-    """Return the newest PostgreSQL's folder; Debian keeps it off PATH."""
-    if found := shutil.which("initdb"):
-        return Path(found).resolve().parent
-    versions = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
-    return max(versions, key=lambda path: float(path.parent.name), default=None)
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    pytest.importorskip("psycopg", reason="psycopg, PostgreSQL's driver, is not installed")
-    binaries = _postgres_binaries()
-    if binaries is None:
-        pytest.skip("PostgreSQL is not installed: initdb is neither on PATH nor below /usr/lib/postgresql")
-    # Not below pytest's own folder, which other users may not enter; and a socket's path must be short.
-    with tempfile.TemporaryDirectory(prefix="nightshift-pg-", ignore_cleanup_errors=True) as folder:
-        server = PostgresServer(binaries, Path(folder))
-        server.start()
-        yield server
-        server.stop()
-
-
-@pytest.fixture(scope="session")
-def migrated_template(postgres: PostgresServer) -> str:
-    """Migrate one database, of which each test gets a copy."""
-    url = postgres.create()
-    engine = create_engine(url)
-    with engine.connect() as connection, connection.begin():
-        upgrade(connection)
-    engine.dispose()
-    return url.partition("?")[0].rpartition("/")[2]
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import func, select
 
-from models import batches, publication, scopes
+from models import batches, scopes
 from models.batches import CHUNK, PlannedJob
 from models.errors import BadInputError, NotFoundError
 from models.job import MAX_SEED
@@ -87,44 +87,6 @@ def test_without_any_batch_the_error_says_how_to_make_one(read, name):
     with pytest.raises(NotFoundError) as caught:
         read(batches.find_batch, name)
     assert str(caught.value) == "there is no batch yet: `producer enqueue --prompts FILE` makes one"
-
-
-def test_unpublished_jobs_come_page_by_page_in_order(records, read, write):
-    first, second = records.batch("red", 3, priority=2), records.batch("blue", 2)
-    numbers = [job.id for job in records.jobs(first) + records.jobs(second)]
-    pages, after = [], 0
-    while page := read(publication.unpublished, after=after, limit=2):
-        pages.append([message.job for message, _ in page])
-        after = page[-1][0].job
-    assert pages == [numbers[:2], numbers[2:4], numbers[4:]]
-    found = read(publication.unpublished)
-    assert [message for message, _ in found] == records.messages(first) + records.messages(second)
-    assert [priority for _, priority in found] == [2, 2, 2, 5, 5]
-    assert [message.job for message, _ in read(publication.unpublished, batch_id=second.id)] == numbers[3:]
-
-
-def test_only_queued_jobs_that_were_not_published_are_handed_out(records, read, write):
-    batch = records.batch(jobs=4)
-    published, running, cancelled, waiting = records.messages(batch)
-    write(publication.mark_published, [published.job], now())
-    records.claim(running, records.boot())
-    write(scopes.cancel, scopes.Scope("some", Job.id == cancelled.job))
-    assert [message.job for message, _ in read(publication.unpublished)] == [waiting.job]
-    moment = now()
-    write(publication.mark_published, [waiting.job], moment)
-    assert records.job(waiting.job).published_at == moment
-    assert read(publication.unpublished) == []
-
-
-def test_what_was_published_is_forgotten_for_queued_jobs_of_the_batch_alone(records, read, write):
-    batch, other = records.batch(jobs=3), records.batch("other")
-    queued, running, done = records.messages(batch)
-    write(publication.mark_published, [job.id for job in records.jobs(batch) + records.jobs(other)], now())
-    boot = records.boot()
-    records.claim(running, boot)
-    records.settle(records.claim(done, boot))
-    assert write(publication.forget_published, batch.id) == 1
-    assert [message.job for message, _ in read(publication.unpublished)] == [queued.job]
 
 
 def test_seeds_that_were_drawn_do_not_count(spec):

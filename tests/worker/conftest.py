@@ -23,12 +23,6 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def settings() -> Callable[..., Settings]:
-    """Return a maker of settings that reads no .env file."""
-    return lambda **values: Settings(_env_file=None, **values)
-
-
-@pytest.fixture(scope="session")
 def load(settings: Callable[..., Settings]) -> Callable[..., LoadedCheckpoint]:
     """Return a loader of the demo, or of a folder or file, onto the CPU."""
 

@@ -1,7 +1,5 @@
 """The picture's file: what is written inside it."""
 
-from importlib.metadata import version
-
 import pytest
 from PIL import Image
 
@@ -79,9 +77,3 @@ def test_the_text_in_the_file_reads_back_as_it_was(tmp_path, text, kind):
         image.load()
         assert image.info == {"parameters": text}
         assert image.getpixel((0, 0)) == (255, 0, 0)
-
-
-def test_the_version_that_stands_in_a_picture_is_the_programs():
-    from worker.saving import _VERSION
-
-    assert version("nightshift") == _VERSION

@@ -1,11 +1,14 @@
 """What a worker writes: one line an event, as text or as JSON, and nothing of its libraries."""
 
+import ast
 import json
 import re
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
+import worker
 from models.checkpoints import DEMO_FOLDER
 from models.tables import Attempt
 from worker.queue import TASK, make_app
@@ -85,7 +88,7 @@ def test_a_jobs_json_line_carries_its_row(nights, records):
     assert [record["job"] for record in done] == [1, 2]
     for record in done:
         row = attempts[record["job"]]
-        assert (record["batch"], record["attempt"], record["picture"]) == (
+        assert (record["batch"], record["attempt_number"], record["picture"]) == (
             "night",
             1,
             f"pictures/batch-0001/job-{row.job_id:08d}.png",
@@ -96,6 +99,28 @@ def test_a_jobs_json_line_carries_its_row(nights, records):
         assert {name: record[name] for name in measured} == {name: getattr(row, name) for name in measured}
     (failed,) = [record for record in records if record.get("outcome") == "failed"]
     assert (failed["job"], failed["level"], failed["cause"]) == (3, "ERROR", "checkpoint")
+
+
+def test_each_json_line_names_its_event_and_what_it_is_about(records):
+    assert [record["event"] for record in records] == [
+        *("safety_checker.off", "load.begun", "load.done", "warm_up.done", "worker.ready"),
+        *("attempt.succeeded", "attempt.succeeded", "attempt.ended", "message.dropped", "worker.told"),
+    ]
+    assert {record["boot"] for record in records} == {1}
+    ended = [record for record in records if record["event"].startswith("attempt.")]
+    assert [(record["job"], record["attempt"], record["batch"]) for record in ended] == [
+        (number, number, "night") for number in (1, 2, 3)
+    ]
+    assert not any("job" in record for record in records if record not in ended)
+
+
+@pytest.mark.parametrize("file", sorted(Path(worker.__file__).parent.rglob("*.py")), ids=lambda file: file.name)
+def test_no_line_of_the_log_is_without_its_event(file):
+    calls = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
+    lines = [
+        ast.unparse(call) for call in calls if re.match(r"log\.(?!debug|setLevel|addFilter)", ast.unparse(call.func))
+    ]
+    assert [line for line in lines if "extra=event(" not in line] == []
 
 
 def test_loads_and_warm_ups_carry_their_figures(records):

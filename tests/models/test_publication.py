@@ -1,0 +1,66 @@
+"""Which queued jobs are on the queue, as the record has it."""
+
+import pytest
+
+from models import publication, scopes
+from models.tables import Job, now
+
+
+@pytest.fixture
+def boot(records):
+    return records.boot()
+
+
+def test_unpublished_jobs_come_page_by_page_in_order(records, read, write):
+    first, second = records.batch("red", 3, priority=2), records.batch("blue", 2)
+    numbers = [job.id for job in records.jobs(first) + records.jobs(second)]
+    pages, after = [], 0
+    while page := read(publication.unpublished, after=after, limit=2):
+        pages.append([message.job for message, _ in page])
+        after = page[-1][0].job
+    assert pages == [numbers[:2], numbers[2:4], numbers[4:]]
+    found = read(publication.unpublished)
+    assert [message for message, _ in found] == records.messages(first) + records.messages(second)
+    assert [priority for _, priority in found] == [2, 2, 2, 5, 5]
+    assert [message.job for message, _ in read(publication.unpublished, batch_id=second.id)] == numbers[3:]
+
+
+def test_only_queued_jobs_that_were_not_published_are_handed_out(records, read, write):
+    batch = records.batch(jobs=4)
+    published, running, cancelled, waiting = records.messages(batch)
+    write(publication.mark_published, [published.job], now())
+    records.claim(running, records.boot())
+    write(scopes.cancel, scopes.Scope("some", Job.id == cancelled.job))
+    assert [message.job for message, _ in read(publication.unpublished)] == [waiting.job]
+    moment = now()
+    write(publication.mark_published, [waiting.job], moment)
+    assert records.job(waiting.job).published_at == moment
+    assert read(publication.unpublished) == []
+
+
+def test_what_was_published_is_forgotten_for_queued_jobs_of_the_batch_alone(records, read, write):
+    batch, other = records.batch(jobs=3), records.batch("other")
+    queued, running, done = records.messages(batch)
+    write(publication.mark_published, [job.id for job in records.jobs(batch) + records.jobs(other)], now())
+    boot = records.boot()
+    records.claim(running, boot)
+    records.settle(records.claim(done, boot))
+    assert write(publication.forget_published, batch.id) == 1
+    assert [message.job for message, _ in read(publication.unpublished)] == [queued.job]
+
+
+def test_what_was_published_is_forgotten_for_the_first_queued_jobs(records, boot, write):
+    messages = records.messages(records.batch(jobs=5))
+    write(publication.mark_published, [message.job for message in messages], now())
+    records.change(messages[4].job, priority=0)
+    records.claim(messages[0], boot)
+    assert write(publication.forget_published, None, 2) == 2
+    published = [records.job(message.job).published_at is not None for message in messages]
+    assert published == [True, False, True, True, False]
+
+
+def test_only_the_jobs_that_are_asked_for_are_to_be_published(records, write):
+    numbers = [message.job for message in records.messages(records.batch(jobs=4))]
+    asked = numbers[1:3]
+    assert [message.job for message, _ in write(publication.unpublished, jobs=asked)] == asked
+    assert write(publication.unpublished, jobs=[]) == []

@@ -1,0 +1,103 @@
+"""Putting jobs back whose workers are gone, and leaving alone those whose workers live."""
+
+import pytest
+
+from models import attempts, publication, scopes
+from models.boots import mark_ended
+from models.rescue import Rescued, ended_attempts, rescue, rescue_stalled, running_elsewhere
+from models.states import JobState, Outcome
+from models.tables import Job, now
+
+#: Losses after which a job is set aside.
+AFTER = 3
+
+
+@pytest.fixture
+def boot(records):
+    return records.boot()
+
+
+@pytest.fixture
+def message(records):
+    """The message of a job that is queued."""
+    (message,) = records.messages(records.batch())
+    return message
+
+
+def test_rescue_puts_back_what_earlier_boots_under_the_same_lock_left_running(records, write):
+    places = [("mini", "mps", "a"), ("mini", "cpu", "b"), ("mini", "mps", "c"), ("mini.local", "mps", "a")]
+    boots = [records.boot(host, device, lock_uid=lock) for host, device, lock in places]
+    messages = records.messages(records.batch(jobs=6))
+    claims = [records.claim(m, b) for m, b in zip(messages, [*boots, boots[0]], strict=False)]
+    newest = records.boot("mini.fritz.box", "mps", lock_uid="a")
+    own = records.claim(messages[5], newest)
+    assert records.settle(claims[4], picture="done.png")
+    write(publication.mark_published, [message.job for message in messages], now())
+    assert write(rescue, newest, AFTER) == Rescued([messages[0].job, messages[3].job], [])
+    states = ["queued", "running", "running", "queued", "succeeded", "running"]
+    jobs = [records.job(message.job) for message in messages]
+    assert [job.state for job in jobs] == states
+    assert [job.published_at is None for job in jobs] == [state == "queued" for state in states]
+    assert [job.boot_id for job in jobs] == [None, boots[1], boots[2], None, boots[0], newest]
+    outcomes = ["lost", "running", "running", "lost", "succeeded", "running"]
+    assert [attempt.outcome for attempt in records.attempts()] == outcomes
+    assert write(rescue, newest, AFTER) == Rescued([], [])
+    assert records.settle(own)
+
+
+def test_boots_of_a_version_without_locks_are_known_by_host_and_device(records, write):
+    old = [records.boot(*place, lock_uid=None) for place in (("mini", "mps"), ("mini", "cpu"), ("big", "mps"))]
+    messages = records.messages(records.batch(jobs=3))
+    for message, boot in zip(messages, old, strict=True):
+        records.claim(message, boot)
+    assert write(rescue, records.boot("mini", "mps", lock_uid="a"), AFTER).queued == [messages[0].job]
+
+
+def test_a_job_that_took_its_worker_down_too_often_is_set_aside_until_a_person_says_so(records, write, message):
+    for loss in range(1, AFTER + 1):
+        assert records.claim(message, records.boot()).attempt_number == loss
+        found = write(rescue, records.boot(), AFTER)
+        assert found == (Rescued([message.job], []) if loss < AFTER else Rescued([], [message.job]))
+    job = records.job(message.job)
+    assert (job.state, job.cause, job.losses) == (JobState.QUARANTINED, "quarantined", AFTER)
+    assert "`producer retry` tries it again" in job.error
+    assert job.finished_at is not None
+    assert [(a.number, a.outcome, a.cause) for a in records.attempts()] == [
+        (number, Outcome.LOST, "worker_lost") for number in range(1, AFTER + 1)
+    ]
+    assert records.claim(message, records.boot()) is None
+    assert write(scopes.retry, scopes.Scope("a job", Job.id == message.job)) == 1
+    job = records.job(message.job)
+    assert (job.state, job.losses, job.error) == (JobState.QUEUED, 0, None)
+    assert records.claim(message, records.boot()).attempt_number == AFTER + 1
+
+
+def test_a_worker_that_noted_its_end_is_no_loss(records, write, message):
+    for _ in range(AFTER + 1):
+        boot = records.boot()
+        records.claim(message, boot)
+        write(mark_ended, boot)
+        assert write(rescue, records.boot(), AFTER).queued == [message.job]
+    assert records.job(message.job).losses == 0
+
+
+def test_a_job_without_a_sign_of_life_is_put_back_and_one_that_gave_it_is_left(records, write):
+    silent, alive, own = records.messages(records.batch(jobs=3))
+    boot, here = records.boot(lock_uid="a"), records.boot(lock_uid="b")
+    claims = [records.claim(silent, boot), records.claim(alive, boot), records.claim(own, here)]
+    with records.database.reading() as session:
+        seen = running_elsewhere(session, here)
+    assert [sign.job_id for sign in seen] == [silent.job, alive.job]
+    assert write(attempts.renew, claims[1]) is False
+    assert write(rescue_stalled, seen, AFTER) == Rescued([silent.job], [])
+    assert [records.job(m.job).state for m in (silent, alive, own)] == ["queued", "running", "running"]
+    assert [attempt.outcome for attempt in records.attempts()] == ["lost", "running", "running"]
+    # The silent one wakes up too late.
+    assert [records.settle(claim) for claim in claims] == [False, True, True]
+
+
+def test_attempts_that_are_over_are_told_from_those_that_run(records, boot, write):
+    done, running = (records.claim(message, boot) for message in records.messages(records.batch(jobs=2)))
+    records.settle(done)
+    asked = {done.attempt_id, running.attempt_id, 10**6}
+    assert write(ended_attempts, asked) == {done.attempt_id, 10**6}
