@@ -24,16 +24,16 @@ demo-checkpoint: $(VENV)/.runtime ## Train the demo checkpoint from nothing: an 
 
 test: lint types imports pytest ## Everything CI runs: lint, types, imports, pytest
 
-lint: $(VENV)/.dev ## Ruff: rules and formatting
+lint: $(VENV)/.dev ## Ruff: rules and formatting; deptry: whether every import is declared
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/deptry .
 
 types: $(VENV)/.dev ## mypy, strict
 	$(BIN)/mypy
 
-imports: $(VENV)/.dev ## import-linter: which package may import which; deptry: whether every import is declared
+imports: $(VENV)/.dev ## import-linter: which package may import which
 	$(BIN)/lint-imports
-	$(BIN)/deptry .
 
 # Two files at a time, each of one thread: more would wait for one another on a machine of two cores.
 pytest: $(VENV)/.dev ## The tests alone; make pytest ARGS="-k compose" picks some

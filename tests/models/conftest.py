@@ -142,6 +142,18 @@ def records(database: Database) -> Records:
 
 
 @pytest.fixture
+def boot(records: Records) -> int:
+    return records.boot()
+
+
+@pytest.fixture
+def message(records: Records) -> JobMessage:
+    """Return the message of a job that is queued."""
+    (message,) = records.messages(records.batch())
+    return message
+
+
+@pytest.fixture
 def write(database: Database) -> Callable[..., Any]:
     """Return a caller of the project's functions, each call in a write transaction of its own."""
 

@@ -31,18 +31,6 @@ HUNG = Result(Outcome.LOST, cause=Cause.HUNG, error="no step for 600 s")
 
 
 @pytest.fixture
-def boot(records):
-    return records.boot()
-
-
-@pytest.fixture
-def message(records):
-    """The message of a job that is queued."""
-    (message,) = records.messages(records.batch())
-    return message
-
-
-@pytest.fixture
 def claimed(records, message, boot):
     return records.claim(message, boot)
 

@@ -1,14 +1,7 @@
 """Which queued jobs are on the queue, as the record has it."""
 
-import pytest
-
 from models import publication, scopes
 from models.tables import Job, now
-
-
-@pytest.fixture
-def boot(records):
-    return records.boot()
 
 
 def test_unpublished_jobs_come_page_by_page_in_order(records, read, write):

@@ -1,7 +1,5 @@
 """Putting jobs back whose workers are gone, and leaving alone those whose workers live."""
 
-import pytest
-
 from models import attempts, publication, scopes
 from models.boots import mark_ended
 from models.rescue import Rescued, ended_attempts, rescue, rescue_stalled, running_elsewhere
@@ -10,18 +8,6 @@ from models.tables import Job, now
 
 #: Losses after which a job is set aside.
 AFTER = 3
-
-
-@pytest.fixture
-def boot(records):
-    return records.boot()
-
-
-@pytest.fixture
-def message(records):
-    """The message of a job that is queued."""
-    (message,) = records.messages(records.batch())
-    return message
 
 
 def test_rescue_puts_back_what_earlier_boots_under_the_same_lock_left_running(records, write):
