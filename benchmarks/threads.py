@@ -85,13 +85,14 @@ def _serve() -> None:
     from models.checkpoints import checkpoint_defaults
     from models.job import JobSpec
     from models.settings import load_settings
-    from worker import program
+    from worker.program import PROCESSORS  # isort: skip - it makes ready for torch, so it comes first
+    from worker.boot import leave_processors_to_others
     from worker.devices.registry import choose_device
     from worker.generation import generate
     from worker.loading import load_checkpoint
     from worker.local_checkpoint import find_checkpoint
 
-    program.leave_processors_to_others()
+    leave_processors_to_others(PROCESSORS)
     device = choose_device("cpu", "auto")
     loaded = load_checkpoint(find_checkpoint("demo"), device, load_settings())
     spec = JobSpec(prompt="a red shoe", seed=1, checkpoint="demo", **checkpoint_defaults("demo").model_dump())

@@ -1,214 +1,25 @@
-"""What `celery -A worker worker` runs: takes the device, loads, warms up, and only then takes jobs."""
+"""What `celery -A worker worker` runs."""
 
-import os
-import platform
-import socket
 import warnings
-from concurrent.futures import Future, wait
-from importlib.metadata import version
 from typing import Any
 
-from celery import bootsteps, signals
+import redis
+from celery import signals
 from celery.apps.worker import Worker
 from celery.platforms import SecurityWarning
-from celery.worker import state
 
-from models.boots import Machine, mark_ended, mark_ready, note_waiting, record_boot
-from models.database import Database
-from models.errors import BrokerError, DatabaseError, NightshiftError
-from models.exit_status import ExitStatus
-from models.job import Weights
-from models.picture_store import PictureStore
-from models.progress import has_work
-from models.rescue import Rescued, ended_attempts, rescue
-from models.settings import Settings, load_settings
+from models.settings import load_settings
 from worker import transport
-from worker.awake import Awake
-from worker.deliveries import Deliveries
-from worker.idle_watch import IdleWatch
-from worker.log import configure_logging, event, identify, log, quiet_libraries
-from worker.newer_messages import NewerMessages
-from worker.patience import Patience
-from worker.publishing import messages_waiting, publish
+from worker.log import configure_logging, quiet_libraries
+from worker.shutdown import Shutdown
 from worker.threads import Processors, set_waiting
 
 quiet_libraries(load_settings())
-_THREADS_ARE_OURS = set_waiting()
-_PROCESSORS = Processors()
+#: Those that torch's threads may take; None where a person has set how many threads there are.
+PROCESSORS = Processors() if set_waiting() else None
 
-# These bring torch, diffusers and transformers, for which the lines above have made ready.
-import psutil  # noqa: E402
-import redis  # noqa: E402
-import torch  # noqa: E402
-
-from worker.claiming import Claimer  # noqa: E402
-from worker.device_lock import DeviceLock  # noqa: E402
-from worker.devices.chip import chip  # noqa: E402
-from worker.devices.device import Device  # noqa: E402
-from worker.devices.registry import choose_device  # noqa: E402
-from worker.engine import Engine  # noqa: E402
-from worker.gate import Gate  # noqa: E402
-from worker.kept import record_kept  # noqa: E402
-from worker.loads import Loads  # noqa: E402
-from worker.making import Maker  # noqa: E402
-from worker.memory import memory_sources  # noqa: E402
-from worker.memory_guard import MemoryGuard  # noqa: E402
-from worker.rounds import Rounds  # noqa: E402
-from worker.runner import AttemptRunner  # noqa: E402
-from worker.saving import Saver  # noqa: E402
-from worker.settling import Settler  # noqa: E402
-from worker.shutdown import Shutdown  # noqa: E402
-from worker.sweep import Sweep  # noqa: E402
-from worker.task import GenerateTask  # noqa: E402
-
-_LOOK_S = 0.2
-#: Shorter than elsewhere: a worker waits by trying again, and between two tries it can be told to end.
-_BUSY_TIMEOUT_S = 5.0
-_LIBRARIES = ("nightshift", "torch", "diffusers", "transformers", "celery", "kombu")
-
-
-class Boot(bootsteps.StartStopStep):
-    """Celery starts its consumer after this step, so no job is taken before the pipeline is warm."""
-
-    requires = ("celery.worker.components:Pool",)
-
-    def __init__(self, parent: "Program", **_options: Any) -> None:
-        self._shutdown = parent.told
-        self._patience = Patience(parent.told)
-        self._lock: DeviceLock | None = None
-        self._boot_id: int | None = None
-        self._database: Database | None = None
-        self._rounds: Rounds | None = None
-        self._awake: Awake | None = None
-
-    def start(self, parent: Any) -> None:
-        """Load and warm up on the pool's thread, which owns the device from then on."""
-        loading: Future[None] = parent.pool.executor.submit(self._boot, parent, load_settings())
-        limit_s = load_settings().hang_s
-        waited_s = 0.0
-        # Looks are counted, not time: a process that was frozen for an hour has not hung for one.
-        while not wait([loading], timeout=_LOOK_S).done:
-            waited_s = 0.0 if self._patience.waiting else waited_s + _LOOK_S
-            if waited_s > limit_s or self._shutdown.at_once.is_set():
-                self._leave(waited_s, limit_s)
-        if loading.exception() is not None or self._shutdown.asked.is_set():
-            # Celery stops no step of a program that has not started them all.
-            self.stop(parent)
-        try:
-            loading.result()
-        except NightshiftError as error:
-            if not self._shutdown.asked.is_set():
-                log.critical("the worker cannot start: %s", error, extra=event("worker.cannot_start"))
-                raise SystemExit(ExitStatus.CANNOT_START) from error
-            log.info("ended before it was ready: %s", error, extra=event("worker.ended_early"))
-        state.maybe_shutdown()
-
-    def stop(self, parent: Any) -> None:
-        """Wait for the running job, note the end of the boot, and only then let the device go."""
-        parent.pool.stop()
-        # The running job may have changed it since Celery was told to end.
-        parent.exitcode = parent.exitcode or self._shutdown.status
-        if self._rounds is not None:
-            self._rounds.stop()
-        if self._awake is not None:
-            self._awake.let_go()
-        self._note_end()
-        if self._lock is not None:
-            self._lock.release()
-
-    terminate = stop
-
-    def _note_end(self) -> None:
-        if self._database is None or self._boot_id is None:
-            return
-        try:
-            with self._database.writing() as session:
-                mark_ended(session, self._boot_id)
-        except DatabaseError as error:
-            log.warning("the end is not recorded: %s", error, extra=event("worker.end_not_recorded"))
-
-    def _leave(self, waited_s: float, limit_s: float) -> None:
-        """End the process while it loads: the thread that does so cannot be ended, and holds no job."""
-        if waited_s > limit_s:
-            log.critical(
-                "not loaded after %.0f s: the device hangs, and the worker ends itself",
-                waited_s,
-                extra=event("worker.hung"),
-            )
-            os._exit(ExitStatus.HUNG)
-        self._note_end()
-        log.info("ended while loading", extra=event("worker.ended_early"))
-        os._exit(ExitStatus.DONE)
-
-    def _boot(self, program: "Program", settings: Settings) -> None:
-        app = program.app
-        device = choose_device(settings.device, settings.dtype)
-        if device.kind == "cpu":
-            leave_processors_to_others()
-        patience = self._patience
-        database = self._database = patience.until_free(lambda: Database(settings.database, _BUSY_TIMEOUT_S))
-        self._lock = DeviceLock(device.name, settings.data_dir)
-        machine = _machine(device, self._lock.uid)
-        boot_id, recorded, rescued = patience.until_free(lambda: _begin(database, machine, settings))
-        self._boot_id = boot_id
-        identify(boot_id)
-        patience.tell(lambda what: _note_waiting(database, boot_id, what))
-        if recorded:
-            log.warning(
-                "recorded %d pictures that an earlier worker had made", len(recorded), extra=event("pictures.recorded")
-            )
-        if rescued.queued:
-            log.warning(
-                "put back %d jobs that an earlier worker left running", len(rescued.queued), extra=event("jobs.rescued")
-            )
-        for job_id in rescued.quarantined:
-            log.error(
-                "job %d is set aside: its worker went away %d times while it ran",
-                job_id,
-                settings.quarantine_after,
-                extra=event("job.quarantined", job=job_id),
-            )
-        _clear_away(database, settings)
-        if not settings.safety_checker:
-            log.info(
-                "the safety checker is off; NIGHTSHIFT_SAFETY_CHECKER=true turns it on",
-                extra=event("safety_checker.off"),
-            )
-        engine = Engine(device, settings)
-        loads = Loads(database, boot_id, patience.until_done)
-        loads.number_of(engine.use(Weights(settings.checkpoint)))
-        pictures = PictureStore(settings.data_dir)
-        runner = AttemptRunner(
-            Gate(database, settings, patience, self._shutdown),
-            Claimer(database, patience, boot_id),
-            Maker(engine, loads),
-            Saver(pictures, patience),
-            Settler(database, pictures, settings, patience, boot_id),
-            MemoryGuard(engine, loads, database, settings, boot_id),
-            database=database,
-            settings=settings,
-            shutdown=self._shutdown,
-            patience=patience,
-        )
-        # Celery's own tasks are for results and workflows: a message that names one is nobody's here.
-        for name in list(app.tasks):
-            app.tasks.unregister(name)
-        deliveries = Deliveries()
-        newer = NewerMessages(app, settings.heartbeat_s, self._shutdown)
-        app.register_task(GenerateTask(runner, newer, deliveries, self._shutdown))
-        patience.until_free(lambda: _publish_leftovers(app, database))
-        patience.until_free(lambda: _mark_ready(database, boot_id))
-        sweep = Sweep(app, database, settings, boot_id)
-        idle_watch = IdleWatch(
-            settings.idle_s, deliveries, lambda: messages_waiting(app), program.connect_anew, self._shutdown
-        )
-        duties = [sweep.look, idle_watch.look]
-        if settings.keep_awake:
-            self._awake = Awake(lambda: _has_work(database, boot_id))
-            duties.append(self._awake.look)
-        self._rounds = Rounds(duties, settings.heartbeat_s)
-        self._rounds.start()
-        log.info("ready for jobs on %s (%s)", device.name, device.describe(), extra=event("worker.ready"))
+# This brings torch, diffusers and transformers, for which the lines above have made ready.
+from worker.boot import Boot  # noqa: E402
 
 
 class Program(Worker):
@@ -223,6 +34,7 @@ class Program(Worker):
         transport.install()
         #: What it was told by signals, or by its own parts.
         self.told = Shutdown()
+        self.processors = PROCESSORS
         super().__init__(app, hostname, **options | fixed)
 
     def install_platform_tweaks(self, worker: Any) -> None:
@@ -247,85 +59,3 @@ class Program(Worker):
 @signals.setup_logging.connect
 def _setup_logging(**_options: Any) -> None:
     configure_logging(load_settings())
-
-
-def leave_processors_to_others() -> None:
-    """Have torch compute with no more threads than there are free processors, unless a number was set by hand.
-
-    For the thread that owns the device, since torch counts for each thread of a program.
-    """
-    if not _THREADS_ARE_OURS:
-        return
-    usual, free = torch.get_num_threads(), _PROCESSORS.free()
-    if free < usual:
-        log.info(
-            "%d of %d threads, since other programs are at work; OMP_NUM_THREADS sets another number",
-            free,
-            usual,
-            extra=event("threads.reduced"),
-        )
-        torch.set_num_threads(free)
-
-
-def _begin(database: Database, machine: Machine, settings: Settings) -> tuple[int, list[int], Rescued]:
-    """Record the boot and what earlier ones on the device made, and put back what else they left running."""
-    with database.writing() as session:
-        boot_id = record_boot(session, machine)
-        recorded = record_kept(session, boot_id, PictureStore(settings.data_dir))
-        return boot_id, recorded, rescue(session, boot_id, settings.quarantine_after)
-
-
-def _mark_ready(database: Database, boot_id: int) -> None:
-    with database.writing() as session:
-        mark_ready(session, boot_id)
-
-
-def _note_waiting(database: Database, boot_id: int, what: str | None) -> None:
-    """Have `producer status` say what is waited for, unless it is the database itself that does not work."""
-    try:
-        with database.writing() as session:
-            note_waiting(session, boot_id, what)
-    except DatabaseError as error:
-        log.debug("not noted: %s", error)
-
-
-def _has_work(database: Database, boot_id: int) -> bool:
-    with database.reading() as session:
-        return has_work(session, boot_id)
-
-
-def _machine(device: Device, lock_uid: str) -> Machine:
-    return Machine(
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        lock_uid=lock_uid,
-        device=device.name,
-        device_name=device.describe(),
-        chip=chip(),
-        threads=torch.get_num_threads(),
-        dtype=device.dtype_name,
-        memory_total_bytes=psutil.virtual_memory().total,
-        versions={"system": platform.platform(), "python": platform.python_version()}
-        | {library: version(library) for library in _LIBRARIES},
-        memory_sources=memory_sources(device),
-    )
-
-
-def _clear_away(database: Database, settings: Settings) -> None:
-    """Remove what attempts left aside that are over."""
-    found = PictureStore(settings.data_dir).asides()
-    with database.reading() as session:
-        over = ended_attempts(session, found)
-    for attempt_id in over:
-        found[attempt_id].remove()
-
-
-def _publish_leftovers(app: Any, database: Database) -> None:
-    """Put jobs on the queue that are not there: put back just now, or enqueued while Redis was away."""
-    try:
-        count = publish(app, database)
-    except BrokerError as error:
-        log.warning("%s; jobs that wait to be published stay in the database", error, extra=event("publish.failed"))
-        return
-    if count:
-        log.info("published %d jobs that were not on the queue", count, extra=event("jobs.published"))

@@ -127,7 +127,7 @@ def patch_tables(module):
     module.now = now
 
 
-def patch_batches(module):
+def patch_publication(module):
     module.unpublished = before("publishing", module.unpublished)
 
 
@@ -144,7 +144,7 @@ def patch_transport(module):
 
 
 PATCHES = {
-    "models.batches": patch_batches,
+    "models.publication": patch_publication,
     "worker.engine": patch_engine,
     "worker.generation": patch_generation,
     "worker.loading": patch_loading,
