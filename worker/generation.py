@@ -17,7 +17,6 @@ from models.job import JobSpec
 from models.measurement import Timings
 from worker.devices.device import Device
 from worker.loading import LoadedCheckpoint
-from worker.schedulers import make_scheduler
 
 
 @dataclass
@@ -61,15 +60,13 @@ def generate(loaded: LoadedCheckpoint, device: Device, spec: JobSpec, on_step: C
     pipeline = loaded.pipeline
     lap = _Lap(device)
     guided = spec.guidance > 1
-    tokens, cut = _tokens(pipeline.tokenizer, spec.prompt)
-    positive, negative = pipeline.encode_prompt(
-        spec.prompt, device.torch, 1, guided, negative_prompt=spec.negative_prompt if guided else None
-    )
+    prompt = loaded.prompt_embeddings.of(spec.prompt)
+    negative = loaded.prompt_embeddings.of(spec.negative_prompt).embeddings if guided else None
     encode_s = lap()
 
-    pipeline.scheduler = make_scheduler(spec.scheduler, loaded.scheduler_config)
+    pipeline.scheduler = loaded.schedulers.new(spec.scheduler)
     latents = pipeline(
-        prompt_embeds=positive,
+        prompt_embeds=prompt.embeddings,
         negative_prompt_embeds=negative,
         num_inference_steps=spec.steps,
         guidance_scale=spec.guidance,
@@ -98,15 +95,7 @@ def generate(loaded: LoadedCheckpoint, device: Device, spec: JobSpec, on_step: C
     picture = pipeline.image_processor.postprocess(image.float(), output_type="pil")[0]
     decode_s += lap()
     timings = Timings(encode_s, denoise_s, decode_s, validate_s)
-    return Generation(picture, timings, decoded_again, tokens, cut)
-
-
-def _tokens(tokenizer: Any, prompt: str) -> tuple[int, str | None]:
-    """Return how many tokens the prompt has, start and end tokens included, and the text that is cut off."""
-    ids = tokenizer(prompt, truncation=False, verbose=False).input_ids
-    limit = tokenizer.model_max_length
-    # The last place belongs to the end token, in the cut sequence as in the whole one.
-    return len(ids), tokenizer.decode(ids[limit - 1 : -1]).strip() if len(ids) > limit else None
+    return Generation(picture, timings, decoded_again, prompt.tokens, prompt.cut)
 
 
 def _step_callback(on_step: Callable[[int], None]) -> Callable[..., dict[str, Any]]:

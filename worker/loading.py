@@ -14,6 +14,8 @@ from models.errors import CheckpointError
 from models.settings import Settings
 from worker.devices.device import Device
 from worker.local_checkpoint import LocalCheckpoint, hub_snapshot
+from worker.prompt_embeddings import PromptEmbeddings
+from worker.schedulers import Schedulers
 
 #: What the libraries raise over files that are missing, broken or of something else. `NotImplementedError` is
 #: torch's word for weights that a file did not have.
@@ -38,8 +40,9 @@ class LoadedCheckpoint:
     name: str
     revision: str
     pipeline: Any
-    #: The checkpoint's own noise schedule; every job's scheduler is made over it.
-    scheduler_config: Any
+    prompt_embeddings: PromptEmbeddings
+    #: Over the checkpoint's own noise schedule.
+    schedulers: Schedulers
 
 
 def load_checkpoint(checkpoint: LocalCheckpoint, device: Device, settings: Settings) -> LoadedCheckpoint:
@@ -66,7 +69,13 @@ def load_checkpoint(checkpoint: LocalCheckpoint, device: Device, settings: Setti
     pipeline.set_progress_bar_config(disable=True)
     if settings.attention_slicing:
         pipeline.enable_attention_slicing()
-    return LoadedCheckpoint(checkpoint.name, checkpoint.revision, pipeline, pipeline.scheduler.config)
+    return LoadedCheckpoint(
+        checkpoint.name,
+        checkpoint.revision,
+        pipeline,
+        PromptEmbeddings(pipeline, device.torch),
+        Schedulers(pipeline.scheduler.config),
+    )
 
 
 def _read(checkpoint: LocalCheckpoint, dtype: torch.dtype, settings: Settings) -> Any:

@@ -230,3 +230,38 @@ def test_a_picture_that_the_safety_checker_blocks_is_an_error(checked, spec):
 
 def test_a_picture_that_the_safety_checker_passes_is_the_same_as_without(checked, make):
     assert np.array_equal(make(checked(blocks=False)), make())
+
+
+@pytest.fixture
+def encoded(load):
+    """A demo of the test's own, and the number of texts that its encoder was given."""
+    loaded, calls = load(), []
+    loaded.pipeline.text_encoder.register_forward_hook(lambda *_: calls.append(1))
+    return loaded, calls
+
+
+def test_a_text_that_comes_again_is_not_encoded_again_and_gives_the_same_pixels(encoded, make):
+    loaded, calls = encoded
+    asked = {"prompt": "a red shoe", "negative_prompt": "blurred"}
+    first = make(loaded, **asked)
+    assert len(calls) == 2
+    again = make(loaded, **asked)
+    # As a negative prompt, or without guidance, a text is what it is.
+    turned = make(loaded, prompt="blurred", negative_prompt="a red shoe")
+    alone = make(loaded, prompt="blurred", guidance=1.0)
+    assert len(calls) == 2
+    assert np.array_equal(first, again)
+    assert np.array_equal(turned, make(prompt="blurred", negative_prompt="a red shoe"))
+    assert np.array_equal(alone, make(prompt="blurred", guidance=1.0))
+    make(loaded, prompt="a red shoe ", negative_prompt="blurred")
+    assert len(calls) == 3
+
+
+def test_the_texts_that_are_kept_are_bounded(encoded):
+    loaded, calls = encoded
+    for number in range(65):
+        loaded.prompt_embeddings.of(f"shoe {number}")
+    loaded.prompt_embeddings.of("shoe 64")
+    assert len(calls) == 65
+    loaded.prompt_embeddings.of("shoe 0")
+    assert len(calls) == 66
