@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, case, false, insert, literal, or_, select, update
+from sqlalchemy import ClauseElement, ColumnElement, bindparam, case, false, insert, literal, or_, select, update
 from sqlalchemy.orm import Session
 
 from models.batches import spec_of
@@ -13,7 +13,7 @@ from models.job import JobSpec
 from models.measurement import Measurement
 from models.message import JobMessage
 from models.states import JobState, Outcome
-from models.tables import Attempt, Batch, Job, now, seconds_since
+from models.tables import Attempt, Base, Batch, Job, now, seconds_since
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,43 @@ _STATES = {
 }
 
 
+_ATTEMPTS, _JOBS = (Base.metadata.tables[row.__tablename__] for row in (Attempt, Job))
+
+# Built once: building a statement takes SQLAlchemy longer than SQLite takes to execute it, and these come with every
+# picture.
+_CLAIM = (
+    update(Job)
+    .where(
+        Job.id == bindparam("of_job"),
+        Job.batch_id == select(Batch.id).where(Batch.uid == bindparam("of_batch")).scalar_subquery(),
+        Job.state == JobState.QUEUED,
+    )
+    .values(
+        state=JobState.RUNNING,
+        attempts=Job.attempts + 1,
+        boot_id=bindparam("by_boot"),
+        heartbeat_at=bindparam("moment"),
+        not_before=None,
+        cancel_requested=False,
+    )
+    .returning(Job)
+    .execution_options(synchronize_session=False)
+)
+_BATCH_NAME = select(Batch.name).where(Batch.id == bindparam("of_batch"))
+_BEGIN_ATTEMPT = insert(_ATTEMPTS).returning(Attempt.id)
+_END_ATTEMPT = update(_ATTEMPTS).where(Attempt.id == bindparam("of_attempt"))
+_CHANGE_OWNED = (
+    update(_JOBS)
+    .where(
+        Job.id == bindparam("of_job"),
+        Job.state == JobState.RUNNING,
+        Job.boot_id == bindparam("of_boot"),
+        Job.attempts == bindparam("of_attempt_number"),
+    )
+    .returning(Job.id)
+)
+
+
 def claim(session: Session, message: JobMessage, boot_id: int) -> Claim | None:
     """Turn a delivery into an attempt, counted before it starts; None if the job is not there to be had.
 
@@ -86,37 +123,23 @@ def claim(session: Session, message: JobMessage, boot_id: int) -> Claim | None:
         ValidationError: if the row holds what no job may have; `refuse` fails such a job.
     """
     moment = now()
-    batch_id = select(Batch.id).where(Batch.uid == message.batch).scalar_subquery()
     job = session.scalar(
-        update(Job)
-        .where(Job.id == message.job, Job.batch_id == batch_id, Job.state == JobState.QUEUED)
-        .values(
-            state=JobState.RUNNING,
-            attempts=Job.attempts + 1,
-            boot_id=boot_id,
-            heartbeat_at=moment,
-            not_before=None,
-            cancel_requested=False,
-        )
-        .returning(Job)
+        _CLAIM, {"of_job": message.job, "of_batch": message.batch, "by_boot": boot_id, "moment": moment}
     )
     if job is None:
         return None
     queue_wait_s = seconds_since(job.queued_at, Instant(job.queued_s, job.queued_clock))
-    attempt_id = session.scalar(
-        insert(Attempt)
-        .values(
-            job_id=job.id,
-            batch_id=job.batch_id,
-            boot_id=boot_id,
-            number=job.attempts,
-            started_at=moment,
-            started_s=instant().s,
-            queue_wait_s=queue_wait_s,
-        )
-        .returning(Attempt.id)
-    )
-    batch_name = session.scalar(select(Batch.name).where(Batch.id == job.batch_id))
+    attempt = {
+        "job_id": job.id,
+        "batch_id": job.batch_id,
+        "boot_id": boot_id,
+        "number": job.attempts,
+        "started_at": moment,
+        "started_s": instant().s,
+        "queue_wait_s": queue_wait_s,
+    }
+    attempt_id = session.scalar(_BEGIN_ATTEMPT, attempt)
+    batch_name = session.scalar(_BATCH_NAME, {"of_batch": job.batch_id})
     assert attempt_id is not None
     assert batch_name is not None
     return Claim(
@@ -227,32 +250,21 @@ def put_back(moment: datetime, set_aside: ColumnElement[bool] | None = None) -> 
 
 def _end_attempt(session: Session, claim: Claim, result: Result, ended: Ended | None = None) -> None:
     ended = ended or Ended.now()
-    session.execute(
-        update(Attempt)
-        .where(Attempt.id == claim.attempt_id)
-        .values(
-            finished_at=ended.at,
-            finished_s=ended.s,
-            outcome=result.outcome,
-            cause=result.cause,
-            error=result.error,
-            load_id=result.load_id,
-            **result.measured.columns(),
-        )
-    )
+    values = {
+        "of_attempt": claim.attempt_id,
+        "finished_at": ended.at,
+        "finished_s": ended.s,
+        "outcome": result.outcome,
+        "cause": result.cause,
+        "error": result.error,
+        "load_id": result.load_id,
+    }
+    session.execute(_END_ATTEMPT, values | result.measured.columns())
 
 
 def _update_if_owned(session: Session, claim: Claim, **values: object) -> bool:
-    updated = session.scalar(
-        update(Job)
-        .where(
-            Job.id == claim.job_id,
-            Job.state == JobState.RUNNING,
-            Job.boot_id == claim.boot_id,
-            Job.attempts == claim.attempt_number,
-        )
-        .values(values)
-        .returning(Job.id)
-        .execution_options(synchronize_session=False)
-    )
-    return updated is not None
+    computed = {name: value for name, value in values.items() if isinstance(value, ClauseElement)}
+    plain = {name: value for name, value in values.items() if name not in computed}
+    owner = {"of_job": claim.job_id, "of_boot": claim.boot_id, "of_attempt_number": claim.attempt_number}
+    statement = _CHANGE_OWNED.values(computed) if computed else _CHANGE_OWNED
+    return session.scalar(statement, owner | plain) is not None
