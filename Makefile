@@ -10,7 +10,7 @@ INSTALLING := Installing pinned versions into $(VENV) (torch is large, this take
 .DEFAULT_GOAL := help
 # The targets share one virtualenv, so `make -j` may not run two of them at once.
 .NOTPARALLEL:
-.PHONY: help demo demo-checkpoint test lint types imports pytest soak constraints clean
+.PHONY: help bench demo demo-checkpoint test lint types imports pytest soak constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -38,6 +38,12 @@ imports: $(VENV)/.dev ## import-linter: which package may import which
 # Two files at a time, each of one thread: more would wait for one another on a machine of two cores.
 pytest: $(VENV)/.dev ## The tests alone; make pytest ARGS="-k compose" picks some
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+# A file each; benchmarks/README.md says what they measure.
+bench: $(VENV)/.runtime ## The benchmarks that end within minutes, one after the other
+	$(BIN)/python -m benchmarks.plain_loop
+	$(BIN)/python -m benchmarks.memory_watch
+	$(BIN)/python -m benchmarks.threads
 
 soak: $(VENV)/.dev ## Faults at random for half an hour while 1,000 jobs run; make soak ARGS="--minutes 5 --seed 42"
 	OMP_NUM_THREADS=1 PYTHONPATH=tests/support $(BIN)/python tests/faults/soak.py $(ARGS)
