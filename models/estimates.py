@@ -1,17 +1,21 @@
 """How long pictures will take, by what was measured of others."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, fmean
+from statistics import NormalDist, fmean, stdev
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models.sums import Sums, read_sums, sums_queries
+from models.states import Outcome
 from models.tables import Attempt, Boot, Job, Load
+from models.throughput import LoadSums, add_up
 
 #: How far back `history` looks, and how many of what it finds it takes.
 _LOOKED_AT, _TAKEN = 100_000, 1_000
+#: Blocks that a run of pictures is cut into, to see how much its parts differ: few, so that they are long.
+_BLOCKS = 5
 
 
 @dataclass(frozen=True)
@@ -24,21 +28,66 @@ class Estimate:
     high_s: float | None
 
 
-def estimate(sums: Sums, pictures: int, factor: float = 1.0) -> Estimate | None:
-    """Return how long `pictures` will take at the pace of `sums`, None where nothing was measured.
+@dataclass(frozen=True)
+class Sample:
+    """Pictures in steady state that an estimate is made from: seconds a picture, the oldest first."""
+
+    times_s: Sequence[float]
+    #: Mean seconds from one picture to the next, None where none was waited for.
+    gap_s: float | None = None
+
+
+def newest_sample(session: Session, loads: Sequence[LoadSums], batch_id: int | None) -> Sample | None:
+    """Return the newest pictures of the batch, or of all, that were made with these loads; None if there are none."""
+    times: list[float] = []
+    for load in reversed(loads):
+        query = (
+            select(Attempt.total_s)
+            .where(Attempt.load_id == load.load.id, Attempt.outcome == Outcome.SUCCEEDED, Attempt.cold.is_(False))
+            .order_by(Attempt.id.desc())
+            .limit(_TAKEN - len(times))
+        )
+        if batch_id is not None:
+            query = query.where(Attempt.batch_id == batch_id)
+        times += [total_s for total_s in session.scalars(query) if total_s is not None]
+    if not times:
+        return None
+    sums = add_up(load.sums for load in loads)
+    return Sample(times[::-1], sums.mean_gap_s if sums else None)
+
+
+def estimate(sample: Sample, pictures: int, factor: float = 1.0) -> Estimate:
+    """Return how long `pictures` will take at the pace of the sample, which `factor` scales.
 
     The range is the 95 % prediction interval of a sum of n further values after m observed ones,
-    n * mean +- t(m-1) * s * sqrt(n + n^2 / m); none below three observed values. `factor` scales the pace.
+    n * mean +- t(k) * s * sqrt(n + n^2 / m); none below three observed values. Pictures that follow one another are not
+    independent: another program comes, and all of the next hundred take longer. So s and its k degrees of freedom are
+    those of `_spread`.
     """
-    if sums.mean_s is None:
-        return None
+    times, seen = sample.times_s, len(sample.times_s)
     # The gap between two pictures is no part of either, but of every night.
-    seconds = pictures * (sums.mean_s * factor + (sums.mean_gap_s or 0.0))
-    seen = sums.steady_count
-    if sums.deviation_s is None or seen < 3:
+    seconds = pictures * (fmean(times) * factor + (sample.gap_s or 0.0))
+    if seen < 3:
         return Estimate(pictures, seconds, None, None)
-    margin = _t_quantile(seen - 1) * sums.deviation_s * factor * math.sqrt(pictures + pictures**2 / seen)
+    deviation_s, freedom = _spread(times)
+    margin = _t_quantile(freedom) * deviation_s * factor * math.sqrt(pictures + pictures**2 / seen)
     return Estimate(pictures, seconds, max(0.0, seconds - margin), seconds + margin)
+
+
+def _spread(times: Sequence[float]) -> tuple[float, int]:
+    """Return the deviation of values that follow one another, as sums of many show it, and its degrees of freedom.
+
+    The method of batch means (B. Schmeiser, Batch Size Effects in the Analysis of Simulation Output, Operations
+    Research 30, 1982): the variance of the means of blocks, times their length, is that of independent values with sums
+    that vary as much. Never less than what single values show, which is all that there is of a short run.
+    """
+    alone = stdev(times)
+    length = len(times) // _BLOCKS
+    if length < 2:
+        return alone, len(times) - 1
+    newest = times[-length * _BLOCKS :]
+    means = [fmean(newest[start : start + length]) for start in range(0, len(newest), length)]
+    return max(alone, math.sqrt(length) * stdev(means)), _BLOCKS - 1
 
 
 @dataclass(frozen=True)
@@ -53,8 +102,19 @@ class Kind:
     scheduler: str
 
 
-def history(session: Session, kind: Kind) -> tuple[Sums, float] | None:
-    """Return a host's own sums for such jobs, and the factor that scales them to the steps.
+@dataclass(frozen=True)
+class History:
+    """What a host has made of one kind."""
+
+    sample: Sample
+    #: Scales the sample's pace to the steps that are asked for.
+    factor: float
+    #: Mean bytes of a picture.
+    picture_bytes: float
+
+
+def history(session: Session, kind: Kind) -> History | None:
+    """Return what a host has made of such jobs.
 
     Pictures of the same checkpoint, size, steps and scheduler are taken first; failing that, those of the
     same checkpoint and size, scaled by steps. None if there are none. Only the newest attempts are looked
@@ -71,7 +131,10 @@ def history(session: Session, kind: Kind) -> tuple[Sums, float] | None:
     for closer in ((Job.steps == kind.steps, Job.scheduler == kind.scheduler), ()):
         # Only successes have a total; asked for by outcome, an index of all of them would be walked instead.
         newest = session.execute(
-            select(Attempt.id, Job.steps, Boot.device_name, Boot.dtype, Load.attention_slicing)
+            select(
+                *(Boot.device_name, Boot.dtype, Load.attention_slicing),
+                *(Attempt.total_s, Attempt.cold, Attempt.gap_s, Attempt.picture_bytes, Job.steps),
+            )
             .join(Job, Attempt.job_id == Job.id)
             .join(Boot, Attempt.boot_id == Boot.id)
             .join(Load, Attempt.load_id == Load.id)
@@ -79,10 +142,15 @@ def history(session: Session, kind: Kind) -> tuple[Sums, float] | None:
             .order_by(Attempt.id.desc())
             .limit(_TAKEN)
         ).all()
-        same = [row for row in newest if row[2:] == newest[0][2:]]
-        sums = read_sums(session, sums_queries(Attempt.id.in_([row.id for row in same])))
-        if sums.steady_count:
-            return sums, 1.0 if closer else kind.steps / fmean(row.steps for row in same)
+        same = [row for row in newest if row[:3] == newest[0][:3]]
+        steady = [row.total_s for row in reversed(same) if not row.cold]
+        if steady:
+            gaps = [row.gap_s for row in same if row.gap_s is not None]
+            return History(
+                Sample(steady, fmean(gaps) if gaps else None),
+                1.0 if closer else kind.steps / fmean(row.steps for row in same),
+                fmean(row.picture_bytes or 0 for row in same),
+            )
     return None
 
 

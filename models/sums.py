@@ -3,7 +3,6 @@
 Steady state is every success that was not `cold`.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,7 +32,6 @@ class Sums:
     busy_s: float
     steady_count: int
     steady_s: float
-    steady_squares: float
     gaps: int
     gap_s: float
     #: Of so many whose wait is known.
@@ -61,7 +59,6 @@ class Sums:
             busy_s=self.busy_s + other.busy_s,
             steady_count=self.steady_count + other.steady_count,
             steady_s=self.steady_s + other.steady_s,
-            steady_squares=self.steady_squares + other.steady_squares,
             gaps=self.gaps + other.gaps,
             gap_s=self.gap_s + other.gap_s,
             waits=self.waits + other.waits,
@@ -91,14 +88,6 @@ class Sums:
     def mean_gap_s(self) -> float | None:
         """Seconds from one picture to the next where that one was waiting."""
         return self.gap_s / self.gaps if self.gaps else None
-
-    @property
-    def deviation_s(self) -> float | None:
-        """Sample standard deviation of seconds a picture in steady state; None below two pictures."""
-        if self.steady_count < 2:
-            return None
-        spread = self.steady_squares - self.steady_s**2 / self.steady_count
-        return math.sqrt(max(0.0, spread) / (self.steady_count - 1))
 
     @property
     def mean_wait_s(self) -> float | None:
@@ -132,7 +121,6 @@ def sums_queries(*where: ColumnElement[bool]) -> tuple[Select[Any], Select[Any]]
     columns: dict[str, ColumnElement[Any]] = {
         "count": func.count(),
         "busy_s": func.coalesce(func.sum(Attempt.total_s), 0.0),
-        "squares": func.coalesce(func.sum(Attempt.total_s * Attempt.total_s), 0.0),
         "gaps": func.count(Attempt.gap_s),
         "gap_s": func.coalesce(func.sum(Attempt.gap_s), 0.0),
         "waits": func.count(Attempt.queue_wait_s),
@@ -174,7 +162,6 @@ def _as_sums(row: dict[str, Any], *, cold: bool) -> Sums:
         cold=row["count"] if cold else 0,
         steady_count=0 if cold else row["count"],
         steady_s=0.0 if cold else row["busy_s"],
-        steady_squares=0.0 if cold else row["squares"],
         parts_s={part: row[f"{part}_s"] for part in PARTS},
         memory_peaks={kind: row[f"{kind}_worst"] for kind in MEMORY_KINDS},
         **{name: row[name] for name in _AS_THEY_ARE},

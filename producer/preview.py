@@ -32,13 +32,13 @@ def preview(session: Session, specs: Counter[JobSpec]) -> Preview:
     total = Preview(sum(kinds.values()), 0.0, 0.0, 0.0, 0.0)
     for kind, count in kinds.items():
         found = history(session, kind)
-        expected = estimate(found[0], count, found[1]) if found else None
+        expected = estimate(found.sample, count, found.factor) if found else None
         total = Preview(
             total.pictures,
             _plus(total.seconds, expected.seconds if expected else None),
             _plus(total.low_s, expected.low_s if expected else None),
             _plus(total.high_s, expected.high_s if expected else None),
-            _plus(total.disk_bytes, count * found[0].picture_bytes / found[0].count if found else None),
+            _plus(total.disk_bytes, count * found.picture_bytes if found else None),
         )
     return total
 

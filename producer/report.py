@@ -6,7 +6,7 @@ from typing import Any
 
 from models.batches import find_batch
 from models.database import Session
-from models.estimates import Estimate, estimate
+from models.estimates import Estimate, estimate, newest_sample
 from models.guard_actions import GuardFigures, guard_figures
 from models.hardware import Pace, Setting, pace_by_setting, setting_of
 from models.memory_trend import FEWEST_PICTURES, MemoryTrend, memory_trend
@@ -117,7 +117,8 @@ def build_report(session: Session, batch_name: str | None, *, everything: bool) 
     sums = add_up(load.sums for load in loads)
     settings = [setting_of(load.boot, load.load) for load in loads]
     # What comes will be made as the newest pictures were, so that older ones of another setting say nothing of it.
-    newest = add_up(load.sums for load, setting in zip(loads, settings, strict=True) if setting == settings[-1])
+    alike = [load for load, setting in zip(loads, settings, strict=True) if setting == settings[-1]]
+    newest = newest_sample(session, alike, batch_id)
     progress = None if batch is None else batch_progress(session, batch)
     remaining = estimate(newest, progress.remaining) if newest and progress and progress.remaining else None
     return Report(
@@ -131,7 +132,7 @@ def build_report(session: Session, batch_name: str | None, *, everything: bool) 
         guard=_guard(session, loads, sums, progress),
         failures=failures_by_cause(session, batch_id),
         lost_attempts=lost_attempts(session, batch_id),
-        estimates=[e for n in ESTIMATED_PICTURES if newest and (e := estimate(newest, n))],
+        estimates=[estimate(newest, n) for n in ESTIMATED_PICTURES if newest],
         hardware=pace_by_setting(session),
     )
 
