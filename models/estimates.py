@@ -8,6 +8,7 @@ from statistics import NormalDist, fmean, stdev
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from models.job import Kind
 from models.states import Outcome
 from models.tables import Attempt, Boot, Job, Load
 from models.throughput import LoadSums, add_up
@@ -91,18 +92,6 @@ def _spread(times: Sequence[float]) -> tuple[float, int]:
 
 
 @dataclass(frozen=True)
-class Kind:
-    """What decides how long a picture takes on a host."""
-
-    host: str
-    checkpoint: str
-    width: int
-    height: int
-    steps: int
-    scheduler: str
-
-
-@dataclass(frozen=True)
 class History:
     """What a host has made of one kind."""
 
@@ -113,7 +102,7 @@ class History:
     picture_bytes: float
 
 
-def history(session: Session, kind: Kind) -> History | None:
+def history(session: Session, host: str, kind: Kind) -> History | None:
     """Return what a host has made of such jobs.
 
     Pictures of the same checkpoint, size, steps and scheduler are taken first; failing that, those of the
@@ -123,7 +112,7 @@ def history(session: Session, kind: Kind) -> History | None:
     """
     last = session.scalar(select(func.max(Attempt.id))) or 0
     alike = (
-        Boot.host == kind.host,
+        Boot.host == host,
         Job.checkpoint == kind.checkpoint,
         Job.width == kind.width,
         Job.height == kind.height,

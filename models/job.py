@@ -1,6 +1,6 @@
 """What a job asks for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -51,8 +51,15 @@ class Weights:
     checkpoint: str
 
 
-#: The fields that decide how long a picture takes on one device.
-PACE_FIELDS = ("checkpoint", "width", "height", "steps", "scheduler")
+@dataclass(frozen=True)
+class Kind:
+    """What decides how long a job takes on one device: jobs of one kind take as long as each other."""
+
+    checkpoint: str
+    width: int
+    height: int
+    steps: int
+    scheduler: str
 
 
 class JobSpec(BaseModel):
@@ -79,3 +86,8 @@ class JobSpec(BaseModel):
     def weights(self) -> Weights:
         """What the job needs in memory."""
         return Weights(self.checkpoint)
+
+    @property
+    def kind(self) -> Kind:
+        """What decides how long the job takes."""
+        return Kind(**{field.name: getattr(self, field.name) for field in fields(Kind)})

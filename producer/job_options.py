@@ -1,12 +1,12 @@
 """The options by which `enqueue` and `run` say what to make."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 import click
 
-from models.job import DEFAULT_PRIORITY, LOWEST_PRIORITY, PACE_FIELDS, JobSpec
+from models.job import DEFAULT_PRIORITY, LOWEST_PRIORITY, JobSpec, Kind
 from models.settings import Settings
 from producer.plan import Plan, plan_jobs
 from producer.prompts import Request, read_requests
@@ -61,8 +61,8 @@ def job_options(function: _Function) -> _Function:
 
 def pace_options(function: _Function) -> _Function:
     """Give a command the options that decide how long a picture takes; it takes them as `**flags`."""
-    for name in reversed(PACE_FIELDS):
-        function = field_option(name)(function)
+    for field in reversed(fields(Kind)):
+        function = field_option(field.name)(function)
     return function
 
 

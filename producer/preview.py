@@ -5,8 +5,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from models.database import Session
-from models.estimates import Kind, estimate, history
-from models.job import PACE_FIELDS, JobSpec
+from models.estimates import estimate, history
+from models.job import JobSpec, Kind
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ def preview(session: Session, specs: Counter[JobSpec]) -> Preview:
     """
     host, kinds = socket.gethostname(), Counter[Kind]()
     for spec, count in specs.items():
-        kinds[Kind(host, **{name: getattr(spec, name) for name in PACE_FIELDS})] += count
+        kinds[spec.kind] += count
     total = Preview(sum(kinds.values()), 0.0, 0.0, 0.0, 0.0)
     for kind, count in kinds.items():
-        found = history(session, kind)
+        found = history(session, host, kind)
         expected = estimate(found.sample, count, found.factor) if found else None
         total = Preview(
             total.pictures,

@@ -134,3 +134,11 @@ def migrated_template(postgres: PostgresServer) -> str:
 def settings() -> Callable[..., Settings]:
     """Return a maker of settings that reads no .env file."""
     return lambda **values: Settings(_env_file=None, **values)
+
+
+@pytest.fixture
+def openmp(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """See that nothing is set of OpenMP, by whoever runs the tests either."""
+    for name in [name for name in os.environ if name.startswith(("OMP_", "GOMP_", "KMP_"))]:
+        monkeypatch.delenv(name)
+    return monkeypatch

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from models.estimates import Kind, Sample, estimate, history
+from models.estimates import Sample, estimate, history
+from models.job import Kind
 from models.states import Outcome
 
 
@@ -104,7 +105,7 @@ def test_runs_that_drift_fall_into_the_range_three_times_as_often_as_if_they_wer
     assert np.mean(taken_for_independent) < 0.35
 
 
-KIND = Kind(host="mini", checkpoint="demo", width=128, height=128, steps=12, scheduler="DDIM")
+KIND = Kind(checkpoint="demo", width=128, height=128, steps=12, scheduler="DDIM")
 
 
 @pytest.fixture
@@ -125,33 +126,34 @@ def past(records):
 
 @pytest.mark.usefixtures("past")
 def test_history_is_of_such_pictures_on_this_host(read):
-    found = read(history, KIND)
+    found = read(history, "mini", KIND)
     assert (len(found.sample.times_s), fmean(found.sample.times_s), found.factor) == (1, 1.0, 1.0)
-    found = read(history, replace(KIND, width=256))
+    found = read(history, "mini", replace(KIND, width=256))
     assert (len(found.sample.times_s), fmean(found.sample.times_s), found.factor) == (1, 5.0, 1.0)
-    found = read(history, replace(KIND, host="big"))
+    found = read(history, "big", KIND)
     assert (len(found.sample.times_s), fmean(found.sample.times_s), found.factor) == (1, 9.0, 1.0)
 
 
 @pytest.mark.usefixtures("past")
 def test_history_of_other_steps_or_schedulers_is_scaled_by_steps(read):
-    found = read(history, replace(KIND, steps=56))
+    found = read(history, "mini", replace(KIND, steps=56))
     assert len(found.sample.times_s) == 3
     assert fmean(found.sample.times_s) == pytest.approx(7 / 3)
     # 12, 24 and 48 steps are 28 on average.
     assert found.factor == pytest.approx(2.0)
-    found = read(history, replace(KIND, scheduler="Heun"))
+    found = read(history, "mini", replace(KIND, scheduler="Heun"))
     assert (len(found.sample.times_s), found.factor) == (3, pytest.approx(12 / 28))
 
 
 @pytest.mark.usefixtures("past")
-@pytest.mark.parametrize("other", [{"host": "new"}, {"height": 64}, {"checkpoint": "c/d"}], ids=str)
-def test_without_such_pictures_there_is_no_history(read, other):
-    assert read(history, replace(KIND, **other)) is None
+def test_without_such_pictures_there_is_no_history(read):
+    assert read(history, "new", KIND) is None
+    assert read(history, "mini", replace(KIND, height=64)) is None
+    assert read(history, "mini", replace(KIND, checkpoint="c/d")) is None
 
 
 def test_an_empty_database_has_no_history(read):
-    assert read(history, KIND) is None
+    assert read(history, "mini", KIND) is None
 
 
 def test_history_is_of_the_setting_of_the_newest_picture(records, read):
@@ -159,5 +161,5 @@ def test_history_is_of_the_setting_of_the_newest_picture(records, read):
     jobs = records.jobs(records.batch(jobs=3))
     for job, sliced, total_s in zip(jobs, (True, False, True), (9.0, 1.0, 7.0), strict=True):
         records.attempt(job, boot, records.load(boot, attention_slicing=sliced), total_s=total_s)
-    found = read(history, KIND)
+    found = read(history, "mini", KIND)
     assert (len(found.sample.times_s), fmean(found.sample.times_s)) == (2, 8.0)
