@@ -46,7 +46,7 @@ def download(name: str, *, revision: str | None, half: bool, safety_checker: boo
         raise CheckpointError(f"{name} has no revision {revision}") from error
     except RepositoryNotFoundError as error:
         raise CheckpointError(
-            f"the hub has no {name}, or it is private: check the spelling, or `hf auth login`"
+            f"the hub has no {name}, or it is private: look at the spelling, or `hf auth login`"
         ) from error
     except (OfflineModeIsEnabled, LocalEntryNotFoundError, HfHubHTTPError, httpx2.HTTPError, OSError) as error:
         reason = str(error).strip().splitlines()[0]

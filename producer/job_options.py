@@ -44,7 +44,7 @@ _OPTIONS = (
 
 @dataclass(frozen=True)
 class Order:
-    """What the command line asks for, read and checked."""
+    """What the command line asks for, read and validated."""
 
     plan: Plan
     name: str | None

@@ -139,7 +139,7 @@ def _parse_csv(lines: Iterator[_Line], complain: _Complain) -> Iterator[_Record]
                 found = ", ".join(visible(cell) for cell in cells[:MOST_SHOWN])
                 complain(number, f"has no column 'prompt'; the header's columns, split at commas, are {found}")
                 return
-            _check_names("column", columns, number, complain)
+            _require_known("column", columns, number, complain)
             continue
         if len(cells) > len(columns):
             complain(number, f"has {len(cells)} cells, the header {len(columns)}; quote a cell that has commas in it")
@@ -162,7 +162,7 @@ def _parse_json(lines: Iterator[_Line], complain: _Complain) -> Iterator[_Record
             complain(number, 'is not a JSON object; write {"prompt": "…"}')
             continue
         named = [(_canonical(key), value) for key, value in record]
-        _check_names("key", [name for name, _ in named], number, complain)
+        _require_known("key", [name for name, _ in named], number, complain)
         values = {}
         for name, value in named:
             if name in KEYS and isinstance(value, (list, tuple)):
@@ -190,7 +190,7 @@ def _canonical(name: str) -> str:
     return "_".join(name.lower().replace("-", " ").replace("_", " ").split())
 
 
-def _check_names(kind: str, names: Sequence[str], line: int, complain: _Complain) -> None:
+def _require_known(kind: str, names: Sequence[str], line: int, complain: _Complain) -> None:
     for name, times in Counter(names).items():
         if name not in KEYS:
             complain(line, f"unknown {kind} {visible(name)}; known are {', '.join(KEYS)}")

@@ -29,7 +29,7 @@ _SHOWN_WARNINGS = 5
 def command(ctx: click.Context, /, following: bool, dry_run: bool, **options: Any) -> None:
     """Put the prompts of a file on the queue, as one batch of jobs.
 
-    The whole file is checked first: every problem is listed with its line, and then nothing is queued.
+    The whole file is validated first: every problem is listed with its line, and then nothing is queued.
     Columns of .csv and keys of .jsonl are named as the flags; a line's own value wins over a flag.
     """
     settings = load_settings()
