@@ -1,5 +1,6 @@
 """The report's figures: everything that `producer report` shows, as plain data."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -56,11 +57,18 @@ class LoadFigures:
 
 
 @dataclass(frozen=True)
+class SettingSpeed(Setting):
+    """Steady state with one setting."""
+
+    pictures: int
+    mean_s: float | None
+    steps_per_s: float | None
+
+
+@dataclass(frozen=True)
 class SpeedFigures:
     """Seconds a picture and pictures a minute."""
 
-    #: Different settings (device, dtype, checkpoint, slicing) that the pictures were made with: `hardware` has each.
-    settings: int
     pictures: int
     cold_pictures: int
     steady_pictures: int
@@ -79,6 +87,8 @@ class SpeedFigures:
     queue_wait_max_s: float | None
     #: Mean seconds a picture by part, and its share of the whole.
     parts: dict[str, tuple[float, float]]
+    #: Where there were several settings: `mean_s` and `steps_per_s` are then None, for they would be of none of them.
+    by_setting: list["SettingSpeed"]
 
 
 @dataclass(frozen=True)
@@ -115,9 +125,11 @@ def build_report(session: Session, batch_name: str | None, *, everything: bool) 
     batch_id = None if batch is None else batch.id
     loads = sums_by_load(session, batch_id)
     sums = add_up(load.sums for load in loads)
-    settings = [setting_of(load.boot, load.load) for load in loads]
+    by_setting: dict[Setting, list[LoadSums]] = {}
+    for load in loads:
+        by_setting.setdefault(setting_of(load.boot, load.load), []).append(load)
     # What comes will be made as the newest pictures were, so that older ones of another setting say nothing of it.
-    alike = [load for load, setting in zip(loads, settings, strict=True) if setting == settings[-1]]
+    alike = by_setting[setting_of(loads[-1].boot, loads[-1].load)] if loads else []
     newest = newest_sample(session, alike, batch_id)
     progress = None if batch is None else batch_progress(session, batch)
     remaining = estimate(newest, progress.remaining) if newest and progress and progress.remaining else None
@@ -126,7 +138,7 @@ def build_report(session: Session, batch_name: str | None, *, everything: bool) 
         progress=progress,
         remaining_s=remaining.seconds if remaining else None,
         loads=[_load_figures(load) for load in loads],
-        speed=_speed(session, batch_id, sums, wall_seconds(loads), set(settings)) if sums else None,
+        speed=_speed(session, batch_id, sums, wall_seconds(loads), by_setting) if sums else None,
         memory=memory_figures(session, sums, loads[-1].boot.memory_sources) if sums else [],
         memory_trend=_memory_trend(session, loads),
         guard=_guard(session, loads, sums, progress),
@@ -194,7 +206,11 @@ def _guard(
 
 
 def _speed(
-    session: Session, batch_id: int | None, sums: Sums, wall_s: float | None, settings: set[Setting]
+    session: Session,
+    batch_id: int | None,
+    sums: Sums,
+    wall_s: float | None,
+    by_setting: Mapping[Setting, Sequence[LoadSums]],
 ) -> SpeedFigures:
     def percentile(share: float) -> float | None:
         return steady_percentile(session, SteadyState(batch_id, sums.steady_count), share)
@@ -202,16 +218,15 @@ def _speed(
     parts = {part: total for part, total in sums.parts_s.items() if total is not None}
     measured = sum(parts.values())
     return SpeedFigures(
-        settings=len(settings),
         pictures=sums.count,
         cold_pictures=sums.cold,
         steady_pictures=sums.steady_count,
-        mean_s=sums.mean_s,
+        mean_s=sums.mean_s if len(by_setting) == 1 else None,
         median_s=percentile(0.5),
         p95_s=percentile(0.95),
         min_s=percentile(0.0),
         max_s=percentile(1.0),
-        steps_per_s=sums.steps_per_s,
+        steps_per_s=sums.steps_per_s if len(by_setting) == 1 else None,
         wall_s=wall_s,
         busy_s=sums.busy_s,
         per_minute_wall=60 * sums.count / wall_s if wall_s else None,
@@ -220,4 +235,11 @@ def _speed(
         queue_wait_mean_s=sums.mean_wait_s,
         queue_wait_max_s=sums.longest_wait_s,
         parts={part: (total / sums.count, total / measured) for part, total in parts.items() if measured},
+        by_setting=[_setting_speed(*each) for each in by_setting.items()] if len(by_setting) > 1 else [],
     )
+
+
+def _setting_speed(setting: Setting, loads: Sequence[LoadSums]) -> SettingSpeed:
+    sums = add_up(load.sums for load in loads)
+    assert sums is not None
+    return SettingSpeed(**asdict(setting), pictures=sums.steady_count, mean_s=sums.mean_s, steps_per_s=sums.steps_per_s)

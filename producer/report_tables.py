@@ -8,12 +8,14 @@ from models.causes import Cause
 from models.guard_actions import GuardFigures
 from models.memory_trend import FEWEST_PICTURES, SETTLING_JOBS, MemoryTrend
 from models.states import GuardStep, JobState
-from producer.report import LoadFigures, Report, SpeedFigures
+from producer.report import LoadFigures, Report, SettingSpeed, SpeedFigures
 from producer.terminal import NOT_MEASURED, duration, moment, number, seconds, size, table
 
 #: Newest loads shown; a batch may have met many restarts.
 _SHOWN_LOADS = 3
 _NOT_RECORDED = "not recorded"
+#: In a figure's place where it would be an average over settings.
+_BY_SETTING = "by setting"
 _MEMORY_WORDS = {
     "rss": "worker process (resident)",
     "device_allocated": "device, allocated",
@@ -106,8 +108,9 @@ def _print_speed(out: Console, speed: SpeedFigures) -> None:
     shown = table("Steady state, seconds a picture", *columns, right=columns)
     shown.add_row(
         f"{speed.steady_pictures:,}",
-        *map(seconds, (speed.mean_s, speed.median_s, speed.p95_s, speed.min_s, speed.max_s)),
-        number(speed.steps_per_s),
+        _BY_SETTING if speed.by_setting else seconds(speed.mean_s),
+        *map(seconds, (speed.median_s, speed.p95_s, speed.min_s, speed.max_s)),
+        _BY_SETTING if speed.by_setting else number(speed.steps_per_s),
     )
     out.print(shown)
     if speed.cold_pictures:
@@ -115,8 +118,8 @@ def _print_speed(out: Console, speed: SpeedFigures) -> None:
             f"{speed.cold_pictures} first of their size after a load, or made at a second try, are left out of steady "
             "state."
         )
-    if speed.settings > 1:
-        out.print(f"They were made with {speed.settings} different settings; each has a line of its own further down.")
+    if speed.by_setting:
+        _print_by_setting(out, speed.by_setting)
     rate = table("Throughput, all pictures", "over", "time", "pictures a minute", right=("time", "pictures a minute"))
     rate.add_row("wall-clock time, first start to last finish", duration(speed.wall_s), number(speed.per_minute_wall))
     rate.add_row("busy time, generating and saving", duration(speed.busy_s), number(speed.per_minute_busy))
@@ -127,6 +130,16 @@ def _print_speed(out: Console, speed: SpeedFigures) -> None:
     out.print(where)
     out.print(f"\nFrom one picture to the next that was waiting: {seconds(speed.gap_mean_s)}")
     out.print(f"Queue wait: mean {duration(speed.queue_wait_mean_s)}, longest {duration(speed.queue_wait_max_s)}")
+
+
+def _print_by_setting(out: Console, speeds: list[SettingSpeed]) -> None:
+    columns = ("pictures", "mean", "steps/s")
+    shown = table("Steady state by setting", "device", "dtype", "attention", "checkpoint", *columns, right=columns)
+    for row in speeds:
+        device = f"{row.device_name} ({row.device})"
+        what = (device, row.dtype, _attention(row.attention_slicing), row.checkpoint)
+        shown.add_row(*what, f"{row.pictures:,}", seconds(row.mean_s), number(row.steps_per_s))
+    out.print(shown)
 
 
 def _print_memory(out: Console, report: Report) -> None:

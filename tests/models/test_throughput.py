@@ -207,7 +207,20 @@ def test_paces_of_different_slicing_are_never_averaged(records, read):
     assert [(p.attention_slicing, p.pictures, p.mean_s) for p in paces] == [(False, 2, 2.0), (True, 1, 9.0)]
     report = read(build_report, None, everything=True)
     # What comes is made as the newest picture was.
-    assert (report.speed.settings, report.estimates[0].seconds) == (2, pytest.approx(24 * 2.0))
+    assert report.estimates[0].seconds == pytest.approx(24 * 2.0)
+    assert (report.speed.mean_s, report.speed.steps_per_s) == (None, None)
+    assert [(s.attention_slicing, s.pictures, s.mean_s) for s in report.speed.by_setting] == [
+        (False, 2, 2.0),
+        (True, 1, 9.0),
+    ]
+
+
+def test_of_one_setting_the_mean_stands_in_its_place(records, read):
+    boot = records.boot()
+    for job, total_s in zip(records.jobs(records.batch(jobs=2)), (1.0, 3.0), strict=True):
+        records.attempt(job, boot, records.load(boot), total_s=total_s)
+    speed = read(build_report, None, everything=True).speed
+    assert (speed.mean_s, speed.by_setting) == (2.0, [])
 
 
 def test_one_device_alone_is_not_compared(records, read):

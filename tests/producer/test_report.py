@@ -141,6 +141,15 @@ def test_the_hardware_table_compares_devices(nightshift: Installation):
     assert "cpu of " + socket.gethostname() + " (cpu) float16 whole demo 2 70.00 s 4.00 GB not measured" in shown
 
 
+def test_of_several_settings_each_has_its_own_mean(nightshift: Installation):
+    record(nightshift, "night", [8.0, 10.0])
+    record(nightshift, "slow", [60.0, 80.0], device="cpu")
+    shown = lines(nightshift.producer("report", "--all").stdout)
+    assert "4 by setting 10.00 s 80.00 s 8.00 s 80.00 s by setting" in shown
+    assert f"mps of {socket.gethostname()} (mps) float16 whole demo 2 9.00 s 2.78" in shown
+    assert f"cpu of {socket.gethostname()} (cpu) float16 whole demo 2 70.00 s 0.36" in shown
+
+
 def grow(nightshift: Installation, boot: int, growth: int) -> None:
     """Let resident memory grow by so many bytes a picture of the boot."""
     with nightshift.database.writing() as session:
