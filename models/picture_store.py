@@ -42,6 +42,26 @@ class PictureStore:
         """Return where the picture called `name` is, or would be."""
         return self._data_dir / name
 
+    def read(self, name: str) -> bytes:
+        """Return the file of the picture called `name`.
+
+        Raises:
+            StorageError: if it is not there, or cannot be read.
+        """
+        try:
+            return self.path(name).read_bytes()
+        except OSError as error:
+            raise StorageError(f"{self.path(name)} cannot be read ({error.strerror}): bring it back") from error
+
+    def remove(self, name: str) -> None:
+        """Remove the picture called `name`, if it is there.
+
+        Raises:
+            StorageError: if it cannot be removed.
+        """
+        with _explained(self.path(name)):
+            self.path(name).unlink(missing_ok=True)
+
     def aside(self, name: str, attempt_id: int) -> "Aside":
         """Return the place where an attempt puts the picture until it is known to be the job's."""
         return Aside(self.path(name), attempt_id)
