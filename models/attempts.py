@@ -238,7 +238,7 @@ def put_back(moment: datetime, set_aside: ColumnElement[bool] | None = None) -> 
         "state": case((asked, JobState.CANCELLED), (apart, JobState.QUARANTINED), else_=JobState.QUEUED),
         "finished_at": case((or_(asked, apart), literal(moment, Job.finished_at.type))),
         "cause": case((asked, Cause.CANCELLED), (apart, Cause.QUARANTINED)),
-        "error": case((apart & ~asked, "its worker went away too often while it ran: `producer retry` tries it again")),
+        "error": case((apart & ~asked, Cause.QUARANTINED.sentence)),
         "cancel_requested": False,
         "queued_at": moment,
         "queued_s": queued.s,

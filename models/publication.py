@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
 from models.batches import CHUNK
-from models.changes import change_jobs
+from models.job_updates import change_jobs
 from models.message import JobMessage
 from models.states import JobState
 from models.tables import Batch, Job, now

@@ -65,7 +65,7 @@ class Attempt:
 
 
 def ended_by(attempt: Attempt, error: BaseException) -> Attempt:
-    """Return the attempt as an error ended it: nothing is saved of it, and its row is to say why."""
+    """Return the attempt as an error ended it: no picture comes of it, and its row is to say why."""
     outcome, what = Outcome.FAILED, str(error)
     match error:
         case CancelledError():
@@ -91,4 +91,6 @@ def ended_by(attempt: Attempt, error: BaseException) -> Attempt:
             # torch knows no better word than RuntimeError for what a driver says.
             cause = Cause.DRIVER if type(error) is RuntimeError else Cause.UNEXPECTED
             what = f"{type(error).__name__}: {error}"
-    return replace(attempt, outcome=outcome, cause=cause, error=what, picture=None, content=None)
+    # Reads take an attempt with a total for one that succeeded.
+    measured = replace(attempt.measured, total_s=None, gap_s=None)
+    return replace(attempt, outcome=outcome, cause=cause, error=what, measured=measured, picture=None, content=None)

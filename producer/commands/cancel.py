@@ -3,7 +3,7 @@
 import click
 
 from models.database import Database
-from models.scopes import batch_scope, cancel, job_scope
+from models.job_control import batch_scope, cancel, job_scope
 from models.settings import load_settings
 
 

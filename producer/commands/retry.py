@@ -3,7 +3,7 @@
 import click
 
 from models.database import Database
-from models.scopes import batch_scope, job_scope, retry
+from models.job_control import batch_scope, job_scope, retry
 from models.settings import load_settings
 from models.states import FAULTY, JobState
 from producer.queueing import publish_with_progress

@@ -4,7 +4,6 @@
 comes from the seed, which is printed; what a fault meets depends on the machine.
 """
 
-import os
 import random
 import signal
 import sqlite3
@@ -19,14 +18,14 @@ from pathlib import Path
 import click
 import redis
 from faults import INSIDE, QUICK, Faults, assert_promise_kept
-from installation import Installation, RedisServer, WorkerProcess
+from installation import Installation, RedisServer, WorkerProcess, inside_worker
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, select
 
 from models.causes import Cause
+from models.job_control import cancel, job_scope
 from models.message import JobMessage
-from models.scopes import cancel, job_scope
 from models.settings import Settings
 from models.states import FINISHED, JobState
 from models.tables import Attempt, Batch, Job
@@ -56,8 +55,11 @@ class Soak:
         self._random = random.Random(seed)
         self.server = RedisServer(folder / "server", append_only=True)
         self.server.start()
-        path = os.pathsep.join(filter(None, (str(INSIDE), os.environ.get("PYTHONPATH"))))
-        settings = QUICK | {"PYTHONPATH": path, "NIGHTSHIFT_HANG_S": "20", "NIGHTSHIFT_QUARANTINE_AFTER": "5"}
+        settings = QUICK | {
+            "PYTHONPATH": inside_worker(INSIDE),
+            "NIGHTSHIFT_HANG_S": "20",
+            "NIGHTSHIFT_QUARANTINE_AFTER": "5",
+        }
         self.nightshift = Installation(folder, self.server.url(), **settings)
         self.faults = Faults(self.nightshift)
         self._worker: WorkerProcess | None = None

@@ -1,9 +1,9 @@
 """A worker whose memory grows with every picture does what it can about that, and at last ends to be started anew."""
 
-import os
 from pathlib import Path
 
 import pytest
+from installation import inside_worker
 
 from models.exit_status import ExitStatus
 from models.memory_trend import FEWEST_PICTURES, SETTLING_JOBS
@@ -21,8 +21,7 @@ LASTING = SETTLING_JOBS + FEWEST_PICTURES + 5
 @pytest.fixture
 def leaking():
     """Return the variables of a worker whose generations leak."""
-    path = [str(Path(__file__).parent / "leaking"), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {"PYTHONPATH": os.pathsep.join(path), "LEAK_BYTES": str(LEAK)}
+    return {"PYTHONPATH": inside_worker(Path(__file__).parent / "leaking"), "LEAK_BYTES": str(LEAK)}
 
 
 def test_a_worker_that_leaks_ends_between_two_jobs_and_the_next_one_goes_on(nightshift, leaking):

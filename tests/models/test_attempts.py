@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from models import attempts, publication, scopes
+from models import attempts, job_control, publication
 from models.attempts import Result
 from models.batches import spec_of
 from models.causes import Cause
@@ -36,11 +36,11 @@ def claimed(records, message, boot):
 
 
 def of_job(number):
-    return scopes.Scope("a job", Job.id == number)
+    return job_control.Scope("a job", Job.id == number)
 
 
 def of_batch(batch):
-    return scopes.Scope("a batch", Job.batch_id == batch.id)
+    return job_control.Scope("a batch", Job.batch_id == batch.id)
 
 
 def test_a_claim_counts_the_attempt_before_it_starts(records, boot):
@@ -247,7 +247,7 @@ def test_a_clock_that_was_set_back_makes_no_job_wait_as_long(records, claimed, w
 
 
 def test_a_job_that_failed_in_passing_and_was_to_be_cancelled_is(records, claimed, write):
-    write(scopes.cancel, of_job(claimed.job_id))
+    write(job_control.cancel, of_job(claimed.job_id))
     assert postponed(write, claimed, 0)
     assert records.job(claimed.job_id).state == JobState.CANCELLED
 
@@ -268,7 +268,7 @@ def test_a_sign_of_life_moves_the_heartbeat_and_tells_of_cancelling(records, cla
     first = records.job(claimed.job_id).heartbeat_at
     assert write(attempts.renew, claimed) is False
     assert records.job(claimed.job_id).heartbeat_at > first
-    assert write(scopes.cancel, of_job(claimed.job_id)) == (0, 1)
+    assert write(job_control.cancel, of_job(claimed.job_id)) == (0, 1)
     assert write(attempts.renew, claimed) is True
     assert records.settle(claimed, Outcome.CANCELLED)
     assert write(attempts.renew, claimed) is None
@@ -283,7 +283,7 @@ def test_cancelling_ends_queued_jobs_asks_running_ones_and_leaves_the_rest(recor
     claim = records.claim(running, boot)
     records.settle(records.claim(succeeded, boot))
     records.settle(records.claim(failed, boot), Outcome.FAILED, cause=Cause.NOT_FINITE, error="no numbers")
-    assert write(scopes.cancel, of_batch(batch)) == (1, 1)
+    assert write(job_control.cancel, of_batch(batch)) == (1, 1)
     numbers = [message.job for message in (queued, running, succeeded, failed, other)]
     jobs = [records.job(number) for number in numbers]
     assert [job.state for job in jobs] == ["cancelled", "running", "succeeded", "failed", "queued"]
@@ -294,12 +294,12 @@ def test_cancelling_ends_queued_jobs_asks_running_ones_and_leaves_the_rest(recor
     # The picture was done before the worker heard of it, and stays.
     assert records.settle(claim, picture="done.png")
     assert records.job(running.job).state == JobState.SUCCEEDED
-    assert write(scopes.cancel, of_batch(batch)) == (0, 0)
+    assert write(job_control.cancel, of_batch(batch)) == (0, 0)
 
 
 @pytest.mark.parametrize("way", ["rescue", "give_back"])
 def test_cancelling_holds_when_the_worker_is_lost_before_it_hears_of_it(records, claimed, write, message, way):
-    write(scopes.cancel, of_job(claimed.job_id))
+    write(job_control.cancel, of_job(claimed.job_id))
     if way == "rescue":
         assert write(rescue, records.boot(), AFTER) == Rescued([], [])
     else:
@@ -314,12 +314,12 @@ def test_cancelling_holds_when_the_worker_is_lost_before_it_hears_of_it(records,
 def test_retry_queues_failed_jobs_as_if_new(records, boot, write):
     batch = records.batch(jobs=3)
     failed, succeeded, cancelled = records.messages(batch)
-    write(scopes.cancel, of_job(cancelled.job))
+    write(job_control.cancel, of_job(cancelled.job))
     records.settle(records.claim(succeeded, boot), picture="done.png")
     records.settle(records.claim(failed, boot), Outcome.FAILED, cause=Cause.NOT_FINITE, error="no numbers")
     write(publication.mark_published, [failed.job], now())
     finished_at = records.job(failed.job).finished_at
-    assert write(scopes.retry, of_batch(batch)) == 1
+    assert write(job_control.retry, of_batch(batch)) == 1
     job = records.job(failed.job)
     assert (job.state, job.published_at, job.cause, job.error) == (JobState.QUEUED, None, None, None)
     assert (job.finished_at, job.cancel_requested, job.attempts) == (None, False, 1)
@@ -329,5 +329,5 @@ def test_retry_queues_failed_jobs_as_if_new(records, boot, write):
     assert again.attempt_number == 2
     assert records.settle(again)
     states = (JobState.FAILED, JobState.CANCELLED)
-    assert write(scopes.retry, of_batch(batch), states=states) == 1
+    assert write(job_control.retry, of_batch(batch), states=states) == 1
     assert [records.job(m.job).state for m in (failed, succeeded, cancelled)] == ["succeeded", "succeeded", "queued"]

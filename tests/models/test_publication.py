@@ -1,6 +1,6 @@
 """Which queued jobs are on the queue, as the record has it."""
 
-from models import publication, scopes
+from models import job_control, publication
 from models.tables import Job, now
 
 
@@ -23,7 +23,7 @@ def test_only_queued_jobs_that_were_not_published_are_handed_out(records, read, 
     published, running, cancelled, waiting = records.messages(batch)
     write(publication.mark_published, [published.job], now())
     records.claim(running, records.boot())
-    write(scopes.cancel, scopes.Scope("some", Job.id == cancelled.job))
+    write(job_control.cancel, job_control.Scope("some", Job.id == cancelled.job))
     assert [message.job for message, _ in read(publication.unpublished)] == [waiting.job]
     moment = now()
     write(publication.mark_published, [waiting.job], moment)

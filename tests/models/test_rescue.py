@@ -1,6 +1,6 @@
 """Putting jobs back whose workers are gone, and leaving alone those whose workers live."""
 
-from models import attempts, publication, scopes
+from models import attempts, job_control, publication
 from models.boots import mark_ended
 from models.rescue import Rescued, ended_attempts, rescue, rescue_stalled, running_elsewhere
 from models.states import JobState, Outcome
@@ -52,7 +52,7 @@ def test_a_job_that_took_its_worker_down_too_often_is_set_aside_until_a_person_s
         (number, Outcome.LOST, "worker_lost") for number in range(1, AFTER + 1)
     ]
     assert records.claim(message, records.boot()) is None
-    assert write(scopes.retry, scopes.Scope("a job", Job.id == message.job)) == 1
+    assert write(job_control.retry, job_control.Scope("a job", Job.id == message.job)) == 1
     job = records.job(message.job)
     assert (job.state, job.losses, job.error) == (JobState.QUEUED, 0, None)
     assert records.claim(message, records.boot()).attempt_number == AFTER + 1

@@ -141,6 +141,13 @@ def test_the_hardware_table_compares_devices(nightshift: Installation):
     assert "cpu of " + socket.gethostname() + " (cpu) float16 whole demo 2 70.00 s 4.00 GB not measured" in shown
 
 
+def test_a_cause_that_another_version_wrote_is_counted_under_its_word(nightshift: Installation):
+    record(nightshift, "night", [8.0])
+    with nightshift.database.writing() as session:
+        session.execute(update(Job).where(Job.cause == Cause.NOT_FINITE).values(cause="of_tomorrow"))
+    assert "of_tomorrow 1" in lines(nightshift.producer("report").stdout)
+
+
 def test_of_several_settings_each_has_its_own_mean(nightshift: Installation):
     record(nightshift, "night", [8.0, 10.0])
     record(nightshift, "slow", [60.0, 80.0], device="cpu")

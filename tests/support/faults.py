@@ -1,6 +1,5 @@
 """Faults that are put into a worker from outside, and the promise that must hold whatever they do."""
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -8,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from installation import Installation, WorkerProcess
+from installation import Installation, WorkerProcess, inside_worker
 from PIL import Image
 
 from models.pauses import pause, resume
@@ -65,8 +64,7 @@ def faulty(
     installation: Callable[..., Any], broker_url: str | None = None, **settings: str
 ) -> Iterator[tuple[Installation, Faults]]:
     """Give an installation whose workers obey the faults beside it."""
-    path = os.pathsep.join(filter(None, (str(INSIDE), os.environ.get("PYTHONPATH"))))
-    with installation(broker_url, **{"PYTHONPATH": path, **QUICK, **settings}) as nightshift:
+    with installation(broker_url, **{"PYTHONPATH": inside_worker(INSIDE), **QUICK, **settings}) as nightshift:
         yield nightshift, Faults(nightshift)
 
 

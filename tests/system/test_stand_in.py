@@ -1,16 +1,16 @@
 """A worker process with a device of the test's own: what one backend is asked for is all that a worker needs."""
 
-import os
 from pathlib import Path
+
+from installation import inside_worker
 
 from models.tables import Attempt, Boot
 
 
 def test_a_worker_works_with_a_device_that_only_its_module_knows(installation):
-    path = [str(Path(__file__).parent / "stand_in"), *filter(None, [os.environ.get("PYTHONPATH")])]
     with installation(NIGHTSHIFT_DEVICE="mps") as nightshift:
         nightshift.enqueue("--prompt", "a red boot")
-        worker = nightshift.start_worker(PYTHONPATH=os.pathsep.join(path))
+        worker = nightshift.start_worker(PYTHONPATH=inside_worker(Path(__file__).parent / "stand_in"))
         (job,) = nightshift.wait_until_finished()
         (boot,), (attempt,) = nightshift.rows(Boot), nightshift.rows(Attempt)
         assert (job.state, boot.device, boot.device_name, boot.dtype) == ("succeeded", "mps", "a stand-in", "float32")

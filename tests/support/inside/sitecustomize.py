@@ -6,14 +6,14 @@ file `clock` says how many seconds to add to every time of day. The product know
 """
 
 import builtins
-import importlib.machinery
 import os
 import signal
-import sys
 import threading
 import time
 from datetime import timedelta
 from pathlib import Path
+
+from on_import import patch_on_import
 
 FOLDER = Path(os.environ["FAULTS"])
 
@@ -143,33 +143,15 @@ def patch_transport(module):
     module._QoS._strike = before("acknowledging", module._QoS._strike)
 
 
-PATCHES = {
-    "models.publication": patch_publication,
-    "worker.engine": patch_engine,
-    "worker.generation": patch_generation,
-    "worker.loading": patch_loading,
-    "models.picture_store": patch_picture_store,
-    "models.attempts": patch_attempts,
-    "models.tables": patch_tables,
-    "worker.transport": patch_transport,
-}
-
-
-class Finder(importlib.machinery.PathFinder):
-    """Lets the modules load as usual and patches them before anybody can take names out of them."""
-
-    @classmethod
-    def find_spec(cls, fullname, path=None, target=None):
-        spec = super().find_spec(fullname, path, target) if fullname in PATCHES else None
-        if spec is not None:
-            run = spec.loader.exec_module
-
-            def exec_module(module):
-                run(module)
-                PATCHES[fullname](module)
-
-            spec.loader.exec_module = exec_module
-        return spec
-
-
-sys.meta_path.insert(0, Finder)
+patch_on_import(
+    {
+        "models.publication": patch_publication,
+        "worker.engine": patch_engine,
+        "worker.generation": patch_generation,
+        "worker.loading": patch_loading,
+        "models.picture_store": patch_picture_store,
+        "models.attempts": patch_attempts,
+        "models.tables": patch_tables,
+        "worker.transport": patch_transport,
+    }
+)

@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from models.batches import find_batch, find_job
 from models.causes import Cause
-from models.changes import change_jobs
 from models.clock import instant
+from models.job_updates import change_jobs
 from models.states import FAULTY, JobState
 from models.tables import Job, now
 
