@@ -50,6 +50,14 @@ def test_of_a_longer_run_the_means_of_blocks_say_how_much_it_varies(seen):
     assert found.high_s - found.seconds == pytest.approx(margin, rel=0.002)
 
 
+def test_a_range_is_never_narrower_than_single_pictures_make_it():
+    # The means of these blocks are all the same.
+    times = [9.0, 11.0] * 50
+    found = estimate(Sample(times), 10)
+    margin = scipy.stats.t.ppf(0.975, 4) * statistics.stdev(times) * math.sqrt(10 + 10**2 / 100)
+    assert found.high_s - found.seconds == pytest.approx(margin, rel=0.002)
+
+
 def test_little_seen_gives_no_range():
     for times in ([2.0], [2.0, 4.0]):
         found = estimate(Sample(times), 10)

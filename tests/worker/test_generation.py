@@ -232,6 +232,16 @@ def test_a_picture_that_the_safety_checker_passes_is_the_same_as_without(checked
     assert np.array_equal(make(checked(blocks=False)), make())
 
 
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_each_picture_gets_a_scheduler_that_nothing_has_used(loaded, name):
+    used = loaded.schedulers.new(name)
+    used.set_timesteps(3)
+    fresh = loaded.schedulers.new(name)
+    assert used.num_inference_steps == 3
+    assert fresh.num_inference_steps != 3
+    assert fresh.config == used.config
+
+
 @pytest.fixture
 def encoded(load):
     """A demo of the test's own, and the number of texts that its encoder was given."""
