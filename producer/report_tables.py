@@ -122,13 +122,17 @@ def _print_speed(out: Console, speed: SpeedFigures) -> None:
         _print_by_setting(out, speed.by_setting)
     rate = table("Throughput, all pictures", "over", "time", "pictures a minute", right=("time", "pictures a minute"))
     rate.add_row("wall-clock time, first start to last finish", duration(speed.wall_s), number(speed.per_minute_wall))
-    rate.add_row("busy time, generating and saving", duration(speed.busy_s), number(speed.per_minute_busy))
+    rate.add_row("busy time of the device", duration(speed.busy_s), number(speed.per_minute_busy))
     out.print(rate)
-    where = table("Where the time goes", "part", "mean", "share", right=("mean", "share"))
+    where = table("What the device is busy with", "part", "mean", "share", right=("mean", "share"))
     for part, (mean, share) in speed.parts.items():
         where.add_row(part, seconds(mean), f"{share:.1%}")
     out.print(where)
-    out.print(f"\nFrom one picture to the next that was waiting: {seconds(speed.gap_mean_s)}")
+    share = NOT_MEASURED if speed.busy_share is None else f"{speed.busy_share:.1%}"
+    out.print(
+        f"\nWhile pictures waited, the device was busy for {share} of the time: from one picture to the next it waited "
+        f"for {seconds(speed.gap_mean_s)}. Beside it, a picture was saved in {seconds(speed.save_mean_s)}."
+    )
     out.print(f"Queue wait: mean {duration(speed.queue_wait_mean_s)}, longest {duration(speed.queue_wait_max_s)}")
 
 

@@ -1,5 +1,6 @@
 """An attempt as it goes from step to step: what is known of it so far, and how an error ends it."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from PIL.Image import Image
@@ -10,6 +11,7 @@ from models.errors import (
     AttemptStoppedError,
     CancelledError,
     CheckpointError,
+    DatabaseError,
     GenerationError,
     LostClaimError,
     StorageError,
@@ -27,14 +29,10 @@ class Attempt:
 
     claim: Claim
     heartbeat: Heartbeat
-    #: Seconds since the attempt before, None if the device was not waited for.
-    gap_s: float | None = None
     #: What was in memory when the picture was made; a later switch does not change it.
     load: LoadMeasurement | None = None
     load_id: int | None = None
     picture: Image | None = None
-    #: Seconds from the first step to the decoded picture.
-    made_s: float = 0.0
     measured: Measurement = field(default_factory=Measurement)
     #: The picture's file.
     content: bytes | None = None
@@ -62,6 +60,22 @@ class Attempt:
             cause=self.cause,
             error=self.error,
         )
+
+
+def through(steps: Iterable[Callable[[Attempt], Attempt]], attempt: Attempt) -> Attempt:
+    """Take the attempt through the steps; the first error ends it.
+
+    Raises:
+        DatabaseError: what a step could not record, and will not be waited for.
+    """
+    for step in steps:
+        try:
+            attempt = step(attempt)
+        except DatabaseError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever a library raises, the row must say so
+            return ended_by(attempt, error)
+    return attempt
 
 
 def ended_by(attempt: Attempt, error: BaseException) -> Attempt:

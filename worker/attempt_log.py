@@ -26,7 +26,7 @@ def tell(attempt: Attempt) -> Attempt:
         assert m.peak is not None
         t = m.timings
         log.info(
-            "job %d (%s) done in %.2f s: encode %.3f, denoise %.3f, decode %.3f, validate %.3f, save %.3f; "
+            "job %d (%s) made in %.2f s: encode %.3f, denoise %.3f, decode %.3f, validate %.3f; saved in %.3f s; "
             "%.2f steps/s; memory peak %s%s%s",
             claim.job_id,
             claim.batch_name,

@@ -32,6 +32,7 @@ from worker.devices.chip import chip
 from worker.devices.device import Device
 from worker.devices.registry import choose_device
 from worker.engine import Engine
+from worker.finishing import Finisher
 from worker.gate import Gate
 from worker.idle_watch import IdleWatch
 from worker.kept import record_kept
@@ -68,6 +69,7 @@ class Boot(bootsteps.StartStopStep):
         self._lock: DeviceLock | None = None
         self._boot_id: int | None = None
         self._database: Database | None = None
+        self._finisher: Finisher | None = None
         self._rounds: Rounds | None = None
         self._awake: Awake | None = None
 
@@ -96,6 +98,8 @@ class Boot(bootsteps.StartStopStep):
     def stop(self, parent: Any) -> None:
         """Wait for the running job, note the end of the boot, and only then let the device go."""
         parent.pool.stop()
+        if self._finisher is not None:
+            self._finisher.close()
         # The running job may have changed it since Celery was told to end.
         parent.exitcode = parent.exitcode or self._shutdown.status
         if self._rounds is not None:
@@ -168,12 +172,13 @@ class Boot(bootsteps.StartStopStep):
         loads = Loads(database, boot_id, patience.until_done)
         loads.number_of(engine.use(Weights(settings.checkpoint)))
         pictures = PictureStore(settings.data_dir)
+        settler = Settler(database, pictures, settings, patience, boot_id)
+        self._finisher = Finisher(Saver(pictures, patience), settler, self._shutdown)
         runner = AttemptRunner(
             Gate(database, settings, patience, self._shutdown),
             Claimer(database, patience, boot_id),
             Maker(engine, loads),
-            Saver(pictures, patience),
-            Settler(database, pictures, settings, patience, boot_id),
+            self._finisher,
             MemoryGuard(engine, loads, database, settings, boot_id),
             database=database,
             settings=settings,

@@ -1,24 +1,66 @@
 """What Redis has handed to this worker."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
+
+from celery.worker.request import logger
+
+
+class Delivery:
+    """A message in hand, which is acknowledged or rejected once, whoever comes first."""
+
+    def __init__(
+        self, ack: Callable[..., None], reject: Callable[..., None], connection_errors: tuple[type[BaseException], ...]
+    ) -> None:
+        """Take over Celery's own ways to do so."""
+        self._ack = ack
+        self._reject = reject
+        self._connection_errors = connection_errors
+        self._open = True
+        self._lock = threading.Lock()
+
+    def acknowledge(self) -> None:
+        """Acknowledge it as Celery does, so that Redis hands out the next one."""
+        self.ack(logger, self._connection_errors)
+
+    def ack(self, *details: Any) -> None:
+        """Do as Celery's `on_ack`."""
+        if self._close():
+            self._ack(*details)
+
+    def reject(self, *details: Any) -> None:
+        """Do as Celery's `on_reject`."""
+        if self._close():
+            self._reject(*details)
+
+    def _close(self) -> bool:
+        with self._lock:
+            was_open, self._open = self._open, False
+            return was_open
 
 
 class Deliveries:
-    """Counted by the thread that takes them, looked at by others."""
+    """Counted by the thread that works on them, looked at by others."""
 
     def __init__(self) -> None:
         #: How many there were.
         self.count = 0
         #: Whether one is being worked on.
         self.busy = False
+        self._in_hand: dict[str, Delivery] = {}
+
+    def arrived(self, tag: str, delivery: Delivery) -> None:
+        """Note one that is yet to be worked on."""
+        self._in_hand[tag] = delivery
 
     @contextmanager
-    def taking(self) -> Iterator[None]:
-        """Count one, which is in hand until the block ends."""
+    def taking(self, tag: str) -> Iterator[Delivery]:
+        """Count one, which is worked on until the block ends."""
         self.count += 1
         self.busy = True
         try:
-            yield
+            yield self._in_hand.pop(tag)
         finally:
             self.busy = False

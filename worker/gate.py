@@ -27,6 +27,9 @@ class Gate:
             AttemptStoppedError: the worker was told to end.
             DatabaseError: the worker was told to end while the database could not be read.
         """
+        if self._shutdown.asked.is_set():
+            # A message that came while the last job ran.
+            raise AttemptStoppedError("the worker was told to end")
         waited = False
         while since := self._patience.until_done(self._paused_since):
             if not waited:

@@ -29,10 +29,13 @@ class Patience:
     def __init__(self, shutdown: Shutdown) -> None:
         self._shutdown = shutdown
         self._note: Callable[[str | None], None] = lambda _: None
-        self._said_at = 0.0
-        self._noted = False
-        #: Whether something is waited for at this moment, which is no hanging.
-        self.waiting = False
+        #: Who waits at this moment: the device's thread, the finisher, or both.
+        self._waits: set[_Wait] = set()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something is waited for at this moment, which is no hanging."""
+        return bool(self._waits)
 
     def tell(self, note: Callable[[str | None], None]) -> None:
         """From now on have `note` told what is waited for, and None when that is over."""
@@ -61,34 +64,57 @@ class Patience:
         wait: Callable[[float], None] | None,
         errors: tuple[type[BaseException], ...],
     ) -> _Value:
+        this = _Wait(self._note)
         retrying = Retrying(
             retry=retry_if_exception_type(errors),
             wait=wait_exponential_jitter(multiplier=_FIRST_S, max=_LONGEST_S),
             stop=stop_when_event_set(self._shutdown.asked),
             sleep=wait or sleep_using_event(self._shutdown.asked),
-            before_sleep=self._say,
+            before_sleep=lambda call: self._begin_or_go_on(this, call),
             reraise=True,
         )
         try:
             done = retrying(action)
         finally:
-            self.waiting = False
+            self._waits.discard(this)
         if retrying.statistics["attempt_number"] > 1:
-            log.info("it works again", extra=event("wait.over"))
-        if self._noted:
-            self._noted = False
-            self._note(None)
+            this.end()
         return done
 
-    def _say(self, call: RetryCallState) -> None:
-        self.waiting = True
+    def _begin_or_go_on(self, wait: "_Wait", call: RetryCallState) -> None:
         assert call.outcome is not None
         error = call.outcome.exception()
+        others = self._waits - {wait}
+        self._waits.add(wait)
+        # A database that is locked is met by two threads, and said once.
+        if not any(other.said == str(error) for other in others):
+            wait.say(error)
+
+
+class _Wait:
+    """One thing that is waited for, and what was said of it."""
+
+    def __init__(self, note: Callable[[str | None], None]) -> None:
+        self._note = note
+        #: What the log has of it.
+        self.said: str | None = None
+        self._said_at = 0.0
+        self._noted = False
+
+    def say(self, error: BaseException | None) -> None:
+        """Say what is waited for, in the log once in a while."""
         moment = time.monotonic()
-        if call.attempt_number == 1 or moment - self._said_at >= _SAID_AGAIN_S:
-            self._said_at = moment
+        if self.said is None or moment - self._said_at >= _SAID_AGAIN_S:
+            self.said, self._said_at = str(error), moment
             log.error("%s; the worker waits and tries again", error, extra=event("wait.begun"))
         # A database that takes nothing does not take this either, and would be waited for twice.
         if not self._noted and not isinstance(error, DatabaseError):
             self._noted = True
             self._note(str(error))
+
+    def end(self) -> None:
+        """Say that it is over."""
+        if self.said is not None:
+            log.info("it works again", extra=event("wait.over"))
+        if self._noted:
+            self._note(None)

@@ -44,9 +44,7 @@ class Saver:
         save_s = encoded_s + self._patience.until_done(write, attempt.heartbeat.wait)
         measured = replace(
             attempt.measured,
-            gap_s=attempt.gap_s,
             timings=replace(attempt.measured.timings, save_s=save_s),
-            total_s=attempt.made_s + save_s,
             picture_bytes=len(content),
         )
         return replace(attempt, outcome=Outcome.SUCCEEDED, measured=measured, content=content, picture=None)

@@ -7,6 +7,7 @@ from types import FrameType
 
 from celery.worker import state
 
+from models.errors import DatabaseError
 from models.exit_status import ExitStatus
 from worker.log import event, log
 
@@ -40,6 +41,16 @@ class Shutdown:
         # False and None are Celery's words for "not asked"; 0 is a status.
         state.should_stop = int(self.status)
         self.asked.set()
+
+    def database_failed(self, job_id: int, error: DatabaseError) -> None:
+        """End because the database did not take what became of a job."""
+        log.critical(
+            "job %d: %s; the worker stops, and its next start sees to the job",
+            job_id,
+            error,
+            extra=event("worker.database_failed", job=job_id),
+        )
+        self.ask(ExitStatus.DATABASE)
 
     def leave(self, status: ExitStatus) -> None:
         """End with `status` although something may be stuck: in order if that works, else without."""

@@ -9,7 +9,7 @@ from celery import Celery
 from models.boots import note_alive
 from models.database import Database
 from models.pauses import paused_since
-from models.publication import due_retries, forget_published, has_waiting
+from models.publication import due_retries, forget_published, lacks_messages
 from models.rescue import RunningJob, rescue_stalled, running_elsewhere
 from models.settings import Settings
 from models.sweep_lease import Lease, other_lease, renew_lease
@@ -100,7 +100,7 @@ class Sweep:
             return False
         with self._database.reading() as session:
             # Workers that are paused have each taken a message, and hold it until the pause is over.
-            return paused_since(session) is None and has_waiting(session)
+            return paused_since(session) is None and lacks_messages(session)
 
     def _rescue(self, stalled: Sequence[RunningJob]) -> Collection[int]:
         """Put back jobs of other workers that gave no sign of life for as long as the settings allow."""

@@ -9,9 +9,8 @@ from celery.worker.strategy import default
 from pydantic import ValidationError
 
 from models.errors import AttemptStoppedError, BrokerError, DatabaseError
-from models.exit_status import ExitStatus
 from models.message import JobMessage, NewerMessageError, read_message
-from worker.deliveries import Deliveries
+from worker.deliveries import Deliveries, Delivery
 from worker.log import event, log
 from worker.newer_messages import NewerMessages
 from worker.queue import TASK
@@ -39,13 +38,13 @@ class GenerateTask(Task):
     def __init__(self, runner: AttemptRunner, newer: NewerMessages, deliveries: Deliveries, shutdown: Shutdown) -> None:
         self._runner = runner
         self._newer = newer
-        self._deliveries = deliveries
+        self.deliveries = deliveries
         self._shutdown = shutdown
 
     def run(self, *args: Any, **kwargs: Any) -> None:
         """Make the job in the message; a message that is no job of ours is dropped with a line in the log."""
         payload = args[0] if len(args) == 1 and not kwargs else None
-        with self._deliveries.taking():
+        with self.deliveries.taking(self.request.properties["delivery_tag"]) as delivery:
             try:
                 message = read_message(payload)
             except NewerMessageError as error:
@@ -58,7 +57,7 @@ class GenerateTask(Task):
                     "message dropped, it is no job of ours: %s: %s", where, first["msg"], extra=event("message.dropped")
                 )
                 return
-            self._make(message)
+            self._make(message, delivery)
 
     def _put_back(self, payload: object, what: NewerMessageError) -> None:
         try:
@@ -66,24 +65,18 @@ class GenerateTask(Task):
         except BrokerError as error:
             raise Reject(error, requeue=True) from error
 
-    def _make(self, message: JobMessage) -> None:
+    def _make(self, message: JobMessage, delivery: Delivery) -> None:
         try:
-            self._runner.run(message)
+            self._runner.run(message, delivery.acknowledge)
         except AttemptStoppedError as error:
             raise Reject(error, requeue=True) from error
         except DatabaseError as error:
-            log.critical(
-                "job %d: %s; the worker stops, and its next start sees to the job",
-                message.job,
-                error,
-                extra=event("worker.database_failed", job=message.job),
-            )
-            self._shutdown.ask(ExitStatus.DATABASE)
+            self._shutdown.database_failed(message.job, error)
             # If not even the claim could be written, the message is all there is: back on the queue with it.
             raise Reject(error, requeue=True) from error
 
 
-def strategy(task: Task, app: Any, consumer: Any) -> Callable[..., None]:
+def strategy(task: GenerateTask, app: Any, consumer: Any) -> Callable[..., None]:
     """Return Celery's own handler of a message of this task, behind a look at what Celery does not look at.
 
     Beside its arguments a message may say what is to be done before, with and after the task, which this queue never
@@ -92,10 +85,12 @@ def strategy(task: Task, app: Any, consumer: Any) -> Callable[..., None]:
     """
     handle: Callable[..., None] = default(task, app, consumer)
 
-    def look_and_handle(message: Any, *args: Any, **kwargs: Any) -> None:
+    def look_and_handle(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any) -> None:
         match message.payload:
             case [list(), dict(), dict() as embed] if not any(embed.values()) and _asks_nothing(message.headers):
-                handle(message, *args, **kwargs)
+                delivery = Delivery(ack, reject, consumer.connection_errors)
+                task.deliveries.arrived(message.delivery_tag, delivery)
+                handle(message, body, delivery.ack, delivery.reject, callbacks)
             case _:
                 raise InvalidTaskError("not of the form that this queue's messages have.")
 

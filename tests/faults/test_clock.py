@@ -19,8 +19,8 @@ def test_durations_stay_right_and_nothing_is_rescued_that_lives(nightshift, faul
     nightshift.wait_until_finished(batch)
     assert outcomes(nightshift) == [["succeeded"]] * 3
     for row in nightshift.rows(Attempt):
-        parts = (row.encode_s, row.denoise_s, row.decode_s, row.validate_s, row.save_s)
-        assert all(0 <= part < HOUR_S for part in parts)
+        parts = (row.encode_s, row.denoise_s, row.decode_s, row.validate_s)
+        assert all(0 <= part < HOUR_S for part in (*parts, row.save_s))
         assert sum(parts) <= row.total_s < HOUR_S
         assert row.queue_wait_s >= 0
     speed = nightshift.read_json("report", batch)["speed"]

@@ -44,7 +44,10 @@ def test_a_worker_killed_there_loses_no_job_and_makes_none_twice(nightshift, fau
     kill_at(nightshift, faults, worker_or_new_one(nightshift), place)
     nightshift.start_worker()
     assert_all_made(nightshift, batch)
-    assert outcomes(nightshift, batch) == [["lost", "succeeded"] if PLACES[place] else ["succeeded"], ["succeeded"]]
+    first, second = outcomes(nightshift, batch)
+    assert first == (["lost", "succeeded"] if PLACES[place] else ["succeeded"])
+    # While the first is saved, the device may have begun the second.
+    assert second in (["succeeded"], ["lost", "succeeded"])
 
 
 def test_a_worker_killed_between_two_jobs_loses_none(nightshift, faults):
@@ -69,10 +72,10 @@ def test_a_worker_killed_while_it_loads_loses_nothing(nightshift, faults):
 
 def test_a_worker_killed_again_and_again_loses_nothing(nightshift, faults):
     end_worker(nightshift)
-    batch = enqueue_two_and_stop_at("writing", nightshift, faults)
+    batch = nightshift.enqueue("--prompt", "a red boot")
     for place in ("writing", "named", "settled", "claiming"):
         faults.hold(place)
         kill_at(nightshift, faults, nightshift.start_worker(), place)
     nightshift.start_worker()
     assert_all_made(nightshift, batch)
-    assert sum(row.count("lost") for row in outcomes(nightshift, batch)) == 3
+    assert outcomes(nightshift, batch) == [["lost", "lost", "lost", "succeeded"]]

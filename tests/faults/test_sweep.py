@@ -1,7 +1,7 @@
 """What Redis lost and what another worker left is taken up again by a worker that lives."""
 
 import pytest
-from faults import faulty, outcomes, wait_for_looks
+from faults import faulty, messages_in, outcomes, wait_for_looks
 from sqlalchemy import select
 from sqlalchemy.orm import make_transient
 
@@ -44,14 +44,6 @@ def test_jobs_that_were_recorded_while_redis_was_away_are_published_by_the_worke
     nowhere = nightshift.producer("enqueue", "--prompt", "a shoe", NIGHTSHIFT_BROKER_URL="redis://127.0.0.1:1/0")
     assert nowhere.returncode == 1
     assert_made_once(nightshift, "prompt-1")
-
-
-def messages_in(server):
-    """Return how many messages lie in the queue, of all priorities."""
-    with server.client() as client:
-        return sum(
-            client.llen(key) for key in client.scan_iter(match="nightshift:jobs*") if client.type(key) == b"list"
-        )
 
 
 def test_each_of_many_jobs_that_wait_is_published_once(installation, new_server):

@@ -57,3 +57,14 @@ def test_only_the_jobs_that_are_asked_for_are_to_be_published(records, write):
     asked = numbers[1:3]
     assert [message.job for message, _ in write(publication.unpublished, jobs=asked)] == asked
     assert write(publication.unpublished, jobs=[]) == []
+
+
+def test_a_queue_that_is_empty_lacks_messages_of_more_jobs_than_workers_may_have_taken(records, read):
+    messages = records.messages(records.batch(jobs=4))
+    assert read(publication.lacks_messages)
+    boots = [records.boot(lock_uid=lock) for lock in ("a", "b")]
+    records.claim(messages[0], boots[0])
+    assert read(publication.lacks_messages)
+    # Two wait now, and each of the two that run may have a worker that has taken one of them.
+    records.claim(messages[1], boots[1])
+    assert not read(publication.lacks_messages)

@@ -58,6 +58,15 @@ def test_a_job_that_took_its_worker_down_too_often_is_set_aside_until_a_person_s
     assert records.claim(message, records.boot()).attempt_number == AFTER + 1
 
 
+def test_a_kill_is_a_loss_of_the_newest_job_of_its_boot_since_the_others_were_made(records, write):
+    saved, made, elsewhere = records.messages(records.batch(jobs=3))
+    boots = records.boot(lock_uid="a"), records.boot(lock_uid="a")
+    for message, boot in ((saved, boots[0]), (made, boots[0]), (elsewhere, boots[1])):
+        records.claim(message, boot)
+    write(rescue, records.boot(lock_uid="a"), AFTER)
+    assert [records.job(message.job).losses for message in (saved, made, elsewhere)] == [0, 1, 1]
+
+
 def test_a_worker_that_noted_its_end_is_no_loss(records, write, message):
     for _ in range(AFTER + 1):
         boot = records.boot()

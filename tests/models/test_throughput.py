@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert
 
 from models.hardware import pace_by_setting
-from models.measurement import MEMORY_KINDS, PARTS
+from models.measurement import DEVICE_PARTS, MEMORY_KINDS, PARTS
 from models.states import Outcome
 from models.tables import Attempt, Boot
 from models.throughput import SteadyState, add_up, memory_figures, steady_percentile, sums_by_load, wall_seconds
@@ -309,7 +309,7 @@ def test_the_report_shows_these_figures(night, scope, read):
     rows, speed = night.made(scope), report.speed
     times = steady(rows)
     wall_s = (max(row["finished_at"] for row in rows) - min(row["started_at"] for row in rows)).total_seconds()
-    measured = sum(values(rows, f"{part}_s").sum() for part in PARTS)
+    measured = sum(values(rows, f"{part}_s").sum() for part in DEVICE_PARTS)
     assert (speed.pictures, speed.steady_pictures) == (len(rows), len(times))
     assert speed.cold_pictures == len(rows) - len(times)
     assert (speed.min_s, speed.max_s) == (times.min(), times.max())
@@ -320,8 +320,11 @@ def test_the_report_shows_these_figures(night, scope, read):
     assert speed.queue_wait_mean_s == pytest.approx(values(rows, "queue_wait_s").mean())
     assert speed.parts == {
         part: pytest.approx((values(rows, f"{part}_s").mean(), values(rows, f"{part}_s").sum() / measured))
-        for part in PARTS
+        for part in DEVICE_PARTS
     }
+    busy_s, waited_s = values(rows, "total_s").mean(), values(rows, "gap_s").mean()
+    assert (speed.gap_mean_s, speed.busy_share) == pytest.approx((waited_s, busy_s / (busy_s + waited_s)))
+    assert speed.save_mean_s == pytest.approx(values(rows, "save_s").mean())
     lost = [row for row in night.rows if row["outcome"] == Outcome.LOST and scope in (None, row["batch_id"])]
     assert report.lost_attempts == len(lost) > 0
     assert [e.pictures for e in report.estimates] == [24, 100, 1_000, 3_000]
@@ -345,5 +348,5 @@ def test_a_part_that_was_never_measured_is_not_shown_as_taking_no_time(records, 
     (job,) = records.jobs(records.batch())
     records.attempt(job, boot, records.load(boot), total_s=2.0, denoise_s=1.5, save_s=0.0)
     speed = read(build_report, None, everything=True).speed
-    assert speed.parts == {"denoise": (1.5, 1.0), "save": (0.0, 0.0)}
-    assert speed.steps_per_s is None
+    assert speed.parts == {"denoise": (1.5, 1.0)}
+    assert (speed.save_mean_s, speed.busy_share, speed.steps_per_s) == (0.0, None, None)

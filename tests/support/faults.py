@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from installation import Installation, WorkerProcess, inside_worker
+from installation import Installation, RedisServer, WorkerProcess, inside_worker
 from PIL import Image
 
 from models.pauses import pause, resume
@@ -108,6 +108,13 @@ def outcomes(nightshift: Installation, batch: str | None = None) -> list[list[st
     """Return the outcomes of each job's attempts."""
     attempts = nightshift.rows(Attempt)
     return [[row.outcome for row in attempts if row.job_id == job.id] for job in nightshift.jobs(batch)]
+
+
+def messages_in(server: RedisServer) -> int:
+    """Return how many messages lie in the queue, of all priorities."""
+    with server.client() as client:
+        keys = client.scan_iter(match="nightshift:jobs*")
+        return sum(int(client.llen(key)) for key in keys if client.type(key) == b"list")
 
 
 def wait_for_looks(nightshift: Installation, count: int) -> None:

@@ -21,10 +21,10 @@ NIGHT = [
     r"INFO    warmed up in N s \(2 steps at 128x128\); memory N GB",
     r"INFO    ready for jobs on cpu \(.+\)",
     (
-        r"INFO    job 1 \(night\) done in N s: encode N, denoise N, decode N, validate N, save N; N steps/s; "
+        r"INFO    job 1 \(night\) made in N s: encode N, denoise N, decode N, validate N; saved in N s; N steps/s; "
         r"memory peak N GB"
     ),
-    r"INFO    job 2 \(night\) done in .*; memory peak N GB; prompt cut after 77 tokens: …red boot",
+    r"INFO    job 2 \(night\) made in .*; memory peak N GB; prompt cut after 77 tokens: …red boot",
     r"ERROR   job 3 \(night\) failed: checkpoint /.*/none: there is no such file or folder\. .*",
     r"WARNING message dropped, it is no job of ours: message: .*",
     r"INFO    SIGTERM: finishes the running job and ends; once more gives it back",

@@ -6,7 +6,7 @@ from importlib.metadata import version
 import pytest
 from PIL import Image
 
-from models.measurement import MEMORY_KINDS, PARTS
+from models.measurement import DEVICE_PARTS, MEMORY_KINDS
 from models.states import JobState
 from models.tables import Attempt, Boot, Load
 
@@ -81,8 +81,8 @@ def test_the_parameters_stand_in_the_picture_in_a1111s_form(nightshift, jobs):
 def test_an_attempt_has_every_duration_and_its_parts_fit_into_the_whole(jobs, attempts):
     assert [(row.job_id, row.number, row.outcome) for row in attempts] == [(job.id, 1, "succeeded") for job in jobs]
     for job, row in zip(jobs, attempts, strict=True):
-        parts = [getattr(row, f"{part}_s") for part in PARTS]
-        assert all(part is not None and part >= 0 for part in parts)
+        parts = [getattr(row, f"{part}_s") for part in DEVICE_PARTS]
+        assert all(part is not None and part >= 0 for part in (*parts, row.save_s))
         assert 0 < sum(parts) <= row.total_s
         assert row.steps_per_s == pytest.approx(job.steps / row.denoise_s)
         assert row.queue_wait_s >= 0
@@ -144,10 +144,11 @@ def test_the_reports_figures_are_those_of_the_rows(nightshift, attempts):
     assert speed["mean_s"] == pytest.approx(sum(steady) / len(steady))
     assert (speed["min_s"], speed["max_s"]) == pytest.approx((min(steady), max(steady)))
     assert speed["busy_s"] == pytest.approx(sum(row.total_s for row in attempts))
-    for part in PARTS:
+    for part in DEVICE_PARTS:
         mean = sum(getattr(row, f"{part}_s") for row in attempts) / MADE
         assert speed["parts"][part]["mean_s"] == pytest.approx(mean)
     assert sum(part["share"] for part in speed["parts"].values()) == pytest.approx(1)
+    assert speed["save_mean_s"] == pytest.approx(sum(row.save_s for row in attempts) / MADE)
     assert list(memory) == list(MEMORY_KINDS)
     assert memory["rss"]["before"] == attempts[0].rss_before_bytes
     assert memory["rss"]["peak"] == max(row.rss_peak_bytes for row in attempts)

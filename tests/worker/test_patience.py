@@ -98,6 +98,37 @@ def test_it_is_known_to_wait_while_it_does(patience, clock):
     assert not patience.waiting
 
 
+def test_what_two_threads_wait_for_is_said_once_and_is_over_when_both_are(patience, clock, caplog):
+    caplog.set_level("INFO", "nightshift")
+    done = threading.Event()
+    error = DatabaseError("locked")
+
+    def other():
+        if not done.is_set():
+            raise error
+
+    def wait(_seconds):
+        if threading.current_thread() is first:
+            done.wait()
+            return
+        seen.append(patience.waiting)
+        clock.wait(1000)
+
+    seen: list[bool] = []
+    first = threading.Thread(target=lambda: patience.until_done(other, wait))
+    first.start()
+    while not patience.waiting:
+        first.join(0.01)
+    patience.until_done(failing(error, clock, clock.s + 1), wait)
+    assert patience.waiting
+    done.set()
+    first.join()
+    assert not patience.waiting
+    assert seen == [True]
+    said = [record.message for record in caplog.records]
+    assert said == ["locked; the worker waits and tries again", "it works again"]
+
+
 def test_other_errors_are_not_waited_out(patience):
     with pytest.raises(CheckpointError):
         patience.until_done(failing(CheckpointError("gone"), Clock(), 10**6))

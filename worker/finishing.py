@@ -1,0 +1,57 @@
+"""The rest of an attempt, beside the device: save and settle while the next picture is made."""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+
+from models.errors import DatabaseError
+from models.states import Outcome
+from worker.attempt import Attempt, through
+from worker.attempt_log import tell
+from worker.log import about
+from worker.saving import Saver
+from worker.settling import Settler
+from worker.shutdown import Shutdown
+
+
+class Finisher:
+    """Finishes one attempt at a time, on a thread of its own.
+
+    One more may wait for it, and its device with it: so no more than two pictures are ever in memory, and two jobs in
+    doubt, however slow the disk is.
+    """
+
+    def __init__(self, saver: Saver, settler: Settler, shutdown: Shutdown) -> None:
+        self._saver = saver
+        self._settler = settler
+        self._shutdown = shutdown
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="finisher")
+        self._last: Future[None] | None = None
+
+    @property
+    def is_free(self) -> bool:
+        """Whether `hand_over` would return at once."""
+        return self._last is None or self._last.done()
+
+    def hand_over(self, attempt: Attempt, beating: ExitStack) -> None:
+        """Have the attempt finished, once the one before is; `beating` is closed with it."""
+        if self._last is not None:
+            self._last.result()
+        self._last = self._thread.submit(self._finish, attempt, beating)
+
+    def close(self) -> None:
+        """Wait until the last attempt is finished."""
+        self._thread.shutdown()
+        if self._last is not None:
+            self._last.result()
+
+    def _finish(self, attempt: Attempt, beating: ExitStack) -> None:
+        with beating, about(**attempt.claim.ids):
+            try:
+                if attempt.outcome is Outcome.RUNNING:
+                    attempt = through((self._saver.save, self._settler.settle), attempt)
+                if attempt.is_owned is None:
+                    attempt = self._settler.settle(attempt)
+            except DatabaseError as error:
+                self._shutdown.database_failed(attempt.claim.job_id, error)
+                return
+            tell(attempt)
