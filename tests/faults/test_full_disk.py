@@ -24,16 +24,18 @@ def test_a_full_disk_is_waited_for_and_the_picture_is_not_made_twice(nightshift,
     folder = nightshift.data_dir / "pictures"
     folder.mkdir()
     with mounted(folder, "-t", "tmpfs", "-o", "size=4096", "tmpfs"):
-        batch = nightshift.enqueue("--prompt", "a red boot", "--count", 2)
+        batch = nightshift.enqueue("--prompt", "a red boot", "--count", 3)
         nightshift.wait_until(lambda: waiting_for(nightshift), "the worker to wait for room")
         assert "cannot be written (No space left on device): free some space" in waiting_for(nightshift)
-        assert [job.state for job in nightshift.jobs(batch)] == ["running", "queued"]
+        # One picture waits to be written, and one for that one.
+        states = ["running", "running", "queued"]
+        nightshift.wait_until(lambda: [job.state for job in nightshift.jobs(batch)] == states, "the worker to stop")
         faults.hold("naming")
         subprocess.run(["mount", "-o", "remount,size=9m", str(folder)], check=True)
         faults.wait_until_held("naming")
         faults.release("naming")
         nightshift.wait_until_finished(batch)
-        assert outcomes(nightshift) == [["succeeded"]] * 2
+        assert outcomes(nightshift) == [["succeeded"]] * 3
         assert_promise_kept(nightshift)
     assert waiting_for(nightshift) is None
     assert worker.log.count("No space left") == 1

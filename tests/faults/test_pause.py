@@ -14,7 +14,8 @@ def test_no_job_begins_while_the_queue_is_paused_and_the_running_one_is_finished
     assert nightshift.producer("pause").returncode == 0
     faults.release("step")
     nightshift.wait_until(lambda: "the queue is paused since" in worker.log, "the worker to come to the gate")
-    assert [job.state for job in nightshift.jobs(batch)] == ["succeeded", "queued", "queued"]
+    states = ["succeeded", "queued", "queued"]
+    nightshift.wait_until(lambda: [job.state for job in nightshift.jobs(batch)] == states, "the first to be saved")
 
     assert nightshift.producer("cancel", "--job", 3).returncode == 0
     assert nightshift.producer("resume").returncode == 0

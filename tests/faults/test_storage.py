@@ -60,8 +60,9 @@ def test_a_locked_database_is_waited_for_and_can_be_read_all_the_while(nightshif
     faults.wait_until_held(place)
     with locked(nightshift):
         faults.release(place)
-        status = nightshift.read_json("status", batch)
-        assert (status["counts"]["running"], status["counts"]["queued"]) == (1, 1)
+        counts = nightshift.read_json("status", batch)["counts"]
+        # While the first is settled, the device may have begun the second.
+        assert counts["running"] + counts["queued"] == 2
     nightshift.wait_until_finished(batch)
     assert outcomes(nightshift, batch) == [["succeeded"]] * 2
     assert worker.status is None
