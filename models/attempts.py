@@ -3,17 +3,31 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import ClauseElement, ColumnElement, bindparam, case, false, insert, literal, or_, select, update
+from sqlalchemy import (
+    ClauseElement,
+    ColumnElement,
+    bindparam,
+    case,
+    exists,
+    false,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from models.batches import spec_of
 from models.causes import Cause
 from models.clock import Instant, instant
+from models.errors import QueuePausedError
 from models.job import JobSpec
 from models.measurement import Measurement
 from models.message import JobMessage
+from models.pauses import paused_since
 from models.states import JobState, Outcome
-from models.tables import Attempt, Base, Batch, Job, now, seconds_since
+from models.tables import Attempt, Base, Batch, Job, Pause, now, seconds_since
 
 
 @dataclass(frozen=True)
@@ -87,6 +101,7 @@ _CLAIM = (
         Job.id == bindparam("of_job"),
         Job.batch_id == select(Batch.id).where(Batch.uid == bindparam("of_batch")).scalar_subquery(),
         Job.state == JobState.QUEUED,
+        ~exists().where(Pause.resumed_at.is_(None)),
     )
     .values(
         state=JobState.RUNNING,
@@ -120,6 +135,7 @@ def claim(session: Session, message: JobMessage, boot_id: int) -> Claim | None:
     What runs is what the row says; the message only names it.
 
     Raises:
+        QueuePausedError: no job begins now.
         ValidationError: if the row holds what no job may have; `refuse` fails such a job.
     """
     moment = now()
@@ -127,6 +143,8 @@ def claim(session: Session, message: JobMessage, boot_id: int) -> Claim | None:
         _CLAIM, {"of_job": message.job, "of_batch": message.batch, "by_boot": boot_id, "moment": moment}
     )
     if job is None:
+        if paused_since(session) is not None:
+            raise QueuePausedError
         return None
     queue_wait_s = seconds_since(job.queued_at, Instant(job.queued_s, job.queued_clock))
     attempt = {

@@ -58,6 +58,10 @@ class CancelledError(NightshiftError):
     """The running job was cancelled by `producer cancel`."""
 
 
+class QueuePausedError(NightshiftError):
+    """A person has paused the queue."""
+
+
 class LostClaimError(NightshiftError):
     """The running job is no longer this attempt's: another worker was given it, or a person settled it."""
 

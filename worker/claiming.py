@@ -21,6 +21,7 @@ class Claimer:
         """Return the claim, or None where the job is not to be had; the message is dropped then.
 
         Raises:
+            QueuePausedError: no job may begin now.
             DatabaseError: the worker was told to end before it could be claimed.
         """
         claimed = self._patience.until_done(lambda: self._claim(message))

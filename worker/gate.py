@@ -1,4 +1,4 @@
-"""The gate before a claim: open unless a person has paused the queue."""
+"""The gate before a claim, where the device waits while a person has paused the queue."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from worker.shutdown import Shutdown
 
 
 class Gate:
-    """Holds the device thread back while the queue is paused."""
+    """Holds the device's thread back while the queue is paused."""
 
     def __init__(self, database: Database, settings: Settings, patience: Patience, shutdown: Shutdown) -> None:
         self._database = database
@@ -20,30 +20,26 @@ class Gate:
         self._patience = patience
         self._shutdown = shutdown
 
-    def pass_through(self) -> bool:
-        """Return when the next job may be claimed, and whether that had to be waited for.
+    def wait(self) -> None:
+        """Return when the queue goes on.
 
         Raises:
             AttemptStoppedError: the worker was told to end.
             DatabaseError: the worker was told to end while the database could not be read.
         """
-        if self._shutdown.asked.is_set():
-            # A message that came while the last job ran.
-            raise AttemptStoppedError("the worker was told to end")
-        waited = False
+        said = False
         while since := self._patience.until_done(self._paused_since):
-            if not waited:
+            if not said:
                 log.info(
                     "the queue is paused since %s: `producer resume` goes on",
                     f"{since.astimezone():%H:%M:%S}",
                     extra=event("queue.paused"),
                 )
-                waited = True
+                said = True
             if self._shutdown.asked.wait(self._settings.heartbeat_s):
                 raise AttemptStoppedError("the worker was told to end while the queue is paused")
-        if waited:
+        if said:
             log.info("the queue goes on", extra=event("queue.resumed"))
-        return waited
 
     def _paused_since(self) -> datetime | None:
         with self._database.reading() as session:

@@ -1,10 +1,11 @@
-"""From a message to a picture that waits to be finished: pass the gate, claim, prepare, make."""
+"""From a message to a picture that waits to be finished: claim, prepare, make."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
 
 from models.attempts import Claim
 from models.database import Database
+from models.errors import AttemptStoppedError, QueuePausedError
 from models.exit_status import ExitStatus
 from models.message import JobMessage
 from models.settings import Settings
@@ -58,13 +59,22 @@ class AttemptRunner:
             DatabaseError: what became of the job could not be recorded; if it is still marked as running, the device's
                 next boot puts it back.
         """
-        if self._gate.pass_through():
-            self._maker.rest()
-        claim = self._claimer.claim(message)
+        claim = self._claim(message)
         if claim is None:
             return
         with about(**claim.ids):
             self._run(claim, acknowledge)
+
+    def _claim(self, message: JobMessage) -> Claim | None:
+        while True:
+            # The message may have come while the last job ran.
+            if self._shutdown.asked.is_set():
+                raise AttemptStoppedError("the worker was told to end")
+            try:
+                return self._claimer.claim(message)
+            except QueuePausedError:
+                self._gate.wait()
+                self._maker.rest()
 
     def _run(self, claim: Claim, acknowledge: Callable[[], None]) -> None:
         def nearly_made() -> None:
@@ -75,6 +85,7 @@ class AttemptRunner:
         heartbeat = Heartbeat(self._database, claim, self._settings, self._shutdown, self._patience)
         with ExitStack() as stack:
             stack.enter_context(heartbeat.beating())
+            self._finisher.give_way_no_more()
             steps = (self._maker.prepare, lambda attempt: self._maker.make(attempt, nearly_made))
             attempt = through(steps, Attempt(claim, heartbeat))
             self._finisher.hand_over(attempt, stack.pop_all())

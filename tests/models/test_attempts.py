@@ -14,8 +14,10 @@ from models import attempts, job_control, publication
 from models.attempts import Result
 from models.batches import spec_of
 from models.causes import Cause
+from models.errors import QueuePausedError
 from models.job import MAX_KEY
 from models.measurement import Measurement, MemoryReading, Timings
+from models.pauses import pause, resume
 from models.rescue import Rescued, rescue
 from models.states import JobState, Outcome
 from models.tables import Job, now
@@ -61,6 +63,15 @@ def test_a_claim_counts_the_attempt_before_it_starts(records, boot):
         spec_of(job),
     )
     assert (untouched.state, untouched.attempts) == (JobState.QUEUED, 0)
+
+
+def test_nothing_is_claimed_while_the_queue_is_paused(records, boot, message, write):
+    write(pause)
+    with pytest.raises(QueuePausedError):
+        records.claim(message, boot)
+    assert (records.job(message.job).state, records.attempts()) == (JobState.QUEUED, [])
+    write(resume)
+    assert records.claim(message, boot).attempt_number == 1
 
 
 def test_what_runs_is_what_the_row_says(records, boot, message):
