@@ -128,9 +128,9 @@ def _print_speed(out: Console, speed: SpeedFigures) -> None:
     for part, (mean, share) in speed.parts.items():
         where.add_row(part, seconds(mean), f"{share:.1%}")
     out.print(where)
-    share = NOT_MEASURED if speed.busy_share is None else f"{speed.busy_share:.1%}"
+    busy = NOT_MEASURED if speed.busy_share is None else f"{speed.busy_share:.1%}"
     out.print(
-        f"\nWhile pictures waited, the device was busy for {share} of the time: from one picture to the next it waited "
+        f"\nWhile pictures waited, the device was busy for {busy} of the time: from one picture to the next it waited "
         f"for {seconds(speed.gap_mean_s)}. Beside it, a picture was saved in {seconds(speed.save_mean_s)}."
     )
     out.print(f"Queue wait: mean {duration(speed.queue_wait_mean_s)}, longest {duration(speed.queue_wait_max_s)}")

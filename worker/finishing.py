@@ -4,7 +4,6 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 
-from models.errors import DatabaseError
 from models.states import Outcome
 from worker.attempt import Attempt, through
 from worker.attempt_log import tell
@@ -63,7 +62,7 @@ class Finisher:
                     attempt = through((self._saver.save, self._settler.settle), attempt)
                 if attempt.is_owned is None:
                     attempt = self._settler.settle(attempt)
-            except DatabaseError as error:
-                self._shutdown.database_failed(attempt.claim.job_id, error)
+            except Exception as error:  # noqa: BLE001 - raised here it would reach nobody, or the next job's attempt
+                self._shutdown.cannot_record(attempt.claim.job_id, error)
                 return
             tell(attempt)

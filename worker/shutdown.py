@@ -42,13 +42,14 @@ class Shutdown:
         state.should_stop = int(self.status)
         self.asked.set()
 
-    def database_failed(self, job_id: int, error: DatabaseError) -> None:
-        """End because the database did not take what became of a job."""
+    def cannot_record(self, job_id: int, error: Exception) -> None:
+        """End because what became of a job could not be recorded."""
         log.critical(
             "job %d: %s; the worker stops, and its next start sees to the job",
             job_id,
-            error,
-            extra=event("worker.database_failed", job=job_id),
+            error if isinstance(error, DatabaseError) else f"{type(error).__name__}: {error}",
+            exc_info=None if isinstance(error, DatabaseError) else error,
+            extra=event("worker.cannot_record", job=job_id),
         )
         self.ask(ExitStatus.DATABASE)
 

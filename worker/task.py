@@ -71,7 +71,7 @@ class GenerateTask(Task):
         except AttemptStoppedError as error:
             raise Reject(error, requeue=True) from error
         except DatabaseError as error:
-            self._shutdown.database_failed(message.job, error)
+            self._shutdown.cannot_record(message.job, error)
             # If not even the claim could be written, the message is all there is: back on the queue with it.
             raise Reject(error, requeue=True) from error
 

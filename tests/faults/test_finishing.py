@@ -5,6 +5,7 @@ import signal
 import pytest
 from faults import assert_promise_kept, faulty, messages_in, outcomes, wait_for_looks
 
+from models.exit_status import ExitStatus
 from models.states import JobState
 from models.tables import Job
 
@@ -123,4 +124,20 @@ def test_a_worker_that_is_killed_with_a_message_in_hand_leaves_a_job_that_the_ne
     nightshift.start_worker()
     nightshift.wait_until_finished()
     assert outcomes(nightshift) == [["lost", "succeeded"], ["succeeded"]]
+    assert_promise_kept(nightshift)
+
+
+def test_an_error_that_nobody_foresaw_beside_the_device_ends_the_worker_and_costs_the_next_job_nothing(
+    nightshift, faults
+):
+    # Once when the picture is settled, and once when that very error is.
+    faults.at("settling", "twice raise KeyError odd")
+    batch = nightshift.enqueue("--prompt", "a red boot", "--count", 2)
+    worker = nightshift.start_worker()
+    assert worker.wait() == ExitStatus.DATABASE
+    assert "job 1: KeyError: 'odd'; the worker stops, and its next start sees to the job" in worker.log
+    nightshift.start_worker()
+    nightshift.wait_until_finished(batch)
+    first, second = outcomes(nightshift)
+    assert (first, second[-1]) == (["lost", "succeeded"], "succeeded")
     assert_promise_kept(nightshift)
