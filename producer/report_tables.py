@@ -129,10 +129,9 @@ def _print_speed(out: Console, speed: SpeedFigures) -> None:
         where.add_row(part, seconds(mean), f"{share:.1%}")
     out.print(where)
     busy = NOT_MEASURED if speed.busy_share is None else f"{speed.busy_share:.1%}"
-    out.print(
-        f"\nWhile pictures waited, the device was busy for {busy} of the time: from one picture to the next it waited "
-        f"for {seconds(speed.gap_mean_s)}. Beside it, a picture was saved in {seconds(speed.save_mean_s)}."
-    )
+    out.print(f"\nThe device was busy, of the time in which pictures waited: {busy}")
+    out.print(f"It waited from one picture to the next: {seconds(speed.gap_mean_s)}")
+    out.print(f"Saving, beside the device: {seconds(speed.save_mean_s)} a picture")
     out.print(f"Queue wait: mean {duration(speed.queue_wait_mean_s)}, longest {duration(speed.queue_wait_max_s)}")
 
 

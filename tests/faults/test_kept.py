@@ -34,7 +34,8 @@ def test_a_picture_that_the_database_did_not_take_is_recorded_by_the_next_worker
     assert kept.load_id == 1
     assert kept.total_s > 0
     assert kept.rss_peak_bytes > 0
-    assert "recorded 1 pictures that an earlier worker had made" in worker.log
+    said = "recorded 1 pictures that an earlier worker had made"
+    nightshift.wait_until(lambda: said in worker.log, "the worker to say so")
     assert_promise_kept(nightshift)
 
 

@@ -114,7 +114,8 @@ def test_what_was_not_measured_says_so_and_is_never_zero(nightshift: Installatio
     shown = lines(nightshift.producer("report").stdout)
     assert "worker process (resident) psutil rss not measured 4.00 GB not measured" in shown
     assert "machine, swap used" + " not measured" * 4 in shown
-    assert "From one picture to the next that was waiting: not measured" in shown
+    assert "The device was busy, of the time in which pictures waited: not measured" in shown
+    assert "It waited from one picture to the next: not measured" in shown
     assert "24 3 min 24 s not measured: fewer than 3 pictures" in shown
     report = nightshift.read_json("report")
     assert {figures["kind"]: figures["peak"] for figures in report["memory"]}["swap"] is None

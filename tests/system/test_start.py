@@ -125,14 +125,14 @@ def started(installation):
     """A worker that found a job waiting when it started."""
     with installation() as made:
         made.enqueue("--prompt", "a shoe")
-        made.start_worker(NIGHTSHIFT_WARMUP_STEPS="3")
-        made.wait_until_finished()
+        worker = made.start_worker(NIGHTSHIFT_WARMUP_STEPS="3")
+        made.wait_until(lambda: "job 1 (prompt-1)" in worker.log, "the job to be done")
         yield made
 
 
 def test_load_and_warm_up_come_before_the_first_job(started):
     said = [line.split(maxsplit=3)[3] for line in started.workers[0].lines]
-    steps = ("loading demo from ", "loaded demo (", "warmed up in ", "ready for jobs on cpu", "job 1 (prompt-1) done")
+    steps = ("loading demo from ", "loaded demo (", "warmed up in ", "ready for jobs on cpu", "job 1 (prompt-1) made")
     places = [next(i for i, line in enumerate(said) if line.startswith(step)) for step in steps]
     assert places == sorted(places)
     assert re.search(r"^loaded demo \([0-9a-f]{10}\) in \d+\.\d\d s: cpu, float32$", "\n".join(said), re.M)
