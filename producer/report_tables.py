@@ -124,7 +124,7 @@ def _print_speed(out: Console, speed: SpeedFigures) -> None:
     rate.add_row("wall-clock time, first start to last finish", duration(speed.wall_s), number(speed.per_minute_wall))
     rate.add_row("busy time of the device", duration(speed.busy_s), number(speed.per_minute_busy))
     out.print(rate)
-    where = table("What the device is busy with", "part", "mean", "share", right=("mean", "share"))
+    where = table("Device time by part", "part", "mean", "share", right=("mean", "share"))
     for part, (mean, share) in speed.parts.items():
         where.add_row(part, seconds(mean), f"{share:.1%}")
     out.print(where)
