@@ -5,8 +5,9 @@ dead Redis in between leaves jobs that say "not published" and can be published 
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from uuid import uuid4
 
 from sqlalchemy import insert, select
@@ -31,19 +32,24 @@ class PlannedJob:
     source_line: int | None = None
 
 
-def fingerprint(jobs: Iterable[PlannedJob], asked_seeds: Sequence[int | None]) -> str:
-    """Return a digest of what was asked for; seeds that were drawn rather than asked for do not count.
+class Fingerprint:
+    """A digest of what is asked for, job by job; seeds that were drawn rather than asked for do not count."""
 
-    `asked_seeds` runs beside `jobs`: the seed that the user gave, None where one was drawn.
-    """
-    digest = hashlib.sha256()
-    for job, seed in zip(jobs, asked_seeds, strict=True):
-        digest.update(job.spec.model_copy(update={"seed": seed if seed is not None else -1}).model_dump_json().encode())
-    return digest.hexdigest()
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, spec: JobSpec, *, seed_asked: bool) -> None:
+        """Add the next job."""
+        asked = spec if seed_asked else spec.model_copy(update={"seed": -1})
+        self._digest.update(asked.model_dump_json().encode())
+
+    def hex(self) -> str:
+        """Return the digest of the jobs so far."""
+        return self._digest.hexdigest()
 
 
 def create_batch(
-    session: Session, name: str, source: str, jobs: Sequence[PlannedJob], *, priority: int, digest: str
+    session: Session, name: str, source: str, jobs: Iterable[PlannedJob], *, priority: int, digest: str
 ) -> Batch:
     """Insert a batch and its jobs, all queued and not yet published.
 
@@ -57,7 +63,8 @@ def create_batch(
         session.flush()
     except IntegrityError:
         raise BadInputError([f"--batch {name}: a batch of that name is there already; choose another name"]) from None
-    for start in range(0, len(jobs), CHUNK):
+    jobs = iter(jobs)
+    while chunk := list(islice(jobs, CHUNK)):
         session.execute(
             insert(Job),
             [
@@ -70,7 +77,7 @@ def create_batch(
                     "queued_s": queued.s,
                     "queued_clock": queued.clock,
                 }
-                for job in jobs[start : start + CHUNK]
+                for job in chunk
             ],
         )
     return batch

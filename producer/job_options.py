@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from itertools import chain
 from typing import Any, TypeVar
 
 import click
@@ -9,6 +10,7 @@ import click
 from models.job import DEFAULT_PRIORITY, LOWEST_PRIORITY, JobSpec, Kind
 from models.settings import Settings
 from producer.plan import Plan, plan_jobs
+from producer.progress_bar import each_counted, progress_bar
 from producer.prompts import Request, read_requests
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -76,10 +78,13 @@ def read_order(
     """
     if prompts is None and not texts:
         raise click.UsageError("say what to make with --prompts FILE or --prompt TEXT")
-    requests = read_requests(prompts) if prompts is not None else []
-    requests += [Request(None, {"prompt": text}) for text in texts]
+    requests = chain(
+        read_requests(prompts) if prompts is not None else (), (Request(None, {"prompt": text}) for text in texts)
+    )
     source = "standard input" if prompts == "-" else prompts or _COMMAND_LINE
-    return Order(plan_jobs(requests, given(flags), settings.checkpoint, source), name, source, priority)
+    with progress_bar("reading prompts") as advance:
+        plan = plan_jobs(each_counted(requests, advance), given(flags), settings.checkpoint, source)
+    return Order(plan, name, source, priority)
 
 
 def given(flags: Mapping[str, object]) -> Mapping[str, object]:

@@ -1,25 +1,27 @@
 """Planning: what the lines and the flags ask for, as the jobs of one batch."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from models.batches import PlannedJob, fingerprint
+from models.batches import Fingerprint, PlannedJob
 from models.checkpoints import DEFAULTS_FILE, DEMO, CheckpointDefaults, canonical_checkpoint, checkpoint_defaults
 from models.errors import CheckpointError
-from models.job import MAX_SEED, CheckpointName, JobSpec
+from models.job import MAX_SEED, CheckpointName, JobSpec, Kind
 from models.schedulers import SCHEDULERS
 from models.settings import PREFIX
+from producer.planned_jobs import PlannedJobs
 from producer.problems import place, refuse, visible
 from producer.prompts import Request
 
 #: Pictures that one prompt may ask for.
 MAX_COUNT = 10_000
-#: Jobs of one batch; more would not fit in memory while they are planned.
+#: Jobs of one batch; recording them holds the database for half a minute, in which no worker can write.
 MAX_JOBS = 1_000_000
 #: Drawn seeds stay short enough to be typed again, and leave room for the seeds that follow.
 DRAWN_SEEDS = 2**32
@@ -30,11 +32,18 @@ _CHECKPOINT_NAME = TypeAdapter[str](CheckpointName)
 class Plan:
     """The jobs of one batch in the order of the requests, and the digest of what was asked for."""
 
-    jobs: list[PlannedJob]
+    jobs: PlannedJobs
     fingerprint: str
+    #: How many jobs there are of each kind, the first job's kind first.
+    kinds: Counter[Kind]
+
+    @property
+    def checkpoints(self) -> list[str]:
+        """What the jobs need, the first job's first."""
+        return list(dict.fromkeys(kind.checkpoint for kind in self.kinds))
 
 
-def plan_jobs(requests: Sequence[Request], flags: Mapping[str, object], default_checkpoint: str, source: str) -> Plan:
+def plan_jobs(requests: Iterable[Request], flags: Mapping[str, object], default_checkpoint: str, source: str) -> Plan:
     """Settle every value: a line's own, else the flag's, else the checkpoint's default.
 
     A request for several pictures takes as many seeds in a row. Where no seed is asked for, the first
@@ -47,8 +56,7 @@ def plan_jobs(requests: Sequence[Request], flags: Mapping[str, object], default_
     orders = _Orders(flags, default_checkpoint, source)
     # The flags alone first: a wrong one is a mistake even where every line overrides it.
     orders.settle(Request(None, {"prompt": "any", "checkpoint": DEMO, **orders.given}))
-    jobs: list[PlannedJob] = []
-    asked_seeds: list[int | None] = []
+    jobs, kinds, digest = PlannedJobs(), Counter[Kind](), Fingerprint()
     for request in requests:
         order = orders.settle(request)
         if order is None:
@@ -57,11 +65,13 @@ def plan_jobs(requests: Sequence[Request], flags: Mapping[str, object], default_
             orders.problems[f"{place(source)}: asks for over {MAX_JOBS:,} pictures; split it into batches"] = None
             break
         asked = "seed" in request.values or "seed" in orders.given
+        kinds[order.spec.kind] += order.count
         for seed in range(order.spec.seed, order.spec.seed + order.count):
-            jobs.append(PlannedJob(order.spec.model_copy(update={"seed": seed}), request.line))
-            asked_seeds.append(seed if asked else None)
+            spec = order.spec.model_copy(update={"seed": seed})
+            jobs.append(PlannedJob(spec, request.line))
+            digest.add(spec, seed_asked=asked)
     refuse(orders.problems)
-    return Plan(jobs, fingerprint(jobs, asked_seeds))
+    return Plan(jobs, digest.hex(), kinds)
 
 
 class _Order(BaseModel):

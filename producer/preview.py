@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from models.database import Session
 from models.estimates import estimate, history
-from models.job import JobSpec, Kind
+from models.job import Kind
 
 
 @dataclass(frozen=True)
@@ -20,15 +20,12 @@ class Preview:
     disk_bytes: float | None
 
 
-def preview(session: Session, specs: Counter[JobSpec]) -> Preview:
-    """Return what making each spec so many times would take on this host.
+def preview(session: Session, kinds: Counter[Kind]) -> Preview:
+    """Return what making so many jobs of each kind would take on this host.
 
-    Only what decides the pace counts. If one kind of job was never
-    made here, the whole is not measured.
+    If one kind of job was never made here, the whole is not measured.
     """
-    host, kinds = socket.gethostname(), Counter[Kind]()
-    for spec, count in specs.items():
-        kinds[spec.kind] += count
+    host = socket.gethostname()
     total = Preview(sum(kinds.values()), 0.0, 0.0, 0.0, 0.0)
     for kind, count in kinds.items():
         found = history(session, host, kind)

@@ -4,20 +4,25 @@ import codecs
 import csv
 import io
 import json
+import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import IO, Any
 
+from models.errors import BadInputError
 from models.job import MAX_PROMPT, JobSpec
 from producer.problems import MOST_SHOWN, place, refuse, visible
 
 #: What a CSV column or a JSON key may be called: the names of the flags.
 KEYS = (*JobSpec.model_fields, "count")
-#: A source is read whole; this keeps a mistaken `/dev/zero` or film from filling the memory.
+#: Keeps a mistaken endless source from being read for ever; a million prompts are shorter.
 MAX_BYTES = 256 * 2**20
+_BLOCK = 2**16
 
 _Line = tuple[int, str]
 _Record = tuple[int, Mapping[str, object]]
@@ -34,67 +39,94 @@ class Request:
     values: Mapping[str, object]
 
 
-def read_requests(source: str) -> list[Request]:
-    """Read the file `source`, or standard input if that is `-`, in the format that its suffix names.
+def read_requests(source: str) -> Iterator[Request]:
+    """Read the file `source`, or standard input if that is `-`, in the format that its suffix names, line by line.
 
     `.csv` has a header row, `.jsonl` and `.ndjson` an object a line, anything else a prompt a line; `.json` and
     `.tsv` are refused, since their lines are no prompts.
     Blank lines and lines that start with `#` do not count.
 
     Raises:
-        BadInputError: naming every line that cannot be used.
+        BadInputError: naming every line that cannot be used; after the last line, or at once where it is no text.
     """
     problems: list[str] = []
 
     def complain(line: int | None, what: str) -> None:
         problems.append(f"{place(source, line)}: {what}")
 
-    requests = []
+    empty = True
     parse = _PARSERS.get(Path(source).suffix.lower(), _parse_text)
-    data = _read(source, complain)
-    refuse(problems)
-    for line, values in parse(_decode(data, complain), complain):
+    for line, values in parse(_decode(source, complain), complain):
         prompt = values.get("prompt", "")
         if prompt == "":
             complain(line, "has no prompt; write one, or take the line out")
         elif isinstance(prompt, str) and len(prompt) > MAX_PROMPT:
             complain(line, f"prompt: is {len(prompt):,} characters long, the most is {MAX_PROMPT:,}; shorten it")
-        requests.append(Request(line, values))
-    if not requests and not problems:
+        empty = False
+        yield Request(line, values)
+    if empty and not problems:
         complain(None, "has no prompt in it; write one a line")
     refuse(problems)
-    return requests
 
 
-def _read(source: str, complain: _Complain) -> bytes:
-    data = b""
+class _TextOnly(io.RawIOBase):
+    """The bytes of a file, seen to be text as they are read: a film, or what never ends, is refused at once."""
+
+    def __init__(self, file: IO[bytes], name: str) -> None:
+        self._file = file
+        self._name = name
+        self._size = self._lines = self._promised = 0
+        # A pipe does not know its length, and what is no real file has no number.
+        with suppress(OSError):
+            self._promised = os.fstat(file.fileno()).st_size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        data = self._file.read(len(buffer))
+        if self._size == 0 and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise _refusal(self._name, "is UTF-16 text; save it as UTF-8")
+        if (nul := data.find(b"\0")) >= 0:
+            line = self._lines + data.count(b"\n", 0, nul) + 1
+            what = f"looks like a binary file, line {line} has a NUL byte; name a text, .csv or .jsonl file"
+            raise _refusal(self._name, what)
+        self._size += len(data)
+        self._lines += data.count(b"\n")
+        if max(self._size, self._promised) > MAX_BYTES:
+            raise _refusal(self._name, f"is larger than {MAX_BYTES // 2**20} MiB; split it")
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _refusal(source: str, what: str) -> BadInputError:
+    return BadInputError([f"{place(source)}: {what}"])
+
+
+def _decode(source: str, complain: _Complain) -> Iterator[_Line]:
     try:
-        if source != "-":
-            with Path(source).open("rb") as file:
-                data = file.read(MAX_BYTES + 1)
-        elif sys.stdin is not None:
-            data = sys.stdin.buffer.read(MAX_BYTES + 1)
+        with _opened(source) as file:
+            data = io.BufferedReader(_TextOnly(file, source), _BLOCK)
+            # A bad byte becomes a lone surrogate, which no UTF-8 holds: reading goes on and finds the other problems.
+            text = io.TextIOWrapper(data, encoding="utf-8-sig", errors="surrogateescape")
+            yield from _checked(text, complain)
     except FileNotFoundError:
-        complain(None, "there is no such file")
+        raise _refusal(source, "there is no such file") from None
     except IsADirectoryError:
-        complain(None, "is a folder; name a file in it")
+        raise _refusal(source, "is a folder; name a file in it") from None
     except PermissionError:
-        complain(None, "may not be read by you; change its permissions")
+        raise _refusal(source, "may not be read by you; change its permissions") from None
     except OSError as error:
-        complain(None, f"cannot be read: {error.strerror or error}")
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        complain(None, "is UTF-16 text; save it as UTF-8")
-    elif (nul := data.find(b"\0")) >= 0:
-        line = data.count(b"\n", 0, nul) + 1
-        complain(None, f"looks like a binary file, line {line} has a NUL byte; name a text, .csv or .jsonl file")
-    elif len(data) > MAX_BYTES:
-        complain(None, f"is larger than {MAX_BYTES // 2**20} MiB; split it")
-    return data
+        raise _refusal(source, f"cannot be read: {error.strerror or error}") from None
 
 
-def _decode(data: bytes, complain: _Complain) -> Iterator[_Line]:
-    # A bad byte becomes a lone surrogate, which no UTF-8 holds: reading goes on and finds the other problems too.
-    text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", errors="surrogateescape")
+def _opened(source: str) -> AbstractContextManager[IO[bytes]]:
+    if source != "-":
+        return Path(source).open("rb")
+    return nullcontext(io.BytesIO() if sys.stdin is None else sys.stdin.buffer)
+
+
+def _checked(text: Iterable[str], complain: _Complain) -> Iterator[_Line]:
     for number, line in enumerate(text, 1):
         try:
             line.encode()

@@ -3,39 +3,37 @@
 import re
 from pathlib import Path
 
-from rich.progress import Progress
-
 from models.batches import create_batch, find_unfinished, free_name
 from models.database import Database
 from models.errors import BadInputError, BrokerError
 from models.settings import Settings
 from models.tables import Batch
+from producer.job_options import Order
 from producer.plan import Plan
-from producer.terminal import console
+from producer.progress_bar import each_counted, progress_bar
 from worker.publishing import publish
 from worker.queue import make_app
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-#: From how many jobs on publishing shows a bar.
-_LONG = 2_000
 
 
-def record_batch(database: Database, plan: Plan, *, name: str | None, source: str, priority: int) -> Batch:
+def record_batch(database: Database, order: Order) -> Batch:
     """Write the batch and its jobs, not yet published.
 
     Raises:
         BadInputError: if the name cannot be used or is taken.
     """
+    name, jobs = order.name, order.plan.jobs
     if name is not None and not _NAME.fullmatch(name):
         raise BadInputError([f"--batch {name!r}: use up to 64 letters, digits, dots, dashes and underscores"])
-    with database.writing() as session:
+    with progress_bar("recording", len(jobs)) as advance, database.writing() as session:
         return create_batch(
             session,
-            name or free_name(session, _stem(source)),
-            source,
-            plan.jobs,
-            priority=priority,
-            digest=plan.fingerprint,
+            name or free_name(session, _stem(order.source)),
+            order.source,
+            each_counted(jobs, advance),
+            priority=order.priority,
+            digest=order.plan.fingerprint,
         )
 
 
@@ -46,15 +44,14 @@ def unfinished_batch(database: Database, plan: Plan) -> Batch | None:
 
 
 def publish_with_progress(settings: Settings, database: Database, count: int, batch_id: int | None = None) -> int:
-    """Publish every job that is not on the queue, with a bar if there are about `count` many; return how many.
+    """Publish every job that is not on the queue, about `count` many, and return how many.
 
     Raises:
         BrokerError: what is not published stays in the database, and the message says how to go on.
     """
     try:
-        with Progress(console=console(error=True), disable=count < _LONG, transient=True) as bar:
-            shown = bar.add_task("publishing", total=count)
-            return publish(make_app(settings), database, batch_id, progress=lambda more: bar.advance(shown, more))
+        with progress_bar("publishing", count) as advance:
+            return publish(make_app(settings), database, batch_id, progress=advance)
     except BrokerError as error:
         raise BrokerError(
             f"{error}. Nothing is lost: the jobs are recorded, and `producer publish` puts them on the queue"

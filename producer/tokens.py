@@ -1,7 +1,8 @@
 """Counting a prompt's tokens as CLIP does, without torch or transformers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 
 from huggingface_hub import try_to_load_from_cache
@@ -17,26 +18,22 @@ _USABLE = PLACES - 2
 _WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
-def cut_prompts(jobs: Iterable[PlannedJob]) -> dict[str, str]:
-    """Return the prompts that are too long, each with the end that CLIP does not see.
+def cut_prompts(jobs: Iterable[PlannedJob]) -> Iterator[tuple[int | None, str]]:
+    """Yield the line of each prompt that is too long, and the end that CLIP does not see.
 
     A checkpoint whose tokenizer is not on this machine is passed over: the worker's rows will say it.
     """
-    cut: dict[str, str] = {}
-    seen: set[tuple[str, str]] = set()
-    for job in jobs:
-        key = (job.spec.checkpoint, job.spec.prompt)
-        if key in seen:
-            continue
-        seen.add(key)
-        tokenizer = _tokenizer(job.spec.checkpoint)
+    # The jobs of one request follow one another.
+    for (line, checkpoint, prompt), _ in groupby(
+        jobs, key=lambda job: (job.source_line, job.spec.checkpoint, job.spec.prompt)
+    ):
         # A token takes a character at least, so most prompts need no counting.
-        if tokenizer is None or len(job.spec.prompt) <= _USABLE:
+        tokenizer = _tokenizer(checkpoint) if len(prompt) > _USABLE else None
+        if tokenizer is None:
             continue
-        ids = tokenizer.encode(job.spec.prompt, add_special_tokens=False).ids
+        ids = tokenizer.encode(prompt, add_special_tokens=False).ids
         if len(ids) > _USABLE:
-            cut[job.spec.prompt] = tokenizer.decode(ids[_USABLE:]).replace("</w>", " ").strip()
-    return cut
+            yield line, tokenizer.decode(ids[_USABLE:]).replace("</w>", " ").strip()
 
 
 @cache

@@ -1,6 +1,6 @@
 """`producer enqueue`."""
 
-from collections import Counter
+from itertools import islice
 from typing import Any
 
 import click
@@ -13,6 +13,7 @@ from producer.cli import FAILED
 from producer.follow import follow
 from producer.job_options import Order, job_options, read_order
 from producer.preview import preview
+from producer.progress_bar import each_counted, progress_bar
 from producer.queueing import publish_with_progress, record_batch
 from producer.terminal import NOT_MEASURED, duration, moment, size
 from producer.tokens import PLACES, cut_prompts
@@ -34,14 +35,14 @@ def command(ctx: click.Context, /, following: bool, dry_run: bool, **options: An
     """
     settings = load_settings()
     order = read_order(settings, **options)
-    for checkpoint in dict.fromkeys(job.spec.checkpoint for job in order.plan.jobs):
+    for checkpoint in order.plan.checkpoints:
         settings.require_allowed(checkpoint)
     warn_of_cut_prompts(order)
     if dry_run:
         _preview(order, settings)
         return
     database = Database(settings.database)
-    batch = record_batch(database, order.plan, name=order.name, source=order.source, priority=order.priority)
+    batch = record_batch(database, order)
     count = len(order.plan.jobs)
     try:
         publish_with_progress(settings, database, count)
@@ -59,22 +60,24 @@ def command(ctx: click.Context, /, following: bool, dry_run: bool, **options: An
 
 def warn_of_cut_prompts(order: Order) -> None:
     """Say which prompts are longer than the text encoder sees, and what of them is cut."""
-    cut = cut_prompts(order.plan.jobs)
-    for prompt, end in list(cut.items())[:_SHOWN_WARNINGS]:
-        line = next(job.source_line for job in order.plan.jobs if job.spec.prompt == prompt)
+    with progress_bar("counting tokens", len(order.plan.jobs)) as advance:
+        cut = cut_prompts(each_counted(order.plan.jobs, advance))
+        shown = list(islice(cut, _SHOWN_WARNINGS))
+        more = sum(1 for _ in cut)
+    for line, end in shown:
         where = f"line {line}: " if line else ""
-        shown = end if len(end) <= 80 else f"{end[:80]}…"
-        click.echo(f"producer: warning: {where}the prompt has over {PLACES} tokens, cut off is: {shown}", err=True)
-    if len(cut) > _SHOWN_WARNINGS:
-        click.echo(f"producer: warning: … and {len(cut) - _SHOWN_WARNINGS:,} more prompts are cut", err=True)
+        tail = end if len(end) <= 80 else f"{end[:80]}…"
+        click.echo(f"producer: warning: {where}the prompt has over {PLACES} tokens, cut off is: {tail}", err=True)
+    if more:
+        click.echo(f"producer: warning: … and {more:,} more prompts are cut", err=True)
 
 
 def _preview(order: Order, settings: Settings) -> None:
     jobs = order.plan.jobs
     with Database(settings.database).reading() as session:
-        needs = preview(session, Counter(job.spec for job in jobs))
+        needs = preview(session, order.plan.kinds)
     click.echo(f"{len(jobs):,} jobs would be queued:")
-    for job in jobs[:_SHOWN_LINES]:
+    for job in islice(jobs, _SHOWN_LINES):
         s = job.spec
         click.echo(
             f"  {s.width}x{s.height}, {s.steps} steps, {s.scheduler}, guidance {s.guidance:g}, seed {s.seed}: ",

@@ -25,16 +25,15 @@ def command(images: int, as_json: bool, **flags: Any) -> None:
     """Say how long so many pictures would take, by what this machine has measured of such pictures."""
     settings = load_settings()
     flags = {"seed": 0, **given(flags)}
-    (job,) = plan_jobs([Request(None, {"prompt": "any"})], flags, settings.checkpoint, "estimate").jobs
+    (kind,) = plan_jobs([Request(None, {"prompt": "any"})], flags, settings.checkpoint, "estimate").kinds
     with Database(settings.database).reading() as session:
-        needs = preview(session, Counter({job.spec: images}))
+        needs = preview(session, Counter({kind: images}))
     if as_json:
         click.echo(json.dumps(asdict(needs), indent=2))
         return
-    spec = job.spec
     click.echo(
-        f"{images:,} pictures of {spec.width}x{spec.height}, {spec.steps} steps, {spec.scheduler}, "
-        f"{canonical_checkpoint(spec.checkpoint)}: {duration(needs.seconds)}"
+        f"{images:,} pictures of {kind.width}x{kind.height}, {kind.steps} steps, {kind.scheduler}, "
+        f"{canonical_checkpoint(kind.checkpoint)}: {duration(needs.seconds)}"
     )
     if needs.seconds is None:
         click.echo("This machine has made no such picture yet; the first few tell.")

@@ -42,9 +42,9 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     """
     order = read_order(load_settings(), **options)
     # The worker that is started here is for the first job's checkpoint.
-    checkpoint = order.plan.jobs[0].spec.checkpoint
+    checkpoint = order.plan.checkpoints[0]
     settings = load_settings().model_copy(update={"checkpoint": checkpoint})
-    for other in dict.fromkeys(job.spec.checkpoint for job in order.plan.jobs):
+    for other in order.plan.checkpoints:
         settings.require_allowed(other)
     warn_of_cut_prompts(order)
     database = Database(settings.database)
@@ -70,7 +70,7 @@ def _batch(database: Database, order: Order) -> Batch:
     """Return the unfinished batch of the same arguments, to be published anew, or a new one."""
     batch = unfinished_batch(database, order.plan)
     if batch is None:
-        batch = record_batch(database, order.plan, name=order.name, source=order.source, priority=order.priority)
+        batch = record_batch(database, order)
         click.echo(f"{batch.name}: {len(order.plan.jobs):,} jobs")
         return batch
     with database.writing() as session:

@@ -90,29 +90,28 @@ def test_without_any_batch_the_error_says_how_to_make_one(read, name):
 
 
 def test_seeds_that_were_drawn_do_not_count(spec):
-    def digest(seed, asked):
-        return batches.fingerprint([PlannedJob(spec(seed=seed))], [asked])
+    def digest(seed, *, asked):
+        made = batches.Fingerprint()
+        made.add(spec(seed=seed), seed_asked=asked)
+        return made.hex()
 
-    assert digest(1, None) == digest(2, None)
-    assert digest(1, 1) == digest(1, 1)
-    assert len({digest(1, None), digest(1, 1), digest(2, 2)}) == 3
+    assert digest(1, asked=False) == digest(2, asked=False)
+    assert digest(1, asked=True) == digest(1, asked=True)
+    assert len({digest(1, asked=False), digest(1, asked=True), digest(2, asked=True)}) == 3
     # 64 characters are what the column holds.
-    assert len(digest(1, 1)) == 64
+    assert len(digest(1, asked=True)) == 64
 
 
-def test_order_and_number_of_jobs_count_and_their_lines_do_not(spec):
+def test_order_and_number_of_jobs_count(spec):
     red, blue = spec(prompt="red"), spec(prompt="blue")
 
-    def digest(*specs, line=1):
-        return batches.fingerprint([PlannedJob(one, line) for one in specs], [one.seed for one in specs])
+    def digest(*specs):
+        made = batches.Fingerprint()
+        for one in specs:
+            made.add(one, seed_asked=True)
+        return made.hex()
 
     assert len({digest(red), digest(blue), digest(red, red), digest(red, blue), digest(blue, red), digest()}) == 6
-    assert digest(red, line=1) == digest(red, line=2)
-
-
-def test_seeds_and_jobs_must_be_as_many(spec):
-    with pytest.raises(ValueError, match="shorter"):
-        batches.fingerprint([PlannedJob(spec())], [])
 
 
 @pytest.mark.parametrize("state", JobState)

@@ -1,9 +1,10 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from models.checkpoints import STABLE_DIFFUSION_1_5
+from models.checkpoints import DEMO_FOLDER, STABLE_DIFFUSION_1_5
 from models.errors import BadInputError
 from models.job import MAX_SEED
 from models.schedulers import SCHEDULERS
@@ -33,6 +34,16 @@ def checkpoint(tmp_path):
     """A folder with defaults of its own."""
     (tmp_path / "nightshift.json").write_text(json.dumps({"width": 256, "steps": 4, "scheduler": "lcm"}))
     return str(tmp_path)
+
+
+def test_kinds_are_counted_and_checkpoints_come_in_the_order_of_the_jobs(tmp_path):
+    other = str(shutil.copytree(DEMO_FOLDER, tmp_path / "other"))
+    made = plan({"steps": 3}, {"checkpoint": other, "count": 2}, {"steps": 3, "prompt": "a dog", "count": 4})
+    assert {(kind.checkpoint, kind.steps): count for kind, count in made.kinds.items()} == {
+        ("demo", 3): 5,
+        (other, 12): 2,
+    }
+    assert made.checkpoints == ["demo", other]
 
 
 def test_values_that_nobody_names_are_the_checkpoints(checkpoint):
@@ -83,7 +94,7 @@ def test_drawn_seeds_follow_each_other_and_differ_between_requests():
 
 
 def test_the_last_seed_and_the_largest_count_are_within_reach():
-    jobs = plan({"seed": MAX_SEED - 9_999, "count": 10_000}).jobs
+    jobs = list(plan({"seed": MAX_SEED - 9_999, "count": 10_000}).jobs)
     assert (len(jobs), jobs[-1].spec.seed) == (10_000, MAX_SEED)
 
 

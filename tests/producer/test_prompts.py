@@ -35,7 +35,7 @@ def read(name, content):
 
 def problems_of(source):
     with pytest.raises(BadInputError) as caught:
-        read_requests(source)
+        list(read_requests(source))
     return caught.value.problems
 
 
@@ -257,6 +257,12 @@ def test_file_that_is_too_large():
     assert problems_of("large.txt") == ["large.txt: is larger than 256 MiB; split it"]
 
 
+def test_standard_input_that_is_too_large(monkeypatch):
+    monkeypatch.setattr("producer.prompts.MAX_BYTES", 2**20)
+    stdin(monkeypatch, b"a cat\n" * 2**18)
+    assert problems_of("-") == ["standard input: is larger than 1 MiB; split it"]
+
+
 def test_endless_file_is_given_up():
     assert problems_of("/dev/zero") == [
         "/dev/zero: looks like a binary file, line 1 has a NUL byte; name a text, .csv or .jsonl file"
@@ -304,7 +310,7 @@ LARGE = {
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("name", LARGE)
 def test_a_hundred_thousand_lines(name):
-    requests = read_requests(written(name, "prompt,seed\n" * (name == "p.csv") + LARGE[name] * 100_000))
+    requests = list(read_requests(written(name, "prompt,seed\n" * (name == "p.csv") + LARGE[name] * 100_000)))
     assert len(requests) == 100_000
     assert requests[-1].line == 100_000 + (name == "p.csv")
     assert requests[-1].values["prompt"] == "a cat, wet"
