@@ -40,7 +40,8 @@ pytest: $(VENV)/.dev ## The tests alone; make pytest ARGS="-k compose" picks som
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 # A file each; benchmarks/README.md says what they measure.
-bench: $(VENV)/.runtime ## The benchmarks that end within minutes, one after the other
+bench: $(VENV)/.dev ## The benchmarks that end within minutes, one after the other
+	$(BIN)/python -m benchmarks.enqueue
 	$(BIN)/python -m benchmarks.plain_loop
 	$(BIN)/python -m benchmarks.memory_watch
 	$(BIN)/python -m benchmarks.threads

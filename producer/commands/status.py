@@ -61,7 +61,7 @@ def command(batch: str | None, as_json: bool) -> None:
 def _advise(row: BatchProgress) -> None:
     if row.unpublished:
         click.echo(
-            f"{row.name}: {row.unpublished} queued jobs are not on the queue; `producer publish` puts them there"
+            f"{row.name}: {row.unpublished:,} queued jobs are not on the queue; `producer publish` puts them there"
         )
     if row.faulty:
         click.echo(f"{row.name}: {faults(row)}; `producer retry {row.name}` queues them again")
