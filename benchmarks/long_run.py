@@ -1,17 +1,19 @@
 """Whether the last picture of a long run is made as fast as the first: `python -m benchmarks.long_run --plot FILE`.
 
-3,000 jobs of the demo go through queue, worker, database and disk. Every second, from outside, the worker's memory and
-processor time as the kernel has them and the sizes of database, log and queue are read; the pictures' pace comes from
-the times of their files. Prints what changed between the start and the end, draws it to FILE, and prints JSON last.
+3,000 jobs of the demo go through queue, worker, database and disk. After every 50 the queue is paused and a plain loop
+makes 10 pictures, since the pace of a shared machine wanders by more in ten minutes than what is looked for: what
+counts is the queue's pace against the loop's beside it. All the while the worker's memory as the kernel has it and the
+sizes of database, log and queue are read from outside; the pace comes from the times of the files. Prints what changed
+between the start and the end, draws it to FILE, and prints JSON last.
 """
 
 import argparse
 import json
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
 from statistics import mean
 
@@ -20,15 +22,16 @@ import redis
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.sides import Queue, queue
+from benchmarks.plain_loop import plain_loop
+from benchmarks.sides import Queue, nothing_runs, queue, seconds_between
 from models.database import Session
 from models.progress import batch_progress, newest_batches
 
-#: Pictures after which memory and pace have settled.
-_SETTLED = 100
-#: Pictures at either end whose pace is compared.
-_END = 500
-_INTERVAL_S = 1.0
+#: Pictures between two pauses, and those of the plain loop in each.
+_BLOCK, _BESIDE = 50, 10
+#: Blocks after which memory and pace have settled, and blocks at either end that are compared.
+_SETTLED, _END = 2, 10
+_INTERVAL_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -38,112 +41,128 @@ class Sample:
     seconds: float
     pictures: int
     resident_bytes: int
-    #: Of the worker, in user and kernel mode.
-    processor_s: float
     database_bytes: int
     log_bytes: int
     queue_bytes: int
 
 
+@dataclass(frozen=True)
+class Block:
+    """Seconds a picture through the queue, and in the plain loop right after."""
+
+    pictures: int
+    queue_s: float
+    loop_s: float
+
+
 def main() -> None:
     """Run, measure, print and draw."""
     parser = argparse.ArgumentParser(description=__doc__.split(":")[0])
-    parser.add_argument("--jobs", type=int, default=3_000)
+    parser.add_argument("--jobs", type=int, default=3_000, help="400 and more")
     parser.add_argument("--plot", type=Path, help="draw to this PNG file")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, queue(Path(folder, "run"), worker=True) as side:
-        samples = _follow(side, asked.jobs)
-        moments = sorted(file.stat().st_mtime for file in (side.folder / "data" / "pictures").rglob("*.png"))
-    if len(moments) != asked.jobs:
-        raise SystemExit(f"{len(moments):,} pictures of {asked.jobs:,} jobs")
-    end = min(_END, (asked.jobs - _SETTLED) // 2)
-    first, last = _pace(moments[_SETTLED : _SETTLED + end]), _pace(moments[-end:])
-    settled = next(sample for sample in samples if sample.pictures >= _SETTLED)
-    half_way = next(sample for sample in samples if sample.pictures >= asked.jobs // 2)
-    work = _processor_s(settled, half_way), _processor_s(half_way, samples[-1])
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        loop = stack.enter_context(plain_loop(Path(folder, "plain")))
+        side = stack.enter_context(queue(Path(folder, "queued"), worker=True))
+        run = _Run(side, asked.jobs)
+        loop(_BESIDE)
+        blocks = list(run.make_blocks(loop))
+    samples = run.samples
+    settled = next(sample for sample in samples if sample.pictures >= _SETTLED * _BLOCK)
     grown = max(sample.resident_bytes for sample in samples[samples.index(settled) :]) - settled.resident_bytes
-    made = samples[-1].pictures - settled.pictures
+    end = min(_END, (len(blocks) - _SETTLED) // 2)
+    first, last = blocks[_SETTLED : _SETTLED + end], blocks[-end:]
+    paces = [mean(block.loop_s for block in part) / mean(block.queue_s for block in part) for part in (first, last)]
     results = {
         "jobs": asked.jobs,
-        "pictures_a_second_first": first,
-        "pictures_a_second_last": last,
-        "last_against_first": last / first,
-        "processor_s_a_picture": work,
+        "queue_against_loop_first": paces[0],
+        "queue_against_loop_last": paces[1],
+        "last_against_first": paces[1] / paces[0],
         "resident_growth_bytes": grown,
         "database_bytes_a_job": samples[-1].database_bytes / asked.jobs,
-        "log_bytes_a_job": (samples[-1].log_bytes - settled.log_bytes) / made,
+        "log_bytes_a_job": samples[-1].log_bytes / asked.jobs,
         "queue_bytes_a_job": (max(sample.queue_bytes for sample in samples) - samples[-1].queue_bytes) / asked.jobs,
     }
-    print(f"{asked.jobs:,} pictures in {(moments[-1] - moments[0]) / 60:.1f} min")
-    print(f"pictures a second, {end} after the first {_SETTLED}  {first:10.3f}")
-    print(f"pictures a second, last {end}             {last:10.3f}   {last / first:.3f} of it")
-    print(f"processor time a picture, first half     {work[0]:10.3f} s")
-    print(f"processor time a picture, second half    {work[1]:10.3f} s {work[1] / work[0]:.3f} of it")
-    print(f"resident memory, most after the first {_SETTLED} {grown / 1e6:+9.1f} MB")
+    print(f"{asked.jobs:,} pictures in {(time.monotonic() - begun) / 60:.1f} min, pauses included")
+    print(
+        f"pictures a second against the plain loop, {end * _BLOCK} after the first {_SETTLED * _BLOCK}  {paces[0]:8.3f}"
+    )
+    print(f"pictures a second against the plain loop, last {end * _BLOCK}             {paces[1]:8.3f}")
+    print(f"the last against the first                                   {paces[1] / paces[0]:8.3f}")
+    print(f"resident memory, most after the first {_SETTLED * _BLOCK}                {grown / 1e6:+13.1f} MB")
     for what in ("database", "log", "queue"):
-        print(f"{what + ', a job':40} {results[what + '_bytes_a_job']:10,.0f} B")
+        print(f"{what + ', a job':60} {results[what + '_bytes_a_job']:8,.0f} B")
     if asked.plot:
-        _draw(samples, moments, asked.plot)
-    print(json.dumps(results | {"samples": [asdict(sample) for sample in samples[:: len(samples) // 100 or 1]]}))
+        _draw(samples, blocks, asked.plot)
+    print(json.dumps(results | {"blocks": [asdict(block) for block in blocks]}))
 
 
-def _follow(side: Queue, jobs: int) -> list[Sample]:
-    """Put the jobs on the queue and return what was read until all are finished."""
-    worker = psutil.Process(side.worker_pid)
-    server = redis.Redis(unix_socket_path=side.socket)
-    prompts = side.folder / "shoes.txt"
-    prompts.write_text("".join(f"A product photo of a casual shoe, number {number}\n" for number in range(jobs)))
-    begun = time.monotonic()
-    side.producer("enqueue", "--prompts", str(prompts), "--seed", "1")
-    samples = []
+class _Run:
+    """A batch on a queue that is paused but for the blocks that are asked for."""
 
-    def read(pictures: int) -> None:
-        data = side.folder / "data"
-        with worker.oneshot():
-            used = worker.cpu_times()
-            samples.append(
-                Sample(
-                    seconds=time.monotonic() - begun,
-                    pictures=pictures,
-                    resident_bytes=worker.memory_info().rss,
-                    processor_s=used.user + used.system,
-                    database_bytes=sum(file.stat().st_size for file in data.glob("nightshift.db*")),
-                    log_bytes=side.log.stat().st_size,
-                    queue_bytes=server.info("memory")["used_memory"],
-                )
+    def __init__(self, side: Queue, jobs: int) -> None:
+        self._side = side
+        self._worker = psutil.Process(side.worker_pid)
+        self._server = redis.Redis(unix_socket_path=side.socket)
+        self._begun = time.monotonic()
+        self._made, self._jobs = 0, jobs
+        self.samples: list[Sample] = []
+        prompts = side.folder / "shoes.txt"
+        prompts.write_text("".join(f"A product photo of a casual shoe, number {number}\n" for number in range(jobs)))
+        side.producer("pause")
+        side.producer("enqueue", "--prompts", str(prompts), "--seed", "1")
+
+    def make_blocks(self, loop: Callable[[int], float]) -> Iterator[Block]:
+        """Have all pictures made, block by block, and after each block those of the loop."""
+        # A pause comes when a few pictures more are made; what is left at last is too short to be a block.
+        while self._made + _BLOCK <= self._jobs:
+            yield self._make_block(self._made + _BLOCK, loop)
+        self._side.producer("resume")
+        self._side.wait_until(lambda session: self._read(session) == self._jobs, _INTERVAL_S)
+
+    def _make_block(self, goal: int, loop: Callable[[int], float]) -> Block:
+        self._side.producer("resume")
+        resumed = time.time()
+        self._side.wait_until(lambda session: self._read(session) >= goal, _INTERVAL_S)
+        paused = time.time()
+        self._side.producer("pause")
+        self._side.wait_until(nothing_runs)
+        pictures = (self._side.folder / "data" / "pictures").rglob("*.png")
+        moments = [moment for file in pictures if resumed < (moment := file.stat().st_mtime) < paused]
+        self._made = self._side.wait_until(self._read)
+        return Block(self._made, seconds_between(moments), loop(_BESIDE))
+
+    def _read(self, session: Session) -> int:
+        """Read everything once, and return how many pictures there are."""
+        made = batch_progress(session, newest_batches(session, 1)[0]).finished
+        data = self._side.folder / "data"
+        self.samples.append(
+            Sample(
+                seconds=time.monotonic() - self._begun,
+                pictures=made,
+                resident_bytes=self._worker.memory_info().rss,
+                database_bytes=sum(file.stat().st_size for file in data.glob("nightshift.db*")),
+                log_bytes=self._side.log.stat().st_size,
+                queue_bytes=self._server.info("memory")["used_memory"],
             )
-
-    def look(session: Session) -> bool:
-        progress = batch_progress(session, newest_batches(session, 1)[0])
-        read(progress.finished)
-        return progress.remaining == 0
-
-    side.wait_until(look, _INTERVAL_S)
-    return samples
+        )
+        return made
 
 
-def _pace(moments: Sequence[float]) -> float:
-    return (len(moments) - 1) / (moments[-1] - moments[0])
-
-
-def _processor_s(begin: Sample, end: Sample) -> float:
-    return (end.processor_s - begin.processor_s) / (end.pictures - begin.pictures)
-
-
-def _draw(samples: Sequence[Sample], moments: Sequence[float], file: Path) -> None:
+def _draw(samples: Sequence[Sample], blocks: Sequence[Block], file: Path) -> None:
     figure = Figure(figsize=(10, 6.5), layout="constrained")
     pace, memory, sizes, queued = figure.subplots(2, 2).flat
-    seconds = [later - earlier for earlier, later in pairwise(moments)]
-    hundreds = [mean(seconds[start : start + 100]) for start in range(0, len(seconds), 100)]
-    pace.plot(range(1, len(seconds) + 1), seconds, ".", markersize=1.5, color="0.7", label="each picture")
-    pace.step(range(0, len(seconds), 100), hundreds, where="post", color="C0", label="mean of 100")
-    pace.set(title="Seconds a picture", ylim=(0, 2 * max(hundreds)))
+    ends = [block.pictures for block in blocks]
+    pace.plot(ends, [block.loop_s for block in blocks], color="0.6", label="plain loop")
+    pace.plot(ends, [block.queue_s for block in blocks], label="queue")
+    pace.set_title("Seconds a picture")
     pace.legend(loc="lower right")
     made = [sample.pictures for sample in samples]
 
     def line(where: Axes, title: str, value: Callable[[Sample], float], label: str | None = None) -> None:
         where.plot(made, [value(sample) for sample in samples], label=label)
-        where.set(title=title, ylim=(0, None))
+        where.set_title(title)
 
     line(memory, "The worker's resident memory, MB", lambda sample: sample.resident_bytes / 1e6)
     line(sizes, "On disk, MB", lambda sample: sample.database_bytes / 1e6, "database")
@@ -152,6 +171,7 @@ def _draw(samples: Sequence[Sample], moments: Sequence[float], file: Path) -> No
     line(queued, "Queue in Redis, MB", lambda sample: sample.queue_bytes / 1e6)
     for where in (pace, memory, sizes, queued):
         where.set_xlabel("pictures made")
+        where.set_ylim(0, 1.1 * where.get_ylim()[1])
         where.grid(alpha=0.3)
     figure.savefig(file, dpi=110)
 

@@ -31,7 +31,7 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         for _ in range(asked.beside):
             stack.enter_context(running(sys.executable, "-c", "while True: pass"))
-        plain = stack.enter_context(_plain_loop(folder / "plain"))
+        plain = stack.enter_context(plain_loop(folder / "plain"))
         queued = stack.enter_context(queue(folder / "queued", worker=True)).make
         # The first turn of each is a warm-up.
         rounds = [(plain(asked.pictures), queued(asked.pictures)) for _ in range(asked.rounds + 1)][1:]
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 @contextmanager
-def _plain_loop(folder: Path) -> Iterator[Callable[[int], float]]:
+def plain_loop(folder: Path) -> Iterator[Callable[[int], float]]:
     """Give a function that makes so many pictures in the loop and returns the seconds of one."""
     folder.mkdir()
     command = [sys.executable, "-m", "benchmarks.plain_loop", "--loop", str(folder)]

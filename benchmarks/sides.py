@@ -5,7 +5,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -142,8 +142,12 @@ def nothing_runs(session: Session) -> bool:
 
 def seconds_a_picture(files: list[Path]) -> float:
     """Return the seconds between two pictures, by when their files were written."""
-    moments = sorted(file.stat().st_mtime for file in files)
-    return (moments[-1] - moments[0]) / (len(moments) - 1)
+    return seconds_between([file.stat().st_mtime for file in files])
+
+
+def seconds_between(moments: Sequence[float]) -> float:
+    """Return the mean seconds from one of these moments to the next."""
+    return (max(moments) - min(moments)) / (len(moments) - 1)
 
 
 def _newest_pictures(session: Session) -> list[str] | None:

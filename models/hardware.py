@@ -1,12 +1,14 @@
 """Comparing devices, and settings that change the pace of one."""
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Row, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from models.states import Outcome
-from models.tables import Attempt, Boot, Load
+from models.tables import Attempt, Boot, Job, Load
 
 #: Newest pictures of a load that count.
 _TAKEN = 1_000
@@ -31,46 +33,80 @@ def setting_of(boot: Boot, load: Load) -> Setting:
 
 @dataclass(frozen=True)
 class Pace(Setting):
-    """The pace with a setting, in steady state."""
+    """The pace with a setting, for pictures of one size, scheduler and number of steps, in steady state."""
 
+    width: int
+    height: int
+    steps: int
+    scheduler: str
     pictures: int
     mean_s: float
+    #: Mean seconds of a denoising step.
+    step_s: float | None
+    #: Of the newest load.
+    load_s: float
+    warmup_s: float
     rss_peak_bytes: int | None
     device_peak_bytes: int | None
 
 
-def pace_by_setting(session: Session) -> list[Pace]:
-    """Return the pace with each setting over the newest pictures of each load.
-
-    There is none where only the checkpoints differ.
-    """
-    grouped: dict[Setting, list[tuple[int, float, int | None, int | None]]] = {}
+def paces(session: Session) -> list[Pace]:
+    """Return the pace with each setting and for each kind of picture, over the newest pictures of each load."""
+    found: dict[tuple[Setting, tuple[Any, ...]], list[tuple[Load, Row[Any]]]] = {}
     for load, boot in session.execute(select(Load, Boot).join(Boot).order_by(Load.id)):
-        newest = (
-            select(Attempt.total_s, Attempt.rss_peak_bytes, Attempt.device_driver_peak_bytes)
-            .where(Attempt.load_id == load.id, Attempt.outcome == Outcome.SUCCEEDED, Attempt.cold.is_(False))
-            .order_by(Attempt.id.desc())
-            .limit(_TAKEN)
-            .subquery()
-            .c
-        )
-        query = select(
-            func.count(),
-            func.sum(newest.total_s),
-            func.max(newest.rss_peak_bytes),
-            func.max(newest.device_driver_peak_bytes),
-        )
-        row = session.execute(query).one()
-        if row[0]:
-            grouped.setdefault(setting_of(boot, load), []).append(row)
-    if len({replace(setting, checkpoint="") for setting in grouped}) < 2:
-        return []
-    paces = []
-    for setting, rows in grouped.items():
-        counts, totals, *peaks = zip(*rows, strict=True)
-        rss, driver = (max((peak for peak in column if peak is not None), default=None) for column in peaks)
-        mean_s = sum(totals) / sum(counts)
-        paces.append(
-            Pace(**asdict(setting), pictures=sum(counts), mean_s=mean_s, rss_peak_bytes=rss, device_peak_bytes=driver)
-        )
-    return paces
+        for row in session.execute(_QUERY, {"load_id": load.id}):
+            kind = tuple(row[: len(_KIND)])
+            found.setdefault((setting_of(boot, load), kind), []).append((load, row))
+    return [_pace(setting, kind, made) for (setting, kind), made in found.items()]
+
+
+def are_comparable(found: Sequence[Pace]) -> bool:
+    """Tell whether the paces are of more than one device, type of number or kind of attention."""
+    return len({(pace.device_name, pace.device, pace.dtype, pace.attention_slicing) for pace in found}) > 1
+
+
+_KIND = (Job.width, Job.height, Job.steps, Job.scheduler)
+#: The newest pictures of one load.
+_NEWEST = (
+    select(Attempt)
+    .where(Attempt.load_id == bindparam("load_id"), Attempt.outcome == Outcome.SUCCEEDED, Attempt.cold.is_(False))
+    .order_by(Attempt.id.desc())
+    .limit(_TAKEN)
+    .subquery()
+    .c
+)
+_QUERY = (
+    select(
+        *_KIND,
+        func.count().label("pictures"),
+        func.sum(_NEWEST.total_s).label("total_s"),
+        func.count(_NEWEST.denoise_s).label("denoised"),
+        func.sum(_NEWEST.denoise_s).label("denoise_s"),
+        func.max(_NEWEST.rss_peak_bytes).label("rss"),
+        func.max(_NEWEST.device_driver_peak_bytes).label("driver"),
+    )
+    .join(Job, Job.id == _NEWEST.job_id)
+    .group_by(*_KIND)
+)
+
+
+def _pace(setting: Setting, kind: tuple[Any, ...], made: Sequence[tuple[Load, Row[Any]]]) -> Pace:
+    width, height, steps, scheduler = kind
+    newest_load = made[-1][0]
+    rows = [row for _, row in made]
+    pictures = sum(row.pictures for row in rows)
+    denoised = sum(row.denoised for row in rows)
+    return Pace(
+        **asdict(setting),
+        width=width,
+        height=height,
+        steps=steps,
+        scheduler=scheduler,
+        pictures=pictures,
+        mean_s=sum(row.total_s for row in rows) / pictures,
+        step_s=sum(row.denoise_s or 0 for row in rows) / (denoised * steps) if denoised else None,
+        load_s=newest_load.load_s,
+        warmup_s=newest_load.warmup_s,
+        rss_peak_bytes=max((row.rss for row in rows if row.rss is not None), default=None),
+        device_peak_bytes=max((row.driver for row in rows if row.driver is not None), default=None),
+    )

@@ -15,6 +15,7 @@ COMMANDS = {
     "status": "Show how far batches are.",
     "watch": "Follow a batch until it is done.",
     "report": "Say how fast it went and when it will be done.",
+    "bench": "Measure this machine.",
     "estimate": "Say how long a number of pictures would take.",
     "cancel": "Cancel a batch or a job.",
     "retry": "Queue the failed jobs of a batch again.",

@@ -1,4 +1,4 @@
-"""The processes that `producer run` starts: noted while they live, stopped at the end, replaced if left behind.
+"""The processes that `producer run` and `bench` start: noted while they live, stopped at the end, replaced if left.
 
 A run that is killed cannot stop its server and worker. The next run finds them by the notes and stops
 them, so never two of a kind are at work.
@@ -6,11 +6,45 @@ them, so never two of a kind are at work.
 
 import json
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import click
 import psutil
+from filelock import FileLock, Timeout
+
+from models.errors import DatabaseError, NightshiftError
 
 _STOP_S = 5.0
+
+
+@contextmanager
+def only_run(command: str, folder: Path) -> Iterator[None]:
+    """Keep `folder` from every other `command` while the block runs; what a killed one left at work is stopped first.
+
+    Raises:
+        DatabaseError: if the folder cannot be written.
+        NightshiftError: if another is at work there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseError(
+            f"{folder} cannot be written ({error.strerror}): choose another NIGHTSHIFT_DATA_DIR"
+        ) from error
+    lock = FileLock(folder / "run.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise NightshiftError(
+            f"another `producer {command}` is at work with {folder}: wait for it, `producer watch` follows it, or "
+            "choose another NIGHTSHIFT_DATA_DIR"
+        ) from None
+    with lock:
+        for role in _stop_leftovers(folder):
+            click.echo(f"stopped a {role} that an earlier run left behind")
+        yield
 
 
 def note_process(folder: Path, role: str, pid: int) -> None:
@@ -31,7 +65,7 @@ def stop_process(folder: Path, role: str, process: subprocess.Popen[bytes], pati
         (folder / f"{role}.pid").unlink(missing_ok=True)
 
 
-def stop_leftovers(folder: Path) -> list[str]:
+def _stop_leftovers(folder: Path) -> list[str]:
     """Stop what an earlier run left behind and return the roles found alive."""
     stopped = []
     # The worker first: it should not see its server go away.

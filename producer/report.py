@@ -9,7 +9,7 @@ from models.batches import find_batch
 from models.database import Session
 from models.estimates import Estimate, estimate, newest_sample
 from models.guard_actions import GuardFigures, guard_figures
-from models.hardware import Pace, Setting, pace_by_setting, setting_of
+from models.hardware import Pace, Setting, are_comparable, paces, setting_of
 from models.measurement import DEVICE_PARTS
 from models.memory_trend import FEWEST_PICTURES, MemoryTrend, memory_trend
 from models.progress import BatchProgress, batch_progress, failures_by_cause, lost_attempts
@@ -138,6 +138,7 @@ def build_report(session: Session, batch_name: str | None, *, everything: bool) 
     newest = newest_sample(session, alike, batch_id)
     progress = None if batch is None else batch_progress(session, batch)
     remaining = estimate(newest, progress.remaining) if newest and progress and progress.remaining else None
+    hardware = paces(session)
     return Report(
         scope="everything" if batch is None else batch.name,
         progress=progress,
@@ -150,7 +151,7 @@ def build_report(session: Session, batch_name: str | None, *, everything: bool) 
         failures=failures_by_cause(session, batch_id),
         lost_attempts=lost_attempts(session, batch_id),
         estimates=[estimate(newest, n) for n in ESTIMATED_PICTURES if newest],
-        hardware=pace_by_setting(session),
+        hardware=hardware if are_comparable(hardware) else [],
     )
 
 

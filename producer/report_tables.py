@@ -8,12 +8,12 @@ from models.causes import Cause
 from models.guard_actions import GuardFigures
 from models.memory_trend import FEWEST_PICTURES, SETTLING_JOBS, MemoryTrend
 from models.states import GuardStep, JobState
+from producer.bench_results import from_pace, print_results
 from producer.report import LoadFigures, Report, SettingSpeed, SpeedFigures
-from producer.terminal import NOT_MEASURED, duration, moment, number, seconds, size, table
+from producer.terminal import NOT_MEASURED, attention, duration, moment, number, seconds, size, table
 
 #: Newest loads shown; a batch may have met many restarts.
 _SHOWN_LOADS = 3
-_NOT_RECORDED = "not recorded"
 #: In a figure's place where it would be an average over settings.
 _BY_SETTING = "by setting"
 _MEMORY_WORDS = {
@@ -79,7 +79,7 @@ def _print_load(out: Console, load: LoadFigures) -> None:
         ("machine", f"{load.host}, {size(load.memory_total_bytes)} memory, {load.versions.get('system', '')}"),
         ("dtype", load.dtype),
         ("checkpoint", f"{load.checkpoint} ({load.revision.removeprefix('sha256:')[:12]})"),
-        ("attention", _attention(load.attention_slicing)),
+        ("attention", attention(load.attention_slicing)),
         ("versions", versions),
         ("load", f"{seconds(load.load_s)}; resident memory grew by {size(load.load_rss_bytes)}, warm-up included"),
         ("warm-up", f"{seconds(load.warmup_s)} ({load.warmup_steps} steps, thrown away)"),
@@ -88,10 +88,6 @@ def _print_load(out: Console, load: LoadFigures) -> None:
     ):
         shown.add_row(name, value)
     out.print(shown)
-
-
-def _attention(slicing: bool | None) -> str:
-    return _NOT_RECORDED if slicing is None else "sliced" if slicing else "whole"
 
 
 def _peak(load: LoadFigures) -> str:
@@ -140,7 +136,7 @@ def _print_by_setting(out: Console, speeds: list[SettingSpeed]) -> None:
     shown = table("Steady state by setting", "device", "dtype", "attention", "checkpoint", *columns, right=columns)
     for row in speeds:
         device = f"{row.device_name} ({row.device})"
-        what = (device, row.dtype, _attention(row.attention_slicing), row.checkpoint)
+        what = (device, row.dtype, attention(row.attention_slicing), row.checkpoint)
         shown.add_row(*what, f"{row.pictures:,}", seconds(row.mean_s), number(row.steps_per_s))
     out.print(shown)
 
@@ -208,28 +204,6 @@ def _print_estimates(out: Console, report: Report) -> None:
 
 
 def _print_hardware(out: Console, report: Report) -> None:
-    if not report.hardware:
-        return
-    shown = table(
-        "Hardware and settings, newest 1,000 pictures of each load",
-        "device",
-        "dtype",
-        "attention",
-        "checkpoint",
-        "pictures",
-        "mean",
-        "peak memory",
-        "peak on device",
-    )
-    for row in report.hardware:
-        shown.add_row(
-            f"{row.device_name} ({row.device})",
-            row.dtype,
-            _attention(row.attention_slicing),
-            row.checkpoint,
-            f"{row.pictures:,}",
-            seconds(row.mean_s),
-            size(row.rss_peak_bytes),
-            size(row.device_peak_bytes),
-        )
-    out.print(shown)
+    if report.hardware:
+        rows = [from_pace(pace, "this machine's database") for pace in report.hardware]
+        print_results(out, "Hardware and settings, newest 1,000 pictures of each load", rows)

@@ -72,6 +72,11 @@ def size(count: float | None) -> str:
     return f"{count:.0f} B"
 
 
+def attention(slicing: bool | None) -> str:
+    """Return whether the attention was sliced."""
+    return "not recorded" if slicing is None else "sliced" if slicing else "whole"
+
+
 def number(value: float | None, digits: int = 2) -> str:
     """Return a figure with its digits."""
     return NOT_MEASURED if value is None else f"{value:,.{digits}f}"

@@ -17,6 +17,7 @@ from models.errors import NightshiftError
 from models.exit_status import ExitStatus
 from models.settings import PREFIX, Settings
 from producer.earlier_run import note_process, stop_process
+from producer.interrupts import interrupts_held
 from producer.restarts import Restarts
 
 #: An orderly end waits for the running picture, which can take minutes on a CPU.
@@ -60,7 +61,8 @@ class WorkerProcess:
             return f"the worker was started again: {self._reason}" if self._reason and not self._is_ready() else None
         if left_s > 0:
             return f"the worker ended: {self._reason}; started again in {left_s:.0f} s"
-        self.process = self._start()
+        with interrupts_held():
+            self.process = self._start()
         self._restarts.started()
         return self.look_after()
 
@@ -105,11 +107,14 @@ def worker_process(settings: Settings, database: Database, folder: Path, **overr
     """Run a worker with the settings in force, some overridden; it ends in order with the block."""
     values = {name: getattr(settings, name) for name in Settings.model_fields} | overrides
     environment = os.environ | {(PREFIX + name).upper(): str(value) for name, value in values.items()}
-    worker = WorkerProcess(database, folder, environment)
+    worker = None
     try:
+        with interrupts_held():
+            worker = WorkerProcess(database, folder, environment)
         yield worker
     finally:
-        stop_process(folder, "worker", worker.process, _PATIENCE_S)
+        if worker is not None:
+            stop_process(folder, "worker", worker.process, _PATIENCE_S)
 
 
 def _reason(status: int) -> str:

@@ -1,16 +1,10 @@
 """`producer run`."""
 
-import signal
-from contextlib import ExitStack
-from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import click
-from filelock import FileLock, Timeout
 
 from models.database import Database
-from models.errors import DatabaseError, NightshiftError
 from models.picture_store import PictureStore
 from models.progress import BatchProgress, batch_progress, failures
 from models.publication import forget_published
@@ -19,15 +13,15 @@ from models.states import JobState
 from models.tables import Batch
 from producer.cli import FAILED
 from producer.commands.enqueue import warn_of_cut_prompts
-from producer.earlier_run import stop_leftovers
-from producer.embedded_server import EmbeddedServer, embedded_server
+from producer.earlier_run import only_run
 from producer.follow import follow
+from producer.interrupts import on_next_interrupt, treat_sigterm_as_ctrl_c
 from producer.job_options import Order, job_options, read_order
+from producer.local_queue import LocalQueue, local_queue
 from producer.queueing import publish_with_progress, record_batch, unfinished_batch
 from producer.report import build_report
 from producer.report_tables import print_report
 from producer.terminal import console
-from producer.worker_process import WorkerProcess, worker_process
 
 
 @click.command
@@ -48,19 +42,12 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         settings.require_allowed(other)
     warn_of_cut_prompts(order)
     database = Database(settings.database)
-    signal.signal(signal.SIGTERM, _interrupt)
-    folder = _folder(settings)
-    with ExitStack() as stack:
-        stack.enter_context(_only_run(folder))
-        for role in stop_leftovers(folder):
-            click.echo(f"stopped a {role} that an earlier run left behind")
-        server = stack.enter_context(embedded_server(folder))
-        click.echo(f"starting a worker on {checkpoint} …")
-        worker = stack.enter_context(worker_process(settings, database, folder, broker_url=server.url))
+    treat_sigterm_as_ctrl_c()
+    folder = settings.data_dir / "run"
+    with only_run("run", folder), local_queue(settings, database, folder) as own:
         batch = _batch(database, order)
-        own = settings.model_copy(update={"broker_url": server.url})
-        publish_with_progress(own, database, len(order.plan.jobs), batch.id)
-        progress = _follow(ctx, database, batch, server, worker)
+        publish_with_progress(own.settings, database, len(order.plan.jobs), batch.id)
+        progress = _follow(ctx, database, batch, own)
     _tell(database, batch, settings)
     if progress.faulty:
         ctx.exit(FAILED)
@@ -80,18 +67,11 @@ def _batch(database: Database, order: Order) -> Batch:
     return batch
 
 
-def _follow(
-    ctx: click.Context, database: Database, batch: Batch, server: EmbeddedServer, worker: WorkerProcess
-) -> BatchProgress:
-    def look_after() -> str | None:
-        said = server.look_after(), worker.look_after()
-        return "; ".join(filter(None, said))
-
+def _follow(ctx: click.Context, database: Database, batch: Batch, own: LocalQueue) -> BatchProgress:
     try:
-        return follow(database, batch.name, look_after, waiting="the worker loads the checkpoint")
+        return follow(database, batch.name, own.look_after, waiting="the worker loads the checkpoint")
     except KeyboardInterrupt:
-        for again in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(again, lambda *_: worker.hurry())
+        on_next_interrupt(own.hurry)
         click.echo("\nfinishing the running picture; Ctrl+C again gives it back at its next step", err=True)
         click.echo(f"{batch.name} is not done; the same command goes on with it", err=True)
         ctx.exit(FAILED)
@@ -105,30 +85,3 @@ def _tell(database: Database, batch: Batch, settings: Settings) -> None:
     for failure in failed:
         click.echo(f"job {failure.job_id}: {failure.error}")
     click.echo(f"\nThe pictures are in {PictureStore(settings.data_dir).folder(batch.id)}")
-
-
-def _folder(settings: Settings) -> Path:
-    folder = settings.data_dir / "run"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DatabaseError(
-            f"{folder} cannot be written ({error.strerror}): choose another NIGHTSHIFT_DATA_DIR"
-        ) from error
-    return folder
-
-
-def _only_run(folder: Path) -> FileLock:
-    lock = FileLock(folder / "run.lock")
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise NightshiftError(
-            f"another `producer run` is at work with {folder}: wait for it, `producer watch` follows it, or choose "
-            "another NIGHTSHIFT_DATA_DIR"
-        ) from None
-    return lock
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt

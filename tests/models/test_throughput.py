@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sqlalchemy import insert
 
-from models.hardware import pace_by_setting
+from models.hardware import are_comparable, paces
 from models.measurement import DEVICE_PARTS, MEMORY_KINDS, PARTS
 from models.states import Outcome
 from models.tables import Attempt, Boot
@@ -188,7 +188,7 @@ def test_memory_is_of_the_first_picture_the_worst_and_the_last(night, scope, rea
 
 
 def test_the_pace_of_each_device_is_that_of_its_steady_pictures(night, records, read):
-    slow, fast = read(pace_by_setting)
+    slow, fast = read(paces)
     for pace, loads, device in ((slow, night.loads[:2], "cpu"), (fast, night.loads[2:], "cuda")):
         rows = [row for load in loads for row in night.made(None, load) if not row["cold"]]
         assert (pace.device, pace.device_name) == (device, f"the {device}")
@@ -203,8 +203,9 @@ def test_paces_of_different_slicing_are_never_averaged(records, read):
     loads = [records.load(boot, attention_slicing=sliced) for sliced in (False, True, False)]
     for job, load, total_s in zip(records.jobs(records.batch(jobs=3)), loads, (1.0, 9.0, 3.0), strict=True):
         records.attempt(job, boot, load, total_s=total_s)
-    paces = read(pace_by_setting)
-    assert [(p.attention_slicing, p.pictures, p.mean_s) for p in paces] == [(False, 2, 2.0), (True, 1, 9.0)]
+    found = read(paces)
+    assert are_comparable(found)
+    assert [(p.attention_slicing, p.pictures, p.mean_s) for p in found] == [(False, 2, 2.0), (True, 1, 9.0)]
     report = read(build_report, None, everything=True)
     # What comes is made as the newest picture was.
     assert report.estimates[0].seconds == pytest.approx(24 * 2.0)
@@ -228,7 +229,25 @@ def test_one_device_alone_is_not_compared(records, read):
     (job,) = records.jobs(records.batch())
     records.attempt(job, boot, records.load(boot), total_s=1.0)
     records.load(records.boot(device="cuda"))
-    assert read(pace_by_setting) == []
+    assert not are_comparable(read(paces))
+    assert read(build_report, None, everything=True).hardware == []
+
+
+def test_pictures_of_different_sizes_or_steps_are_never_averaged(records, read, spec):
+    boot = records.boot()
+    load = records.load(boot)
+    made = [({"steps": 10}, 1.0), ({"steps": 20}, 2.0), ({"steps": 10}, 3.0), ({"width": 256}, 9.0)]
+    for number, (values, total_s) in enumerate(made):
+        (job,) = records.jobs(records.batch(str(number), **values))
+        records.attempt(job, boot, load, total_s=total_s, denoise_s=total_s / 2)
+    found = {(pace.width, pace.steps): pace for pace in read(paces)}
+    usual = spec()
+    assert {kind: (pace.pictures, pace.mean_s) for kind, pace in found.items()} == {
+        (usual.width, 10): (2, 2.0),
+        (usual.width, 20): (1, 2.0),
+        (256, usual.steps): (1, 9.0),
+    }
+    assert found[usual.width, 10].step_s == pytest.approx(0.1)
 
 
 HOUR_S = 3600.0

@@ -138,8 +138,13 @@ def test_the_hardware_table_compares_devices(nightshift: Installation):
     assert "Hardware" not in nightshift.producer("report").stdout
     record(nightshift, "other", [60.0, 80.0], device="cpu")
     shown = lines(nightshift.producer("report", "night").stdout)
-    assert "mps of " + socket.gethostname() + " (mps) float16 whole demo 2 9.00 s 4.00 GB not measured" in shown
-    assert "cpu of " + socket.gethostname() + " (cpu) float16 whole demo 2 70.00 s 4.00 GB not measured" in shown
+    table = shown[next(n for n, line in enumerate(shown) if line.startswith("Hardware")) :]
+    host = socket.gethostname()
+    # A step is eight tenths of a picture, over 20 steps.
+    for device, figures in (("mps", "9.00 s 0.360 s"), ("cpu", "70.00 s 2.80 s")):
+        row = next(line for line in table if line.startswith(f"{device} of {host}"))
+        assert f"{SPEC.width}x{SPEC.height}, {SPEC.steps} steps {figures}" in row
+        assert row.endswith("4.00 GB")
 
 
 def test_a_cause_that_another_version_wrote_is_counted_under_its_word(nightshift: Installation):

@@ -267,14 +267,14 @@ class Installation:
         return self._database
 
     def left_running(self) -> list[str]:
-        """Return the commands of the servers and workers that belong to the data folder."""
+        """Return the commands of the servers and workers that belong to the data folder, or to one in it."""
         found = []
         for process in psutil.process_iter():
             try:
                 words = " ".join(process.cmdline())
                 if process.status() != psutil.STATUS_ZOMBIE and ("valkey-server" in words or "-A worker" in words):
                     folder = str(self.data_dir)
-                    mine = folder in words or process.environ().get("NIGHTSHIFT_DATA_DIR") == folder
+                    mine = folder in words or process.environ().get("NIGHTSHIFT_DATA_DIR", "").startswith(folder)
                     found += [words] * mine
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 continue

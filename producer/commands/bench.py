@@ -1,0 +1,113 @@
+"""`producer bench`."""
+
+import shutil
+import socket
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+
+from models.database import Database
+from models.errors import BadInputError, NightshiftError
+from models.hardware import paces
+from models.job import DEFAULT_PRIORITY
+from models.progress import failures
+from models.settings import Settings, load_settings
+from models.throughput import sums_by_load
+from models.workers import WorkerState, known_workers
+from producer.bench_results import BenchFile, BenchResult, from_pace, print_result
+from producer.earlier_run import only_run
+from producer.follow import follow
+from producer.interrupts import on_next_interrupt, treat_sigterm_as_ctrl_c
+from producer.job_options import Order, given, pace_options
+from producer.local_queue import local_queue
+from producer.plan import plan_jobs
+from producer.prompts import Request
+from producer.queueing import publish_with_progress, record_batch
+from producer.terminal import console
+
+_PROMPT = "A professional product photo of black casual shoes on white background"
+
+
+@click.command
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--pictures", type=click.IntRange(3, 10_000), default=20, show_default=True, help="Pictures to make.")
+@pace_options
+def command(file: Path, pictures: int, **flags: Any) -> None:
+    """Measure this machine with a worker of its own, and write FILE (JSON) for `producer report --compare FILE`.
+
+    Load, warm-up, seconds a picture and a step in steady state, memory. The pictures are thrown away.
+    """
+    if file.exists():
+        raise BadInputError([f"{file} is there already: name another, or move it away"])
+    if not file.absolute().parent.is_dir():
+        raise BadInputError([f"{file.absolute().parent} is no folder: make it, or name another"])
+    settings = load_settings()
+    # Pictures with the guidance and the seed of everyone else's.
+    flags = {"seed": 1, "count": pictures, **given(flags)}
+    plan = plan_jobs([Request(None, {"prompt": _PROMPT})], flags, settings.checkpoint, "bench")
+    _require_no_worker(settings)
+    treat_sigterm_as_ctrl_c()
+    result = _measure(settings, Order(plan, "bench", "bench", DEFAULT_PRIORITY))
+    file.write_text(BenchFile(results=[result]).model_dump_json(indent=2) + "\n")
+    print_result(console(), result)
+    click.echo(f"\nwritten to {file}; `producer report --compare FILE…` shows such files side by side")
+
+
+def _measure(settings: Settings, order: Order) -> BenchResult:
+    """Make the pictures in a folder of their own, and return what was measured.
+
+    Raises:
+        NightshiftError: if not all were made.
+    """
+    folder = settings.data_dir / "bench"
+    data = folder / "data"
+    checkpoint = order.plan.checkpoints[0]
+    own = settings.model_copy(update={"checkpoint": checkpoint, "data_dir": data, "database_url": ""})
+    with only_run("bench", folder):
+        # Of one that was cut short.
+        shutil.rmtree(data, ignore_errors=True)
+        database = Database(own.database)
+        try:
+            with local_queue(own, database, folder) as queue:
+                batch = record_batch(database, order)
+                publish_with_progress(queue.settings, database, len(order.plan.jobs), batch.id)
+                try:
+                    progress = follow(database, batch.name, queue.look_after, waiting="the worker loads the checkpoint")
+                except KeyboardInterrupt:
+                    # The picture that is being made is thrown away in any case.
+                    queue.hurry()
+                    on_next_interrupt(queue.hurry)
+                    raise
+            with database.reading() as session:
+                if progress.faulty:
+                    raise NightshiftError(f"not measured: {failures(session, batch.id, limit=1)[0].error}")
+                (load,) = sums_by_load(session, batch.id)
+                (pace,) = paces(session)
+        finally:
+            database.close()
+            shutil.rmtree(data, ignore_errors=True)
+    boot = load.boot
+    return from_pace(pace, f"producer bench, Nightshift {version('nightshift')}").model_copy(
+        update={
+            "measured_on": boot.started_at.date(),
+            "chip": boot.chip,
+            "threads": boot.threads,
+            "memory_total_bytes": boot.memory_total_bytes,
+            "versions": boot.versions,
+            "revision": load.load.revision,
+        }
+    )
+
+
+def _require_no_worker(settings: Settings) -> None:
+    """Refuse to measure a machine that another worker works on.
+
+    Raises:
+        NightshiftError: naming it.
+    """
+    with Database(settings.database).reading() as session:
+        for worker in known_workers(session, settings.stall_s):
+            if worker.host == socket.gethostname() and worker.state is not WorkerState.SILENT:
+                raise NightshiftError(f"not measured: a worker has the {worker.device} of this machine; stop it first")

@@ -1,0 +1,44 @@
+"""A server and a worker of a command's own, on this machine, for as long as the command runs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from models.database import Database
+from models.settings import Settings
+from producer.embedded_server import EmbeddedServer, embedded_server
+from producer.worker_process import WorkerProcess, worker_process
+
+
+class LocalQueue:
+    """A server and a worker that are looked after."""
+
+    def __init__(self, settings: Settings, server: EmbeddedServer, worker: WorkerProcess) -> None:
+        """Take what runs; `settings` name its server."""
+        self.settings = settings
+        self._server = server
+        self._worker = worker
+
+    def look_after(self) -> str | None:
+        """Start what ended again, and return what there is to say of it, if there is.
+
+        Raises:
+            NightshiftError: if one of them does not start time and again.
+        """
+        said = self._server.look_after(), self._worker.look_after()
+        return "; ".join(filter(None, said)) or None
+
+    def hurry(self) -> None:
+        """Have a worker that was told to end give its job back at the next step."""
+        self._worker.hurry()
+
+
+@contextmanager
+def local_queue(settings: Settings, database: Database, folder: Path) -> Iterator[LocalQueue]:
+    """Run both, with their logs and notes in `folder`."""
+    with embedded_server(folder) as server:
+        click.echo(f"starting a worker on {settings.checkpoint} …")
+        with worker_process(settings, database, folder, broker_url=server.url) as worker:
+            yield LocalQueue(settings.model_copy(update={"broker_url": server.url}), server, worker)
