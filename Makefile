@@ -43,6 +43,9 @@ pytest: $(VENV)/.dev ## The tests alone; make pytest ARGS="-k compose" picks som
 bench: $(VENV)/.dev ## The benchmarks that end within minutes, one after the other
 	$(BIN)/python -m benchmarks.enqueue
 	$(BIN)/python -m benchmarks.plain_loop
+	$(BIN)/python -m benchmarks.waiting --rounds 10
+	$(BIN)/python -m benchmarks.figures
+	$(BIN)/python -m benchmarks.start
 	$(BIN)/python -m benchmarks.memory_watch
 	$(BIN)/python -m benchmarks.threads
 

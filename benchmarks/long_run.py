@@ -70,8 +70,10 @@ def main() -> None:
         blocks = list(run.make_blocks(loop))
     samples = run.samples
     settled = next(sample for sample in samples if sample.pictures >= _SETTLED * _BLOCK)
-    grown = max(sample.resident_bytes for sample in samples[samples.index(settled) :]) - settled.resident_bytes
     end = min(_END, (len(blocks) - _SETTLED) // 2)
+    resident = [sample.resident_bytes for sample in samples[samples.index(settled) :]]
+    tenth = len(resident) // 10
+    grown = mean(resident[-tenth:]) - mean(resident[:tenth])
     first, last = blocks[_SETTLED : _SETTLED + end], blocks[-end:]
     paces = [mean(block.loop_s for block in part) / mean(block.queue_s for block in part) for part in (first, last)]
     results = {
@@ -80,6 +82,7 @@ def main() -> None:
         "queue_against_loop_last": paces[1],
         "last_against_first": paces[1] / paces[0],
         "resident_growth_bytes": grown,
+        "resident_most_bytes": max(resident) - resident[0],
         "database_bytes_a_job": samples[-1].database_bytes / asked.jobs,
         "log_bytes_a_job": samples[-1].log_bytes / asked.jobs,
         "queue_bytes_a_job": (max(sample.queue_bytes for sample in samples) - samples[-1].queue_bytes) / asked.jobs,
@@ -90,7 +93,9 @@ def main() -> None:
     )
     print(f"pictures a second against the plain loop, last {end * _BLOCK}             {paces[1]:8.3f}")
     print(f"the last against the first                                   {paces[1] / paces[0]:8.3f}")
-    print(f"resident memory, most after the first {_SETTLED * _BLOCK}                {grown / 1e6:+13.1f} MB")
+    print(f"resident memory after the first {_SETTLED * _BLOCK}, first tenth to last    {grown / 1e6:+8.1f} MB")
+    most = (max(resident) - resident[0]) / 1e6
+    print(f"resident memory after the first {_SETTLED * _BLOCK}, at most             {most:+8.1f} MB")
     for what in ("database", "log", "queue"):
         print(f"{what + ', a job':60} {results[what + '_bytes_a_job']:8,.0f} B")
     if asked.plot:

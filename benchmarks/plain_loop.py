@@ -2,20 +2,26 @@
 
 The plain loop is what a person writes without a queue: load the pipeline, one picture a call, save the PNG, next. Both
 sides make the same pictures of the demo with the same settings, in turn; each turn's seconds are those between the
-files of its first and its last picture. `--beside 1` keeps a processor busy with another program all the while.
+files of its first and its last picture. `--beside 1` keeps a processor busy with another program all the while, and
+`--run` takes `producer run` with its bar on a terminal in place of a worker.
 Prints the rounds, the ratio with its spread, and JSON last.
 """
 
 import argparse
 import json
+import os
+import pty
+import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
-from benchmarks.sides import PROMPT, queue, running, seconds_a_picture
+from benchmarks.sides import PRODUCER, PROMPT, queue, running, seconds_a_picture
 from models.checkpoints import DEMO_FOLDER, checkpoint_defaults
 from worker.threads import set_waiting
 
@@ -26,13 +32,18 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=10, help="pictures a turn")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--beside", type=int, default=0, help="programs that keep a processor busy each")
+    parser.add_argument("--run", action="store_true", help="`producer run` instead of `celery -A worker worker`")
     asked = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         for _ in range(asked.beside):
             stack.enter_context(running(sys.executable, "-c", "while True: pass"))
         plain = stack.enter_context(plain_loop(folder / "plain"))
-        queued = stack.enter_context(queue(folder / "queued", worker=True)).make
+        queued: Callable[[int], float]
+        if asked.run:
+            queued = partial(_run, folder / "queued")
+        else:
+            queued = stack.enter_context(queue(folder / "queued", worker=True)).make
         # The first turn of each is a warm-up.
         rounds = [(plain(asked.pictures), queued(asked.pictures)) for _ in range(asked.rounds + 1)][1:]
     ratios = [by_loop / by_queue for by_loop, by_queue in rounds]
@@ -41,7 +52,11 @@ def main() -> None:
         print(f"{number:<8}{1 / by_loop:12.2f} /s {1 / by_queue:12.2f} /s {ratio:15.3f}")
     median = statistics.median(ratios)
     print(f"pictures a second, queue against plain loop: {median:.3f} ({min(ratios):.3f} to {max(ratios):.3f})")
-    print(json.dumps({"beside": asked.beside, "ratio": median, "ratios": ratios, "seconds_a_picture": rounds}))
+    print(
+        json.dumps(
+            {"beside": asked.beside, "run": asked.run, "ratio": median, "ratios": ratios, "seconds_a_picture": rounds}
+        )
+    )
 
 
 @contextmanager
@@ -63,6 +78,31 @@ def plain_loop(folder: Path) -> Iterator[Callable[[int], float]]:
             return seconds_a_picture(list(folder.iterdir()))
 
         yield make
+
+
+def _run(folder: Path, count: int) -> float:
+    """Have `producer run` make so many pictures, its bar on a terminal of its own, and return the seconds of one."""
+    shutil.rmtree(folder, ignore_errors=True)
+    variables = {"NIGHTSHIFT_DATA_DIR": str(folder), "NIGHTSHIFT_DEVICE": "cpu", "NIGHTSHIFT_CHECKPOINT": "demo"}
+    command = [str(PRODUCER), "run", "--prompt", PROMPT, "--count", str(count), "--seed", "1"]
+    ours, terminal = pty.openpty()
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, **variables, "TERM": "xterm-256color"},
+        stdin=subprocess.DEVNULL,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+    )
+    os.close(terminal)
+    # A terminal whose other end is closed reads as an error.
+    with suppress(OSError):
+        while os.read(ours, 65536):
+            pass
+    os.close(ours)
+    if process.wait() != 0:
+        raise SystemExit(f"producer run ended with status {process.returncode}")
+    return seconds_a_picture(list(folder.rglob("*.png")))
 
 
 def _loop(folder: Path) -> None:
