@@ -2,17 +2,20 @@
 
 Each setting has a process of its own that makes pictures of the demo, all of them in turn, a picture each: first on the
 machine as it is, then beside a program that keeps one processor busy, then beside one for each processor. They load
-where they then make pictures, as a worker does. Prints the median seconds a picture of each setting and how many times
-those of the best it takes, and JSON last.
+where they then make pictures, as a worker does. `--stable-diffusion` takes the architecture of Stable Diffusion 1.5
+with random weights, at 256x256 and two steps, and the settings that matter: some 20 GB of memory and half an hour.
+Prints the median seconds a picture of each setting and how many times those of the best it takes, and JSON last.
 """
 
+import argparse
 import json
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import IO
 
@@ -29,6 +32,9 @@ SETTINGS: dict[str, dict[str, str]] = {
     "GOMP_SPINCOUNT=100000": {"GOMP_SPINCOUNT": "100000"},
     "one thread": {"OMP_NUM_THREADS": "1"},
 }
+#: Those of them for pictures that take twenty seconds, and the pictures of each.
+FEW_SETTINGS = ("the worker's own", "OpenMP's default", "OMP_WAIT_POLICY=PASSIVE", "one thread")
+FEW_PICTURES = 2
 PROCESSORS = os.cpu_count() or 1
 #: How many busy programs there are beside it, by what the table calls that.
 BESIDE = {"alone": 0, "beside a busy program": 1, f"beside {PROCESSORS} busy programs": PROCESSORS}
@@ -36,29 +42,68 @@ BESIDE = {"alone": 0, "beside a busy program": 1, f"beside {PROCESSORS} busy pro
 
 def main() -> None:
     """Measure every setting and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split(":")[0])
+    parser.add_argument("--stable-diffusion", action="store_true", help="the architecture of 1.5, not the demo")
+    large = parser.parse_args().stable_diffusion
+    settings = {name: SETTINGS[name] for name in (FEW_SETTINGS if large else SETTINGS)}
     medians = {}
-    for where, count in BESIDE.items():
-        print(f"{where} …", file=sys.stderr, flush=True)
-        with _busy_programs(count):
-            medians[where] = {name: statistics.median(found) for name, found in _measure().items()}
+    with tempfile.TemporaryDirectory() as folder:
+        if large:
+            print("making random weights …", file=sys.stderr, flush=True)
+            make_stable_diffusion(folder)
+        for where, count in BESIDE.items():
+            print(f"{where} …", file=sys.stderr, flush=True)
+            with _busy_programs(count):
+                found = _measure(settings, folder if large else None)
+            medians[where] = {name: statistics.median(seconds) for name, seconds in found.items()}
     print(f"{'seconds a picture (to the best)':32}" + "".join(f"{where:>26}" for where in BESIDE))
-    for name in SETTINGS:
+    for name in settings:
         figures = ((medians[where][name], medians[where][name] / min(medians[where].values())) for where in BESIDE)
         print(f"{name:32}" + "".join(f"{f'{median:.3f} ({ratio:.2f})':>26}" for median, ratio in figures))
     print(json.dumps(medians))
 
 
-def _measure() -> dict[str, list[float]]:
-    """Return the seconds of each picture by setting."""
+def make_stable_diffusion(folder: str) -> None:
+    """Write a checkpoint of Stable Diffusion 1.5's architecture whose weights are random (its configs on the hub)."""
+    from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    from models.checkpoints import DEMO_FOLDER
+
+    blocks = 4
+    StableDiffusionPipeline(
+        # What it is called with otherwise are the defaults, which were made for this architecture.
+        unet=UNet2DConditionModel(sample_size=64, cross_attention_dim=768),
+        vae=AutoencoderKL(
+            block_out_channels=(128, 256, 512, 512),
+            down_block_types=("DownEncoderBlock2D",) * blocks,
+            up_block_types=("UpDecoderBlock2D",) * blocks,
+            layers_per_block=2,
+            sample_size=512,
+        ),
+        text_encoder=CLIPTextModel(
+            CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12)
+        ),
+        tokenizer=CLIPTokenizer.from_pretrained(DEMO_FOLDER / "tokenizer"),
+        scheduler=PNDMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    ).save_pretrained(folder)
+
+
+def _measure(settings: Mapping[str, Mapping[str, str]], checkpoint: str | None) -> dict[str, list[float]]:
+    """Return the seconds of each picture by setting; of the demo where no checkpoint is named."""
+    pictures = PICTURES if checkpoint is None else FEW_PICTURES
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("OMP_", "GOMP_", "KMP_"))}
-    seconds: dict[str, list[float]] = {name: [] for name in SETTINGS}
+    seconds: dict[str, list[float]] = {name: [] for name in settings}
     with ExitStack() as children:
         pipes: dict[str, tuple[IO[str], IO[str]]] = {}
-        for name, variables in SETTINGS.items():
+        for name, variables in settings.items():
             child = children.enter_context(
                 subprocess.Popen(
-                    [sys.executable, "-m", "benchmarks.threads", "--child"],
-                    env=clean | variables,
+                    [sys.executable, "-m", "benchmarks.threads", "--child", checkpoint or ""],
+                    env={**clean, **variables},
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
@@ -71,7 +116,7 @@ def _measure() -> dict[str, list[float]]:
             # One after the other: a child that loads is a busy program to those that make pictures.
             child.stdout.readline()
         begun = time.monotonic()
-        while len(seconds[name]) < PICTURES and time.monotonic() - begun < ENOUGH_S:
+        while len(seconds[name]) < pictures and (checkpoint or time.monotonic() - begun < ENOUGH_S):
             for name, (to, back) in pipes.items():
                 print(file=to, flush=True)
                 seconds[name].append(float(back.readline()))
@@ -80,7 +125,7 @@ def _measure() -> dict[str, list[float]]:
     return seconds
 
 
-def _serve() -> None:
+def _serve(checkpoint: str) -> None:
     """Load as a worker does, then make a picture whenever a line comes and print its seconds."""
     from models.checkpoints import checkpoint_defaults
     from models.job import JobSpec
@@ -94,8 +139,11 @@ def _serve() -> None:
 
     leave_processors_to_others(PROCESSORS)
     device = choose_device("cpu", "auto")
-    loaded = load_checkpoint(find_checkpoint("demo"), device, load_settings())
-    spec = JobSpec(prompt="a red shoe", seed=1, checkpoint="demo", **checkpoint_defaults("demo").model_dump())
+    loaded = load_checkpoint(find_checkpoint(checkpoint or "demo"), device, load_settings())
+    usual = checkpoint_defaults(checkpoint or "demo").model_dump()
+    if checkpoint:
+        usual |= {"width": 256, "height": 256, "steps": 2, "scheduler": "DDIM"}
+    spec = JobSpec(prompt="a red shoe", seed=1, checkpoint=checkpoint or "demo", **usual)
     generate(loaded, device, spec, lambda _step: None)
     print("ready", flush=True)
     for _ in sys.stdin:
@@ -116,7 +164,7 @@ def _busy_programs(count: int) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--child"]:
-        _serve()
+    if sys.argv[1:2] == ["--child"]:
+        _serve(sys.argv[2])
     else:
         main()
