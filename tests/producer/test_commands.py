@@ -51,6 +51,7 @@ ARGUMENTS = {
     "enqueue": ("--prompt", "a shoe"),
     "run": ("--prompt", "a shoe"),
     "estimate": ("--images", "9"),
+    "bench": ("here.json",),
     "cancel": ("night",),
 }
 
