@@ -60,35 +60,38 @@ def newest_sample(session: Session, loads: Sequence[LoadSums], batch_id: int | N
 def estimate(sample: Sample, pictures: int, factor: float = 1.0) -> Estimate:
     """Return how long `pictures` will take at the pace of the sample, which `factor` scales.
 
-    The range is the 95 % prediction interval of a sum of n further values after m observed ones,
-    n * mean +- t(k) * s * sqrt(n + n^2 / m); none below three observed values. Pictures that follow one another are not
-    independent: another program comes, and all of the next hundred take longer. So s and its k degrees of freedom are
-    those of `_spread`.
+    There is no range below three observed values.
     """
     times, seen = sample.times_s, len(sample.times_s)
     # The gap between two pictures is no part of either, but of every night.
     seconds = pictures * (fmean(times) * factor + (sample.gap_s or 0.0))
     if seen < 3:
         return Estimate(pictures, seconds, None, None)
-    deviation_s, freedom = _spread(times)
-    margin = _t_quantile(freedom) * deviation_s * factor * math.sqrt(pictures + pictures**2 / seen)
+    margin = pictures * factor * _margin_s(times, pictures)
     return Estimate(pictures, seconds, max(0.0, seconds - margin), seconds + margin)
 
 
-def _spread(times: Sequence[float]) -> tuple[float, int]:
-    """Return the deviation of values that follow one another, as sums of many show it, and its degrees of freedom.
+def _margin_s(times: Sequence[float], pictures: int) -> float:
+    """Return how far the mean of so many further values will be from that of the observed ones, 95 of 100 times.
 
-    The method of batch means (B. Schmeiser, Batch Size Effects in the Analysis of Simulation Output, Operations
-    Research 30, 1982): the variance of the means of blocks, times their length, is that of independent values with sums
-    that vary as much. Never less than what single values show, which is all that there is of a short run.
+    Of n further values after m independent ones that is t(m - 1) * s * sqrt(1/n + 1/m). But pictures that follow one
+    another are not independent: another program comes, and all of the next hundred take longer. So the deviation of the
+    means of blocks counts too (B. Schmeiser, Batch Size Effects in the Analysis of Simulation Output, Operations
+    Research 30, 1982), each block a value. More of them would not say more exactly what the next ones do, because what
+    a machine does varies over an hour by as much as over a minute: so is flicker noise, of which the deviation of means
+    is the same however long they are (D. W. Allan, Statistics of Atomic Frequency Standards, Proceedings of the IEEE
+    54, 1966). The further values are then one block more, after those that were seen.
     """
-    alone = stdev(times)
-    length = len(times) // _BLOCKS
+    seen = len(times)
+    independent = _t_quantile(seen - 1) * stdev(times) * math.sqrt(1 / pictures + 1 / seen)
+    length = seen // _BLOCKS
     if length < 2:
-        return alone, len(times) - 1
+        return independent
     newest = times[-length * _BLOCKS :]
     means = [fmean(newest[start : start + length]) for start in range(0, len(newest), length)]
-    return max(alone, math.sqrt(length) * stdev(means)), _BLOCKS - 1
+    # Fewer values than a block has vary more than it does.
+    share = max(1 + 1 / _BLOCKS, length / pictures + length / seen)
+    return max(independent, _t_quantile(_BLOCKS - 1) * stdev(means) * math.sqrt(share))
 
 
 @dataclass(frozen=True)

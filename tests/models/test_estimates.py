@@ -45,8 +45,9 @@ def test_of_a_longer_run_the_means_of_blocks_say_how_much_it_varies(seen):
     newest = times[-5 * length :].reshape(5, length)
     newest[::2] += 2
     found = estimate(Sample(times.tolist()), 100)
-    deviation = math.sqrt(length) * newest.mean(axis=1).std(ddof=1)
-    margin = scipy.stats.t.ppf(0.975, 4) * deviation * math.sqrt(100 + 100**2 / seen)
+    # What comes is a block more, or varies more where it is shorter than one.
+    share = max(1 + 1 / 5, length / 100 + length / seen)
+    margin = 100 * scipy.stats.t.ppf(0.975, 4) * newest.mean(axis=1).std(ddof=1) * math.sqrt(share)
     assert found.high_s - found.seconds == pytest.approx(margin, rel=0.002)
 
 
@@ -54,7 +55,7 @@ def test_a_range_is_never_narrower_than_single_pictures_make_it():
     # The means of these blocks are all the same.
     times = [9.0, 11.0] * 50
     found = estimate(Sample(times), 10)
-    margin = scipy.stats.t.ppf(0.975, 4) * statistics.stdev(times) * math.sqrt(10 + 10**2 / 100)
+    margin = scipy.stats.t.ppf(0.975, 99) * statistics.stdev(times) * math.sqrt(10 + 10**2 / 100)
     assert found.high_s - found.seconds == pytest.approx(margin, rel=0.002)
 
 
@@ -92,9 +93,9 @@ def test_at_least_95_of_100_independent_runs_fall_into_the_range_and_it_is_narro
     times = np.random.default_rng(7).normal(10, 1, 60_000)
     held, width = share_held(times, seen, pictures)
     assert held > 0.94
-    # Half as wide again as the interval that knows them to be independent.
+    # As wide again as the interval that knows them to be independent, and a little more.
     exact = 2 * scipy.stats.t.ppf(0.975, seen - 1) * math.sqrt(pictures + pictures**2 / seen) / (10 * pictures)
-    assert width < 1.5 * exact
+    assert width < 2.5 * exact
 
 
 def test_runs_that_drift_fall_into_the_range_three_times_as_often_as_if_they_were_taken_for_independent():
@@ -111,6 +112,17 @@ def test_runs_that_drift_fall_into_the_range_three_times_as_often_as_if_they_wer
     ]
     assert held > 0.9
     assert np.mean(taken_for_independent) < 0.35
+
+
+@pytest.mark.parametrize(("seen", "pictures"), [(50, 50), (100, 100), (100, 1000), (1000, 100)])
+def test_runs_that_vary_as_much_over_an_hour_as_over_a_minute_fall_into_the_range(seen, pictures):
+    draw = np.random.default_rng(7)
+    # Flicker noise: the power falls with the frequency.
+    count = 2**16
+    spectrum = draw.normal(size=count // 2) + 1j * draw.normal(size=count // 2)
+    noise = np.fft.irfft(np.concatenate(([0], spectrum / np.sqrt(np.arange(1, count // 2 + 1)))), count)
+    held, _ = share_held(10 + noise / noise.std(), seen, pictures)
+    assert held > 0.9
 
 
 KIND = Kind(checkpoint="demo", width=128, height=128, steps=12, scheduler="DDIM")
