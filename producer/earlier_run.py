@@ -38,8 +38,7 @@ def only_run(command: str, folder: Path) -> Iterator[None]:
         lock.acquire(blocking=False)
     except Timeout:
         raise NightshiftError(
-            f"another `producer {command}` is at work with {folder}: wait for it, `producer watch` follows it, or "
-            "choose another NIGHTSHIFT_DATA_DIR"
+            f"another `producer {command}` is at work with {folder}: wait for it, or choose another NIGHTSHIFT_DATA_DIR"
         ) from None
     with lock:
         for role in _stop_leftovers(folder):

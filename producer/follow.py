@@ -16,6 +16,8 @@ from producer.terminal import console, duration, faults
 _POLL_S = 0.25
 #: A batch of a million takes long to count, and the worker wants the processor.
 _RARELY = 20
+#: What ended has to be seen and started again all the same.
+_LONGEST_POLL_S = 5.0
 #: Seconds between two lines where the output is no terminal.
 _LINE_S = 10.0
 
@@ -57,7 +59,7 @@ def follow(
                 next_line = time.monotonic() + _LINE_S
             if over:
                 return progress
-            time.sleep(max(_POLL_S, _RARELY * look_s))
+            time.sleep(min(max(_POLL_S, _RARELY * look_s), _LONGEST_POLL_S))
 
 
 def _look(database: Database, batch_name: str) -> tuple[BatchProgress, float | None, str | None]:

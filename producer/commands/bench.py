@@ -50,8 +50,12 @@ def command(file: Path, pictures: int, **flags: Any) -> None:
     _require_no_worker(settings)
     treat_sigterm_as_ctrl_c()
     result = _measure(settings, Order(plan, "bench", "bench", DEFAULT_PRIORITY))
-    file.write_text(BenchFile(results=[result]).model_dump_json(indent=2) + "\n")
+    # On the screen first: a disk that is full then costs the file alone.
     print_result(console(), result)
+    try:
+        file.write_text(BenchFile(results=[result]).model_dump_json(indent=2) + "\n")
+    except OSError as error:
+        raise NightshiftError(f"{file} cannot be written: {error.strerror or error}") from error
     click.echo(f"\nwritten to {file}; `producer report --compare FILE…` shows such files side by side")
 
 
@@ -59,7 +63,7 @@ def _measure(settings: Settings, order: Order) -> BenchResult:
     """Make the pictures in a folder of their own, and return what was measured.
 
     Raises:
-        NightshiftError: if not all were made.
+        NightshiftError: if not all were made, or by more than one worker.
     """
     folder = settings.data_dir / "bench"
     data = folder / "data"
@@ -83,11 +87,13 @@ def _measure(settings: Settings, order: Order) -> BenchResult:
             with database.reading() as session:
                 if progress.faulty:
                     raise NightshiftError(f"not measured: {failures(session, batch.id, limit=1)[0].error}")
-                (load,) = sums_by_load(session, batch.id)
-                (pace,) = paces(session)
+                loads, found = sums_by_load(session, batch.id), paces(session)
+                if len(loads) != 1 or not found:
+                    raise NightshiftError("not measured: the worker was started again meanwhile, or never got warm")
         finally:
             database.close()
             shutil.rmtree(data, ignore_errors=True)
+    (load,), (pace,) = loads, found
     boot = load.boot
     return from_pace(pace, f"producer bench, Nightshift {version('nightshift')}").model_copy(
         update={

@@ -3,6 +3,7 @@ import io
 import json
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -261,6 +262,29 @@ def test_standard_input_that_is_too_large(monkeypatch):
     monkeypatch.setattr("producer.prompts.MAX_BYTES", 2**20)
     stdin(monkeypatch, b"a cat\n" * 2**18)
     assert problems_of("-") == ["standard input: is larger than 1 MiB; split it"]
+
+
+def test_the_first_prompts_are_there_before_the_last_are_written():
+    ours, theirs = os.pipe()
+    written_first, go_on = b"a cat\n" * 50_000, threading.Event()
+
+    def write():
+        with os.fdopen(theirs, "wb") as pipe:
+            pipe.write(written_first)
+            pipe.flush()
+            go_on.wait()
+            pipe.write(b"a dog\n")
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    requests = read_requests(f"/dev/fd/{ours}")
+    assert next(requests).values == {"prompt": "a cat"}
+    assert not go_on.is_set()
+    go_on.set()
+    *_, last = requests
+    assert (last.line, last.values) == (50_001, {"prompt": "a dog"})
+    writer.join()
+    os.close(ours)
 
 
 def test_endless_file_is_given_up():

@@ -1,6 +1,7 @@
 """`producer bench`: what it measures and writes, and when it refuses."""
 
 import json
+import os
 import signal
 from pathlib import Path
 
@@ -46,6 +47,19 @@ def test_beside_a_worker_nothing_is_measured(nightshift: Installation, tmp_path:
     done = nightshift.producer(*BENCH, str(tmp_path / "here.json"))
     assert done.returncode == 1
     assert done.stderr == "producer: not measured: a worker has the cpu of this machine; stop it first\n"
+
+
+def test_what_two_workers_made_is_no_measurement(nightshift: Installation, tmp_path: Path):
+    file = tmp_path / "here.json"
+    process = nightshift.start_producer(*BENCH[:3], "--pictures", "60", str(file))
+    folder = nightshift.data_dir / "bench"
+    nightshift.wait_until(lambda: len(list(folder.rglob("*.png"))) >= 3, "pictures that are recorded")
+    os.kill(json.loads((folder / "worker.pid").read_text())["pid"], signal.SIGKILL)
+    said = process.communicate(timeout=PATIENCE_S)[0]
+    assert process.returncode == 1, said
+    assert "producer: not measured: the worker was started again meanwhile" in said
+    assert not file.exists()
+    assert nightshift.left_running() == []
 
 
 def test_ctrl_c_ends_it_without_a_file(nightshift: Installation, tmp_path: Path):
