@@ -53,3 +53,16 @@ def test_a_prompt_that_just_fits_is_not_cut_and_one_word_more_is(checkpoint):
 
 def test_a_checkpoint_that_is_not_here_is_passed_over(tmp_path):
     assert cut(tmp_path / "nowhere", TEXTS[0]) is None
+
+
+def test_each_line_is_named_once_however_many_pictures_it_asks_for(checkpoint):
+    def jobs(line, prompt, count):
+        values = {"steps": 12, "guidance": 7.5, "width": 128, "height": 128, "scheduler": "DDIM"}
+        return [
+            PlannedJob(JobSpec(prompt=prompt, seed=seed, checkpoint=str(checkpoint), **values), line)
+            for seed in range(count)
+        ]
+
+    too_long = "shoe " * 75 + "red"
+    found = cut_prompts([*jobs(2, too_long, 3), *jobs(3, "a shoe", 1), *jobs(5, too_long, 1)])
+    assert list(found) == [(2, "red"), (5, "red")]
