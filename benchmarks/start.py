@@ -1,11 +1,14 @@
 """How long programs take to start: `python -m benchmarks.start`.
 
 `producer --help` and `producer status` as whole processes, and a worker from its start until it is ready for jobs,
-with what loading the demo and its warm-up took of that apart. Prints a table, and JSON last.
+with what loading the demo and its warm-up took of that apart. In turn with it, a script that only imports the pipeline,
+as every program has to that makes pictures. Prints a table, and JSON last.
 """
 
 import json
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from datetime import UTC, datetime
@@ -42,6 +45,9 @@ def main() -> None:
             whole = (ready_at - started).total_seconds()
             seconds.setdefault("worker, until it is ready", []).append(whole)
             seconds.setdefault("worker, without loading and warm-up", []).append(whole - loading)
+            begun = time.perf_counter()
+            subprocess.run([sys.executable, "-c", "from diffusers import StableDiffusionPipeline"], check=True)
+            seconds.setdefault("a script that imports the pipeline", []).append(time.perf_counter() - begun)
     # The first of each brings the files into memory.
     taken = {name: values[1:] for name, values in seconds.items()}
     print(f"{'':40}{'median':>10}{'fastest':>10}{'slowest':>10}")

@@ -56,6 +56,7 @@ def main() -> None:
             with _busy_programs(count):
                 found = _measure(settings, folder if large else None)
             medians[where] = {name: statistics.median(seconds) for name, seconds in found.items()}
+            print(json.dumps(medians[where]), file=sys.stderr, flush=True)
     print(f"{'seconds a picture (to the best)':32}" + "".join(f"{where:>26}" for where in BESIDE))
     for name in settings:
         figures = ((medians[where][name], medians[where][name] / min(medians[where].values())) for where in BESIDE)

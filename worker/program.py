@@ -1,5 +1,6 @@
 """What `celery -A worker worker` runs."""
 
+import gc
 import warnings
 from typing import Any
 
@@ -18,8 +19,13 @@ quiet_libraries(load_settings())
 #: Those that torch's threads may take; None where a person has set how many threads there are.
 PROCESSORS = Processors() if set_waiting() else None
 
+# What is imported stays, and the collector would look through all of it again and again while it comes.
+gc.disable()
 # This brings torch, diffusers and transformers, for which the lines above have made ready.
 from worker.boot import Boot  # noqa: E402
+
+gc.freeze()
+gc.enable()
 
 
 class Program(Worker):
