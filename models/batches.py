@@ -5,8 +5,8 @@ dead Redis in between leaves jobs that say "not published" and can be published 
 """
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from uuid import uuid4
 
@@ -30,17 +30,21 @@ class PlannedJob:
 
     spec: JobSpec
     source_line: int | None = None
+    #: What a template chose for it, by the choices' names.
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 class Fingerprint:
-    """A digest of what is asked for, job by job; seeds that were drawn rather than asked for do not count."""
+    """A digest of what is asked for, job by job; what was drawn rather than asked for does not count."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
 
-    def add(self, spec: JobSpec, *, seed_asked: bool) -> None:
-        """Add the next job."""
+    def add(self, spec: JobSpec, *, seed_asked: bool, drawn_from: str | None = None) -> None:
+        """Add the next job; `drawn_from` is the template that its prompt was drawn from, where no seed decided it."""
         asked = spec if seed_asked else spec.model_copy(update={"seed": -1})
+        if drawn_from is not None:
+            asked = asked.model_copy(update={"prompt": drawn_from})
         self._digest.update(asked.model_dump_json().encode())
 
     def hex(self) -> str:
@@ -72,6 +76,7 @@ def create_batch(
                 | {
                     "batch_id": batch.id,
                     "source_line": job.source_line,
+                    "attributes": dict(job.attributes) or None,
                     "priority": priority,
                     "queued_at": moment,
                     "queued_s": queued.s,
@@ -118,6 +123,13 @@ def find_job(session: Session, job_id: int) -> Job:
     if job is None:
         raise NotFoundError(f"there is no job {job_id}; `producer status BATCH` and the log name jobs")
     return job
+
+
+def find_same(session: Session, digest: str) -> Batch | None:
+    """Return the newest batch with this fingerprint, one that still has jobs to do before any other."""
+    unfinished = find_unfinished(session, digest)
+    newest = select(Batch).where(Batch.fingerprint == digest).order_by(Batch.id.desc()).limit(1)
+    return unfinished or session.scalar(newest)
 
 
 def find_unfinished(session: Session, digest: str) -> Batch | None:

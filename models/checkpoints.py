@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.errors import CheckpointError
 from models.job import Guidance, SchedulerName, Size, Steps
+from models.printable import printable
 
 STABLE_DIFFUSION_1_5 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 DEMO = "demo"
@@ -17,6 +18,8 @@ _MOVED = {"runwayml/stable-diffusion-v1-5": STABLE_DIFFUSION_1_5}
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w-]*(?:\.[\w-]+)*/[A-Za-z0-9][\w-]*(?:\.[\w-]+)*", re.ASCII)
 #: A folder may carry its own defaults in this file.
 DEFAULTS_FILE = "nightshift.json"
+#: A folder in diffusers' layout says in this file what it is made of.
+INDEX_FILE = "model_index.json"
 
 
 class CheckpointDefaults(BaseModel):
@@ -50,6 +53,23 @@ def is_hub_id(name: str) -> bool:
 def local_path(name: str) -> Path:
     """Return where a checkpoint that is no hub id lies: a folder or a file, which need not be there."""
     return DEMO_FOLDER if name == DEMO else Path(name)
+
+
+def why_never_loaded(name: str) -> str | None:
+    """Say why checkpoint `name` is none, as far as what lies here under it tells; None where nothing speaks against it.
+
+    What is not on this machine may be on the worker's.
+    """
+    path = local_path(name)
+    if is_hub_id(name):
+        return None
+    if path.is_file() and path.suffix != ".safetensors":
+        return f"{printable(name)} is no checkpoint: only .safetensors files are loaded, other formats can run code"
+    if path.is_dir() and not (path / INDEX_FILE).is_file():
+        return f"{printable(name)} is no checkpoint: a folder in diffusers' layout has a {INDEX_FILE}"
+    if path.exists() and not path.is_file() and not path.is_dir():
+        return f"{printable(name)} is no checkpoint: it is neither a file nor a folder"
+    return None
 
 
 def checkpoint_defaults(name: str) -> CheckpointDefaults:

@@ -107,6 +107,12 @@ class Settings(BaseSettings):
         file = str(self.data_dir / "nightshift.db").replace("%", "%25").replace("?", "%3F")
         return self.database_url or f"sqlite:///{file}"
 
+    @property
+    def places_of_checkpoints(self) -> list[Path]:
+        """The folders that jobs may take checkpoints from."""
+        named = [Path(folder).expanduser() for folder in self.checkpoint_folders.split(os.pathsep) if folder]
+        return named or [self.data_dir / "checkpoints"]
+
     def require_allowed(self, checkpoint: str) -> None:
         """Refuse a checkpoint on this disk that jobs may not name; hub ids and the worker's own may always be named.
 
@@ -115,8 +121,7 @@ class Settings(BaseSettings):
         """
         if checkpoint in (self.checkpoint, DEMO) or is_hub_id(checkpoint):
             return
-        folders = [Path(folder).expanduser() for folder in self.checkpoint_folders.split(os.pathsep) if folder]
-        folders = folders or [self.data_dir / "checkpoints"]
+        folders = self.places_of_checkpoints
         # Resolved, so that neither `..` nor a link leads out of them.
         place = Path(checkpoint).resolve()
         if not any(place.is_relative_to(folder.resolve()) for folder in folders):

@@ -27,7 +27,7 @@ from models.clock import Instant, instant
 from models.states import JobState, Outcome
 
 #: The version in `migrations` that makes these tables.
-SCHEMA_VERSION = "0006"
+SCHEMA_VERSION = "0007"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -119,6 +119,8 @@ class Job(Base):
     batch_id: Mapped[int] = mapped_column(ForeignKey("batches.id"))
     #: Line of the prompts file, None for a prompt from the command line.
     source_line: Mapped[int | None]
+    #: What a template chose for it, by the choices' names: {"colour": "black"}.
+    attributes: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
     prompt: Mapped[LongText]
     negative_prompt: Mapped[LongText]
     seed: Mapped[int] = mapped_column(BigInteger)

@@ -6,6 +6,7 @@ from importlib import import_module
 import click
 
 from models.errors import BadInputError, NightshiftError, NotFoundError, SettingsError
+from models.printable import printable
 
 #: Each command's module and the line that `producer --help` shows. The modules bring SQLAlchemy, rich and
 #: Celery; the list alone answers `--help`, which must not wait for them.
@@ -49,7 +50,7 @@ class _Program(click.Group):
             return super().invoke(ctx)
         except NightshiftError as error:
             for line in str(error).splitlines():
-                click.echo(f"producer: {line}", err=True)
+                click.echo(f"producer: {printable(line)}", err=True)
             ctx.exit(WRONG_USE if isinstance(error, _WRONG_USE) else FAILED)
         except BrokenPipeError:
             # Whoever read our output has seen enough, as `head` does.

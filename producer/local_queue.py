@@ -1,5 +1,6 @@
 """A server and a worker of a command's own, on this machine, for as long as the command runs."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,8 @@ from models.database import Database
 from models.settings import Settings
 from producer.embedded_server import EmbeddedServer, embedded_server
 from producer.worker_process import WorkerProcess, worker_process
+
+_POLL_S = 0.1
 
 
 class LocalQueue:
@@ -29,6 +32,20 @@ class LocalQueue:
         """
         said = self._server.look_after(), self._worker.look_after()
         return "; ".join(filter(None, said)) or None
+
+    def wait_until_ready(self) -> None:
+        """Return once the worker could make pictures, its checkpoint among them.
+
+        Raises:
+            NightshiftError: if it does not get that far.
+        """
+        said = None
+        while not self._worker.is_ready():
+            trouble = self.look_after()
+            if trouble != said and trouble is not None:
+                click.echo(trouble, err=True)
+            said = trouble
+            time.sleep(_POLL_S)
 
     def hurry(self) -> None:
         """Have a worker that was told to end give its job back at the next step."""

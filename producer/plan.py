@@ -10,14 +10,21 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from models.batches import Fingerprint, PlannedJob
-from models.checkpoints import DEFAULTS_FILE, DEMO, CheckpointDefaults, canonical_checkpoint, checkpoint_defaults
+from models.checkpoints import (
+    DEFAULTS_FILE,
+    DEMO,
+    CheckpointDefaults,
+    canonical_checkpoint,
+    checkpoint_defaults,
+    why_never_loaded,
+)
 from models.errors import CheckpointError
 from models.job import MAX_SEED, CheckpointName, JobSpec, Kind
 from models.schedulers import SCHEDULERS
 from models.settings import PREFIX
 from producer.planned_jobs import PlannedJobs
 from producer.problems import place, refuse, visible
-from producer.prompts import Request
+from producer.request import Request
 
 #: Pictures that one prompt may ask for.
 MAX_COUNT = 10_000
@@ -68,8 +75,8 @@ def plan_jobs(requests: Iterable[Request], flags: Mapping[str, object], default_
         kinds[order.spec.kind] += order.count
         for seed in range(order.spec.seed, order.spec.seed + order.count):
             spec = order.spec.model_copy(update={"seed": seed})
-            jobs.append(PlannedJob(spec, request.line))
-            digest.add(spec, seed_asked=asked)
+            jobs.append(PlannedJob(spec, request.line, request.attributes))
+            digest.add(spec, seed_asked=asked, drawn_from=request.drawn_from)
     refuse(orders.problems)
     return Plan(jobs, digest.hex(), kinds)
 
@@ -128,6 +135,8 @@ class _Orders:
         return order
 
     def _origin(self, request: Request, name: str) -> str:
+        if name in request.values and request.origin is not None:
+            return f"{place(request.origin)}: {name}"
         if name in request.values and request.line is not None:
             return f"{place(self._source, request.line)}: {name}"
         if name in request.values or name in self.given:
@@ -143,6 +152,7 @@ def _look_up(name: object) -> tuple[object, Mapping[str, object], str | None]:
     checkpoint, defaults, problem = name, CheckpointDefaults(), None
     try:
         checkpoint = canonical_checkpoint(_CHECKPOINT_NAME.validate_python(name))
+        problem = why_never_loaded(checkpoint)
         defaults = checkpoint_defaults(checkpoint)
     except ValidationError:
         pass  # JobSpec refuses the same name and says why.

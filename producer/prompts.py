@@ -9,14 +9,15 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
 from models.errors import BadInputError
 from models.job import MAX_PROMPT, JobSpec
+from producer.option_lines import has_options, parse_options
 from producer.problems import MOST_SHOWN, place, refuse, visible
+from producer.request import Request
 
 #: What a CSV column or a JSON key may be called: the names of the flags.
 KEYS = (*JobSpec.model_fields, "count")
@@ -29,21 +30,11 @@ _Record = tuple[int, Mapping[str, object]]
 _Complain = Callable[[int | None, str], None]
 
 
-@dataclass(frozen=True)
-class Request:
-    """What one line asks for; only the values that it names."""
-
-    #: Counted from 1; None for a prompt from the command line.
-    line: int | None
-    #: By names from `KEYS`; a number of a CSV file is still text.
-    values: Mapping[str, object]
-
-
 def read_requests(source: str) -> Iterator[Request]:
     """Read the file `source`, or standard input if that is `-`, in the format that its suffix names, line by line.
 
-    `.csv` has a header row, `.jsonl` and `.ndjson` an object a line, anything else a prompt a line; `.json` and
-    `.tsv` are refused, since their lines are no prompts.
+    `.csv` has a header row, `.jsonl` and `.ndjson` an object a line, anything else a prompt a line, or options
+    such as `--prompt a red shoe --steps 20`; `.json` and `.tsv` are refused, since their lines are no prompts.
     Blank lines and lines that start with `#` do not count.
 
     Raises:
@@ -144,7 +135,13 @@ def _counts(numbered: _Line) -> bool:
 
 def _parse_text(lines: Iterator[_Line], complain: _Complain) -> Iterator[_Record]:
     for number, line in filter(_counts, lines):
-        yield number, {"prompt": line.strip()}
+        if not has_options(line):
+            yield number, {"prompt": line.strip()}
+            continue
+        try:
+            yield number, parse_options(line)
+        except ValueError as error:
+            complain(number, str(error))
 
 
 def _parse_csv(lines: Iterator[_Line], complain: _Complain) -> Iterator[_Record]:

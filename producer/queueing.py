@@ -3,13 +3,13 @@
 import re
 from pathlib import Path
 
-from models.batches import create_batch, find_unfinished, free_name
+from models.batches import create_batch, find_same, free_name
 from models.database import Database
 from models.errors import BadInputError, BrokerError
+from models.progress import BatchProgress, batch_progress
 from models.settings import Settings
 from models.tables import Batch
 from producer.job_options import Order
-from producer.plan import Plan
 from producer.progress_bar import each_counted, progress_bar
 from worker.publishing import publish
 from worker.queue import make_app
@@ -37,10 +37,13 @@ def record_batch(database: Database, order: Order) -> Batch:
         )
 
 
-def unfinished_batch(database: Database, plan: Plan) -> Batch | None:
-    """Return the batch that an earlier run of the same command left unfinished."""
+def same_batch(database: Database, order: Order) -> tuple[Batch, BatchProgress] | None:
+    """Return the batch that asks for the same, and how far it is; None where another is to be made in any case."""
+    if order.new:
+        return None
     with database.reading() as session:
-        return find_unfinished(session, plan.fingerprint)
+        batch = find_same(session, order.plan.fingerprint)
+        return None if batch is None else (batch, batch_progress(session, batch))
 
 
 def publish_with_progress(settings: Settings, database: Database, count: int, batch_id: int | None = None) -> int:

@@ -35,6 +35,11 @@ def table(title: str | None, *columns: str, right: Sequence[str] = ()) -> Table:
     return made
 
 
+def states(progress: BatchProgress) -> str:
+    """Return how many jobs stand in each state in which there are any: `20 succeeded, 4 queued`."""
+    return ", ".join(f"{count:,} {state}" for state, count in progress.counts.items() if count) or "no jobs"
+
+
 def faults(progress: BatchProgress) -> str:
     """Return how many jobs failed and how many are quarantined: `2 failed, 1 quarantined`."""
     apart = progress.counts[JobState.QUARANTINED]

@@ -58,7 +58,7 @@ class WorkerProcess:
             self._note_end(status)
         left_s = self._restarts.left_s
         if left_s is None:
-            return f"the worker was started again: {self._reason}" if self._reason and not self._is_ready() else None
+            return f"the worker was started again: {self._reason}" if self._reason and not self.is_ready() else None
         if left_s > 0:
             return f"the worker ended: {self._reason}; started again in {left_s:.0f} s"
         with interrupts_held():
@@ -71,7 +71,7 @@ class WorkerProcess:
         self.process.terminate()
 
     def _note_end(self, status: int) -> None:
-        ready = self._is_ready()
+        ready = self.is_ready()
         self._was_ready = self._was_ready or ready
         again = self._restarts.ended(ready=ready)
         # A setting that is wrong at the first start is wrong at the next one too.
@@ -81,7 +81,8 @@ class WorkerProcess:
         self._reason = _reason(status)
         click.echo(f"the worker is started again: {self._reason}", err=True)
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
+        """Tell whether the worker has loaded its checkpoint and takes jobs."""
         with self._database.reading() as session:
             return is_ready(session, self.process.pid, self._newest_boot)
 

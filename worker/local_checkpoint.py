@@ -9,13 +9,12 @@ from pathlib import Path
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-from models.checkpoints import is_hub_id, local_path
+from models.checkpoints import INDEX_FILE, is_hub_id, local_path
 from models.errors import CheckpointError
 
 #: Where a component's class may come from; anything else would be code out of the checkpoint.
 _LIBRARIES = ("diffusers", "transformers", "stable_diffusion")
 _PIPELINE = "StableDiffusionPipeline"
-_INDEX = "model_index.json"
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def hub_snapshot(name: str) -> Path:
     """
     # The library calls a snapshot absent that lacks any file of the repository, unless it is told which count; of
     # Stable Diffusion 1.5 most are other forms of the same weights, which are not fetched.
-    return Path(snapshot_download(name, local_files_only=True, allow_patterns=[_INDEX]))
+    return Path(snapshot_download(name, local_files_only=True, allow_patterns=[INDEX_FILE]))
 
 
 def _require_hub_snapshot(name: str) -> Path:
@@ -80,7 +79,7 @@ def _require_hub_snapshot(name: str) -> Path:
 
 
 def _require_pipeline(name: str, folder: Path) -> None:
-    index_file = folder / _INDEX
+    index_file = folder / INDEX_FILE
     try:
         index = json.loads(index_file.read_text())
         if not isinstance(index, dict):

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 
 from pythonjsonlogger.json import JsonFormatter
 
+from models.printable import printable
 from models.settings import Settings
 
 log = logging.getLogger("nightshift")
@@ -44,6 +45,15 @@ def about(**fields: object) -> Iterator[None]:
         _about.reset(token)
 
 
+class _OneLine(logging.Formatter):
+    """Text in which nothing that was written by others reaches a terminal that would obey it; tracebacks keep lines."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Return the line."""
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
+
 def _add_ids(record: logging.LogRecord) -> bool:
     for name, value in (_boot | _about.get()).items():
         if not hasattr(record, name):
@@ -61,7 +71,7 @@ def configure_logging(settings: Settings) -> None:
         handler.setFormatter(formatter)
         handler.addFilter(_add_ids)
     else:
-        handler.setFormatter(logging.Formatter("{asctime} {levelname:7} {message}", "%Y-%m-%d %H:%M:%S", style="{"))
+        handler.setFormatter(_OneLine("{asctime} {levelname:7} {message}", "%Y-%m-%d %H:%M:%S", style="{"))
     everything = settings.log_level == "DEBUG"
     logging.basicConfig(handlers=[handler], level=logging.DEBUG if everything else logging.CRITICAL, force=True)
     log.setLevel(settings.log_level)

@@ -32,7 +32,8 @@ def parameters_text(spec: JobSpec, checkpoint: str, revision: str, version: str)
         "Steps": spec.steps,
         "Sampler": scheduler.sampler,
         "Schedule type": scheduler.schedule_type,
-        "CFG scale": f"{spec.guidance:g}",
+        # All its digits: the picture can be made again from this alone.
+        "CFG scale": str(spec.guidance).removesuffix(".0"),
         "Seed": spec.seed,
         "Size": f"{spec.width}x{spec.height}",
         # A1111's short hash is the first ten digits of a single file's sha256.

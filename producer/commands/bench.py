@@ -23,8 +23,8 @@ from producer.interrupts import on_next_interrupt, treat_sigterm_as_ctrl_c
 from producer.job_options import Order, given, pace_options
 from producer.local_queue import local_queue
 from producer.plan import plan_jobs
-from producer.prompts import Request
 from producer.queueing import publish_with_progress, record_batch
+from producer.request import Request
 from producer.terminal import console
 
 _PROMPT = "A professional product photo of black casual shoes on white background"

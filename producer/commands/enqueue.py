@@ -8,18 +8,20 @@ import click
 from models.database import Database
 from models.errors import BrokerError
 from models.pauses import paused_since
-from models.settings import Settings, load_settings
+from models.printable import printable
+from models.settings import load_settings
+from producer.checkpoints_here import is_here, remedy
 from producer.cli import FAILED
+from producer.duplicates import count_duplicates
 from producer.follow import follow
-from producer.job_options import Order, job_options, read_order
+from producer.job_options import SHOWN_WARNINGS, Order, job_options, read_order
 from producer.preview import preview
 from producer.progress_bar import each_counted, progress_bar
-from producer.queueing import publish_with_progress, record_batch
-from producer.terminal import NOT_MEASURED, duration, moment, size
+from producer.queueing import publish_with_progress, record_batch, same_batch
+from producer.terminal import NOT_MEASURED, duration, moment, size, states
 from producer.tokens import PLACES, cut_prompts
 
 _SHOWN_LINES = 5
-_SHOWN_WARNINGS = 5
 
 
 @click.command
@@ -31,25 +33,42 @@ def command(ctx: click.Context, /, following: bool, dry_run: bool, **options: An
     """Put the prompts of a file on the queue, as one batch of jobs.
 
     The whole file is validated first: every problem is listed with its line, and then nothing is queued.
-    Columns of .csv and keys of .jsonl are named as the flags; a line's own value wins over a flag.
+    Columns of .csv and keys of .jsonl are named as the flags; a line's own value wins over a flag. --help-format shows
+    all forms of prompts. A batch that asks for the same is not made a second time, unless --new says so.
     """
     settings = load_settings()
     order = read_order(settings, **options)
     for checkpoint in order.plan.checkpoints:
         settings.require_allowed(checkpoint)
-    warn_of_cut_prompts(order)
-    if dry_run:
-        _preview(order, settings)
-        return
+        if not is_here(checkpoint):
+            click.echo(
+                f"producer: warning: checkpoint {checkpoint} is not on this machine; unless the worker's has it, "
+                f"{remedy(checkpoint)}",
+                err=True,
+            )
+    cut = warn_of_cut_prompts(order)
     database = Database(settings.database)
-    batch = record_batch(database, order)
-    count = len(order.plan.jobs)
+    same = same_batch(database, order)
+    if dry_run:
+        _preview(order, database, cut)
+        if same is not None:
+            batch, progress = same
+            click.echo(f"{batch.name} asks for the same already ({states(progress)}); --new would make another batch")
+        click.echo("Nothing was queued (--dry-run).")
+        return
+    if same is None:
+        batch, count = record_batch(database, order), len(order.plan.jobs)
+        said = f"{count:,} jobs queued; `producer watch {batch.name}` follows them"
+    else:
+        batch, progress = same
+        count = progress.unpublished
+        said = f"asks for the same already ({states(progress)}), so nothing was added; --new makes another batch"
     try:
         publish_with_progress(settings, database, count)
     except BrokerError:
         click.echo(f"{batch.name}: {count:,} jobs recorded, not yet on the queue")
         raise
-    click.echo(f"{batch.name}: {count:,} jobs queued; `producer watch {batch.name}` follows them")
+    click.echo(f"{batch.name}: {said}")
     with database.reading() as session:
         since = paused_since(session)
     if since is not None:
@@ -58,23 +77,26 @@ def command(ctx: click.Context, /, following: bool, dry_run: bool, **options: An
         ctx.exit(FAILED)
 
 
-def warn_of_cut_prompts(order: Order) -> None:
-    """Say which prompts are longer than the text encoder sees, and what of them is cut."""
+def warn_of_cut_prompts(order: Order) -> int:
+    """Say which prompts are longer than the text encoder sees, and what of them is cut; return how many."""
     with progress_bar("counting tokens", len(order.plan.jobs)) as advance:
         cut = cut_prompts(each_counted(order.plan.jobs, advance))
-        shown = list(islice(cut, _SHOWN_WARNINGS))
+        shown = list(islice(cut, SHOWN_WARNINGS))
         more = sum(1 for _ in cut)
     for line, end in shown:
         where = f"line {line}: " if line else ""
-        tail = end if len(end) <= 80 else f"{end[:80]}…"
+        tail = printable(end if len(end) <= 80 else f"{end[:80]}…")
         click.echo(f"producer: warning: {where}the prompt has over {PLACES} tokens, cut off is: {tail}", err=True)
     if more:
         click.echo(f"producer: warning: … and {more:,} more prompts are cut", err=True)
+    return len(shown) + more
 
 
-def _preview(order: Order, settings: Settings) -> None:
+def _preview(order: Order, database: Database, cut: int) -> None:
     jobs = order.plan.jobs
-    with Database(settings.database).reading() as session:
+    with progress_bar("looking for duplicates", len(jobs)) as advance:
+        duplicates = count_duplicates(each_counted(jobs, advance))
+    with database.reading() as session:
         needs = preview(session, order.plan.kinds)
     click.echo(f"{len(jobs):,} jobs would be queued:")
     for job in islice(jobs, _SHOWN_LINES):
@@ -83,11 +105,14 @@ def _preview(order: Order, settings: Settings) -> None:
             f"  {s.width}x{s.height}, {s.steps} steps, {s.scheduler}, guidance {s.guidance:g}, seed {s.seed}: ",
             nl=False,
         )
-        click.echo(s.prompt if len(s.prompt) <= 100 else f"{s.prompt[:100]}…")
+        click.echo(printable(s.prompt if len(s.prompt) <= 100 else f"{s.prompt[:100]}…"))
+        if job.attributes:
+            click.echo(f"    {printable(', '.join(f'{name} = {value}' for name, value in job.attributes.items()))}")
     if len(jobs) > _SHOWN_LINES:
         click.echo(f"  … and {len(jobs) - _SHOWN_LINES:,} more")
+    click.echo(f"duplicates (same prompt, seed and settings): {duplicates:,}")
+    click.echo(f"prompts of over {PLACES} tokens, which are cut: {cut:,}")
     between = f" (95 of 100 times {duration(needs.low_s)} to {duration(needs.high_s)})" if needs.low_s else ""
     why = "" if needs.seconds is not None else ": this machine has made no such picture yet"
     click.echo(f"time by this machine's own history: {duration(needs.seconds)}{between}{why}")
     click.echo(f"disk: {NOT_MEASURED if needs.disk_bytes is None else size(needs.disk_bytes)}")
-    click.echo("Nothing was queued (--dry-run).")

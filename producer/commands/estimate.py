@@ -13,7 +13,7 @@ from models.settings import load_settings
 from producer.job_options import given, pace_options
 from producer.plan import plan_jobs
 from producer.preview import preview
-from producer.prompts import Request
+from producer.request import Request
 from producer.terminal import NOT_MEASURED, duration, size
 
 

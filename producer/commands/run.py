@@ -6,6 +6,7 @@ import click
 
 from models.database import Database
 from models.picture_store import PictureStore
+from models.printable import printable
 from models.progress import BatchProgress, batch_progress, failures
 from models.publication import forget_published
 from models.settings import Settings, load_settings
@@ -18,10 +19,10 @@ from producer.follow import follow
 from producer.interrupts import on_next_interrupt, treat_sigterm_as_ctrl_c
 from producer.job_options import Order, job_options, read_order
 from producer.local_queue import LocalQueue, local_queue
-from producer.queueing import publish_with_progress, record_batch, unfinished_batch
+from producer.queueing import publish_with_progress, record_batch, same_batch
 from producer.report import build_report
 from producer.report_tables import print_report
-from producer.terminal import console
+from producer.terminal import console, states
 
 
 @click.command
@@ -30,7 +31,8 @@ from producer.terminal import console
 def command(ctx: click.Context, /, **options: Any) -> None:
     """Do everything on this machine: server, worker, queue, progress, report. Leaves nothing running.
 
-    Run again with the same arguments, it goes on with its unfinished batch; a finished one is made anew.
+    Run again with the same arguments, it goes on with its unfinished batch, and says so of a finished one; --new makes
+    another.
     A worker that goes away is started again. Ctrl+C finishes the running picture and stops; twice gives it back and
     stops. Neither loses a job.
     """
@@ -44,7 +46,14 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     database = Database(settings.database)
     treat_sigterm_as_ctrl_c()
     folder = settings.data_dir / "run"
+    same = same_batch(database, order)
+    if same is not None and same[1].remaining == 0:
+        batch, progress = same
+        _tell(database, batch, settings)
+        click.echo(f"{batch.name} asks for the same and is finished ({states(progress)}); --new makes another batch")
+        ctx.exit(FAILED if progress.faulty else 0)
     with only_run("run", folder), local_queue(settings, database, folder) as own:
+        own.wait_until_ready()
         batch = _batch(database, order)
         publish_with_progress(own.settings, database, len(order.plan.jobs), batch.id)
         progress = _follow(ctx, database, batch, own)
@@ -55,11 +64,12 @@ def command(ctx: click.Context, /, **options: Any) -> None:
 
 def _batch(database: Database, order: Order) -> Batch:
     """Return the unfinished batch of the same arguments, to be published anew, or a new one."""
-    batch = unfinished_batch(database, order.plan)
-    if batch is None:
+    same = same_batch(database, order)
+    if same is None:
         batch = record_batch(database, order)
         click.echo(f"{batch.name}: {len(order.plan.jobs):,} jobs")
         return batch
+    batch = same[0]
     with database.writing() as session:
         forget_published(session, batch.id)
         left = batch_progress(session, batch).counts[JobState.QUEUED]
@@ -83,5 +93,5 @@ def _tell(database: Database, batch: Batch, settings: Settings) -> None:
         report = build_report(session, batch.name, everything=False)
     print_report(console(), report)
     for failure in failed:
-        click.echo(f"job {failure.job_id}: {failure.error}")
+        click.echo(f"job {failure.job_id}: {printable(failure.error)}")
     click.echo(f"\nThe pictures are in {PictureStore(settings.data_dir).folder(batch.id)}")

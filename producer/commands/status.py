@@ -8,6 +8,7 @@ import click
 from models.batches import find_batch
 from models.database import Database
 from models.picture_store import PictureStore
+from models.printable import printable
 from models.progress import BatchProgress, batch_progress, failures, missing_pictures, newest_batches
 from models.settings import load_settings
 from models.states import JobState
@@ -52,7 +53,7 @@ def command(batch: str | None, as_json: bool) -> None:
         out.print(f"{progress[0].name}: {missing} of its pictures are no longer in {settings.data_dir}", soft_wrap=True)
     for failure in failed:
         line = f", line {failure.source_line}" if failure.source_line else ""
-        out.print(f"job {failure.job_id}{line}: {failure.error}", soft_wrap=True)
+        out.print(f"job {failure.job_id}{line}: {printable(failure.error)}", soft_wrap=True)
     more = progress[0].faulty - len(failed) if batch else 0
     if more > 0:
         out.print(f"… and {more:,} more of them")

@@ -5,8 +5,12 @@ import json
 
 import pytest
 from installation import Installation
+from PIL import Image
 
+from models.job import JobSpec
 from models.tables import Batch
+from producer.prompt_formats import EXAMPLES
+from worker.png import encode_png, parameters_text
 from worker.queue import KEY_PREFIX, QUEUE
 
 
@@ -90,10 +94,146 @@ def test_a_dry_run_writes_nothing(nightshift: Installation, server):
 
 def test_a_name_is_taken_once(nightshift: Installation):
     nightshift.enqueue("--prompt", "a", "--batch", "red")
-    done = nightshift.producer("enqueue", "--prompt", "a", "--batch", "red")
+    done = nightshift.producer("enqueue", "--prompt", "b", "--batch", "red")
     assert done.returncode == 2
     assert "a batch of that name is there already" in done.stderr
     assert len(nightshift.jobs()) == 1
+
+
+def test_what_is_there_already_is_not_made_twice_unless_that_is_said(nightshift: Installation, server):
+    command = ("enqueue", "--prompt", "a", "--count", "3")
+    assert nightshift.producer(*command).stdout.startswith("prompt-1: 3 jobs queued")
+    again = nightshift.producer(*command)
+    assert again.returncode == 0
+    assert again.stdout == (
+        "prompt-1: asks for the same already (3 queued), so nothing was added; --new makes another batch\n"
+    )
+    assert "prompt-1 asks for the same already (3 queued)" in nightshift.producer(*command, "--dry-run").stdout
+    assert len(queued(server, nightshift)) == len(nightshift.jobs()) == 3
+
+    assert nightshift.producer(*command, "--new").stdout.startswith("prompt-2: 3 jobs queued")
+    assert nightshift.producer(*command, "--seed", "1").stdout.startswith("prompt-3: 3 jobs queued")
+    assert len(queued(server, nightshift)) == len(nightshift.jobs()) == 9
+
+
+def test_what_is_there_already_is_published_where_it_was_not(new_server, installation):
+    server = new_server()
+    with installation(server.url(1)) as nightshift:
+        assert nightshift.producer("enqueue", "--prompt", "a").returncode == 1
+        server.start()
+        assert nightshift.producer("enqueue", "--prompt", "a").returncode == 0
+        assert len(queued(server, nightshift)) == len(nightshift.jobs()) == 1
+
+
+def test_a_dry_run_counts_what_stands_there_twice(nightshift: Installation, tmp_path):
+    (tmp_path / "p.csv").write_text("prompt,seed\na,1\nb,1\na,1\na,2\na,1\n")
+    assert (
+        "duplicates (same prompt, seed and settings): 2\n"
+        in nightshift.producer("enqueue", "--prompts", tmp_path / "p.csv", "--dry-run").stdout
+    )
+    assert "settings): 0\n" in nightshift.producer("enqueue", "--prompt", "a", "--prompt", "a", "--dry-run").stdout, (
+        "their seeds are drawn"
+    )
+
+
+HOSTILE = "red\x1b]0;owned\x07 \u202eshoe\x9b31m"
+
+
+def test_no_screen_obeys_a_prompt(nightshift: Installation):
+    done = nightshift.producer("enqueue", "--prompt", HOSTILE, "--prompt", HOSTILE + " word" * 90, "--dry-run")
+    assert done.returncode == 0
+    assert r"red\x1b]0;owned\x07 \u202eshoe\x9b31m" in done.stdout
+    for screen in (done.stdout, done.stderr):
+        assert not {c for c in screen if not c.isprintable()} - {"\n"}
+    nightshift.enqueue("--prompt", HOSTILE)
+    assert nightshift.jobs()[0].prompt == HOSTILE
+
+
+def test_what_can_never_be_a_checkpoint_is_refused(nightshift: Installation, tmp_path):
+    (tmp_path / "notes.txt").write_text("no weights")
+    (tmp_path / "empty").mkdir()
+    for name, said in (("notes.txt", "only .safetensors files are loaded"), ("empty", "has a model_index.json")):
+        done = nightshift.producer("enqueue", "--prompt", "a", "--checkpoint", tmp_path / name)
+        assert done.returncode == 2
+        assert done.stderr.startswith("producer: --checkpoint: ")
+        assert said in done.stderr
+    assert nightshift.rows(Batch) == []
+
+
+def test_a_checkpoint_that_is_not_here_is_said(nightshift: Installation, tmp_path):
+    done = nightshift.producer("enqueue", "--prompt", "a", "--checkpoint", "nobody/nothing")
+    assert done.returncode == 0
+    assert "producer: warning: checkpoint nobody/nothing is not on this machine" in done.stderr
+    assert "`producer download nobody/nothing` fetches it" in done.stderr
+    assert nightshift.producer("enqueue", "--prompt", "a").stderr == ""
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.title)
+def test_each_example_of_the_formats_can_be_enqueued(nightshift: Installation, example):
+    shown = nightshift.producer("enqueue", "--help-format").stdout
+    assert example.title in shown
+    assert f"producer enqueue {example.arguments[0]} {example.arguments[1]}" in shown
+    for name, content in example.files.items():
+        assert "".join(f"    {line}\n" for line in content.splitlines()) in shown
+        (nightshift.folder / "cwd" / name).write_text(content)
+    for name in example.needs:
+        spec = JobSpec(
+            prompt="a", seed=7, steps=4, guidance=7.5, width=128, height=128, scheduler="DDIM", checkpoint="demo"
+        )
+        (nightshift.folder / "cwd" / name).write_bytes(
+            encode_png(Image.new("RGB", (8, 8)), parameters_text(spec, "demo", "sha256:00", "1"))
+        )
+    done = nightshift.producer("enqueue", *example.arguments)
+    assert done.returncode == 0, done.stderr
+    assert nightshift.jobs()
+
+
+def test_what_a_template_chose_is_kept(nightshift: Installation, tmp_path):
+    (tmp_path / "p.txt").write_text("${colour=!{black|red}}${colour} {boots|heels}, __season__\n")
+    (tmp_path / "season.txt").write_text("winter\nsummer\n")
+    command = ("enqueue", "--prompts", tmp_path / "p.txt", "--template", "combinatorial")
+    shown = nightshift.producer(*command, "--dry-run").stdout
+    assert "8 jobs would be queued" in shown
+    assert "    colour = black, choice 1 = boots, season = winter\n" in shown
+    assert nightshift.producer(*command).returncode == 0
+    chosen = [(job.prompt, job.source_line, job.attributes) for job in nightshift.jobs()]
+    assert chosen == [
+        (f"{colour} {kind}, {season}", 1, {"colour": colour, "choice 1": kind, "season": season})
+        for colour in ("black", "red")
+        for kind in ("boots", "heels")
+        for season in ("winter", "summer")
+    ]
+
+
+def test_prompts_that_were_drawn_are_known_again(nightshift: Installation):
+    command = ("enqueue", "--prompt", "a {red|blue|green|grey} {shoe|boot}", "--template", "random", "--limit", "9")
+    assert nightshift.producer(*command).stdout.startswith("prompt-1: 9 jobs queued")
+    assert nightshift.producer(*command).stdout.startswith("prompt-1: asks for the same already")
+    assert nightshift.producer(*command[:-1], "8").stdout.startswith("prompt-2: 8 jobs queued")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--prompt", "a {b", "--template", "combinatorial"), "producer: --prompt: column 3, '{b': the brace is not"),
+        (("--prompt", "__x__", "--template", "combinatorial"), "producer: --prompt: there is no wildcard 'x'"),
+        (("--prompt", "{a|b}", "--template", "random"), "Error: --template random has no end"),
+        (("--prompt", "{a|b}", "--limit", "3"), "Error: --limit and --wildcards are for templates"),
+        (("--from", "nope.png"), "producer: nope.png: there is no such file"),
+    ],
+)
+def test_what_cannot_be_planned_is_one_line(nightshift: Installation, arguments, said):
+    done = nightshift.producer("enqueue", *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert nightshift.rows(Batch) == []
+
+
+def test_braces_are_text_without_template(nightshift: Installation):
+    nightshift.enqueue("--prompt", "a {red|blue} shoe, __season__, 100% cotton")
+    (job,) = nightshift.jobs()
+    assert (job.prompt, job.attributes) == ("a {red|blue} shoe, __season__, 100% cotton", None)
 
 
 def test_while_redis_is_down_jobs_are_recorded_and_published_later_once(new_server, installation):

@@ -9,7 +9,7 @@ from models.errors import BadInputError
 from models.job import MAX_SEED
 from models.schedulers import SCHEDULERS
 from producer.plan import plan_jobs
-from producer.prompts import Request
+from producer.request import Request
 
 THERE_ARE = f"there are {', '.join(SCHEDULERS)}"
 
@@ -32,6 +32,7 @@ def problems_of(*values, **options):
 @pytest.fixture
 def checkpoint(tmp_path):
     """A folder with defaults of its own."""
+    (tmp_path / "model_index.json").write_text("{}")
     (tmp_path / "nightshift.json").write_text(json.dumps({"width": 256, "steps": 4, "scheduler": "lcm"}))
     return str(tmp_path)
 

@@ -191,8 +191,8 @@ class Installation:
         )
 
     def enqueue(self, *arguments: object) -> str:
-        """Put jobs on the queue and return the name of their batch."""
-        done = self.producer("enqueue", *arguments)
+        """Put jobs on the queue, whether or not some ask for the same, and return the name of their batch."""
+        done = self.producer("enqueue", "--new", *arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout.split(":")[0]
 

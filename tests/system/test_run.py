@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from installation import PATIENCE_S, Installation
+from PIL import Image
 
+from models.batches import spec_of
 from models.states import JobState, Outcome
 from models.tables import Attempt, Batch
 
@@ -78,20 +80,41 @@ def test_a_run_that_was_killed_is_taken_up_and_its_leftovers_replaced(nightshift
     assert made(nightshift) == JOBS
 
 
-def test_a_finished_batch_is_made_anew(nightshift: Installation):
-    for _ in range(2):
-        assert nightshift.producer("run", "--prompt", "a blue shoe", "--seed", "1").returncode == 0
+def test_a_finished_batch_is_said_and_made_anew_only_where_that_is_asked(nightshift: Installation):
+    command = ("run", "--prompt", "a blue shoe", "--seed", "1")
+    assert nightshift.producer(*command).returncode == 0
+    again = nightshift.producer(*command)
+    assert again.returncode == 0
+    assert "prompt-1 asks for the same and is finished (1 succeeded); --new makes another batch" in again.stdout
+    assert "starting a worker" not in again.stdout
+    assert made(nightshift) == 1
+    assert nightshift.producer(*command, "--new").returncode == 0
     assert [batch.name for batch in nightshift.rows(Batch)] == ["prompt-1", "prompt-2"]
     assert made(nightshift) == 2
 
 
+def test_a_picture_is_made_again_from_itself(nightshift: Installation):
+    asked = ("--negative-prompt", "mud,\nrain", "--guidance", "7.123456789", "--scheduler", "DPM++ 2M Karras")
+    assert nightshift.producer("run", "--prompt", "a green boot: tall, shiny", *asked).returncode == 0
+    (first,) = nightshift.jobs()
+    picture = nightshift.data_dir / first.picture
+    assert nightshift.producer("run", "--from", picture).returncode == 0
+    assert nightshift.producer("run", "--from", picture, "--seed", "5", "--count", "2").returncode == 0
+    _, again, *others = nightshift.jobs()
+    assert spec_of(again) == spec_of(first)
+    assert [(job.prompt, job.seed) for job in others] == [(first.prompt, 5), (first.prompt, 6)]
+    with Image.open(picture) as one, Image.open(nightshift.data_dir / again.picture) as other:
+        assert one.tobytes() == other.tobytes()
+
+
 def test_a_worker_that_cannot_start_ends_it_with_its_reason(nightshift: Installation, tmp_path: Path):
+    (tmp_path / "model_index.json").write_text("{")
     done = nightshift.producer("run", "--prompt", "a shoe", "--checkpoint", tmp_path)
     assert done.returncode == 1
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("producer: ")]
     assert "the worker cannot start: checkpoint" in line
     assert nightshift.left_running() == []
-    assert [job.state for job in nightshift.jobs()] == [JobState.QUEUED]
+    assert nightshift.rows(Batch) == []
 
 
 @pytest.mark.parametrize("length", [150])

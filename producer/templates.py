@@ -1,0 +1,264 @@
+"""Templates: one line that stands for many prompts, in the syntax of dynamicprompts.
+
+`A photo of {black|brown} {sneakers|sandals}, __season__` with a file `season.txt` of wildcards, `{2$$a|b|c}` for two of
+them, `{0.5::a|b}` with a weight, `${colour=!{black|brown}}` to name a choice and take it again as `${colour}`.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from dynamicprompts.commands import (
+    Command,
+    LiteralCommand,
+    SamplingMethod,
+    SequenceCommand,
+    VariantCommand,
+    WildcardCommand,
+    WrapCommand,
+)
+from dynamicprompts.commands.variable_commands import VariableAccessCommand, VariableAssignmentCommand
+from dynamicprompts.parser.parse import parse
+from dynamicprompts.sampling_context import SamplingContext
+from dynamicprompts.wildcards import WildcardManager
+from dynamicprompts.wildcards.collection import WildcardTextFile
+from dynamicprompts.wildcards.values import WildcardValues
+from pyparsing import ParseException
+
+from producer.problems import place, refuse, visible
+from producer.request import Request
+
+METHODS: Mapping[str, SamplingMethod] = {
+    "combinatorial": SamplingMethod.COMBINATORIAL,
+    "random": SamplingMethod.RANDOM,
+    "cyclical": SamplingMethod.CYCLICAL,
+}
+#: A folder of this name beside the prompts file is looked in as well.
+FOLDER = "wildcards"
+#: Stand around a choice and its name while a prompt is put together; characters of no alphabet, for private use.
+_OPEN, _IS, _CLOSE = "\ue000", "\ue001", "\ue002"
+_MARKS = frozenset((_OPEN, _IS, _CLOSE))
+_SHOWN = 10
+_NOTHING = "the template stands for no prompt at all"
+
+# It tells of an unknown wildcard in a line of its own; here that is refused.
+logging.getLogger("dynamicprompts").setLevel(logging.CRITICAL)
+
+
+class TemplateError(Exception):
+    """A template that cannot be used; the message says why and what to do."""
+
+
+class Wildcards(WildcardManager):
+    """The wildcards of a folder, or those beside a prompts file; in the order of their files."""
+
+    def __init__(self, folder: Path | None, beside: Path | None) -> None:
+        """Take what lies in `folder` or below it, else the text files in `beside` and all in its folder `wildcards`."""
+        roots: list[Any] = [folder] if folder else []
+        if folder is None and beside is not None:
+            # Not what lies below: a prompts file may be in somebody's home.
+            roots.append({path.stem: WildcardTextFile(path) for path in sorted(beside.glob("*.txt")) if path.is_file()})
+            roots += [beside / FOLDER] if (beside / FOLDER).is_dir() else []
+        super().__init__(root_map={"": roots})
+        self.sort_wildcards = False
+
+    def get_values(self, wildcard: str) -> WildcardValues:
+        """Return a wildcard's values.
+
+        Raises:
+            TemplateError: if there are none, on which the library would go round for ever.
+        """
+        try:
+            values = super().get_values(wildcard)
+        except (OSError, ValueError) as error:
+            raise TemplateError(f"wildcard {visible(wildcard)} cannot be read: {error}") from None
+        if not values:
+            raise TemplateError(f"there is no wildcard {visible(wildcard)}, or it has no values; {self._whereabouts()}")
+        return values
+
+    def _whereabouts(self) -> str:
+        names = sorted(self.get_collection_names())
+        shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+        known = f"known are {shown}" if names else "there are none"
+        return f"{known}; a file NAME.txt beside the prompts, or in --wildcards DIR, makes one"
+
+
+@dataclasses.dataclass(frozen=True)
+class Templates:
+    """How templates become prompts."""
+
+    method: SamplingMethod
+    #: Prompts of each template; None: as many as there are, which only combinations have an end of.
+    limit: int | None
+    #: Decides what is chosen at random, together with the template's line; None: drawn anew each time.
+    seed: object
+    wildcards: Wildcards
+
+    def expand(self, requests: Iterator[Request], source: str) -> Iterator[Request]:
+        """Yield for each request as many as its prompt stands for, with what was chosen for each.
+
+        Raises:
+            BadInputError: naming every line whose template cannot be used; after the last one.
+        """
+        problems: list[str] = []
+        for request in requests:
+            template = request.values.get("prompt")
+            if not isinstance(template, str):
+                # The plan says what is wrong with it.
+                yield request
+                continue
+            seed = request.values.get("seed", self.seed)
+            try:
+                yield from self._expanded(request, template, seed)
+            except TemplateError as error:
+                where = "--prompt" if request.line is None else place(source, request.line)
+                problems.append(f"{where}: {error}")
+        refuse(problems)
+
+    def _expanded(self, request: Request, template: str, seed: object) -> Iterator[Request]:
+        # Text, so that line 1 of seed 12 is not line 12 of seed 1.
+        rand = Random() if seed is None else Random(f"{seed} {request.line}")  # noqa: S311 - no secret
+        drawn_from = f"{self.method.value} {template}" if seed is None else None
+        empty = True
+        for marked in islice(self._prompts(template, rand), self.limit):
+            prompt, attributes = _unmarked(marked)
+            empty = False
+            yield dataclasses.replace(
+                request,
+                values={**request.values, "prompt": " ".join(prompt.split())},
+                attributes=attributes,
+                drawn_from=drawn_from,
+            )
+        if empty:
+            raise TemplateError(_NOTHING)
+
+    def _prompts(self, template: str, rand: Random) -> Iterator[str]:
+        """Yield prompts in which every choice is marked."""
+        tokens = _marked(_parsed(template))
+        for token in tokens:
+            self._require_wildcards(token)
+        context = SamplingContext(self.method, self.wildcards, rand=rand)
+        try:
+            if self.method is SamplingMethod.RANDOM:
+                # One at a time: a variable that is chosen once would otherwise be chosen once for all of them.
+                while True:
+                    yield from _texts(context, tokens, 1)
+            elif self.method is SamplingMethod.COMBINATORIAL:
+                yield from _each_value(context, tokens)
+            else:
+                yield from _texts(context, tokens)
+        except KeyError as error:
+            raise TemplateError(f"{error.args[0]}; write ${{name=!{{a|b}}}} before it is used") from None
+        except RecursionError:
+            raise TemplateError("a wildcard or a variable stands for itself") from None
+        except RuntimeError:
+            # A choice of more than there is, such as {2$$a|a}, ends a generator within another one.
+            raise TemplateError(_NOTHING) from None
+        except ParseException as error:
+            raise TemplateError(f"a wildcard's value {visible(error.line)} cannot be read as a template") from None
+
+    def _require_wildcards(self, command: Command) -> None:
+        """Refuse a wildcard that is not there, though it might never be chosen."""
+        for inner in _within(command):
+            if isinstance(inner, WildcardCommand) and isinstance(inner.wildcard, str):
+                self.wildcards.get_values(inner.wildcard)
+
+
+def _parsed(template: str) -> Command:
+    if not _MARKS.isdisjoint(template):
+        raise TemplateError("holds a character for private use (U+E000 to U+E002), which templates cannot have")
+    try:
+        return parse(template)
+    except ParseException as error:
+        column, rest = error.loc + 1, template[error.loc :]
+        what = {"{": "the brace is not closed", "__": "the wildcard is not closed by __"}
+        why = next((said for start, said in what.items() if rest.startswith(start)), "this is no template")
+        raise TemplateError(f"column {column}, {visible(rest)}: {why}; without --template it is plain text") from None
+    except RecursionError:
+        raise TemplateError("its braces are nested too deep") from None
+    except ValueError as error:
+        raise TemplateError(f"cannot be read as a template: {error}") from None
+
+
+def _marked(root: Command) -> list[Command]:
+    """Return the template's parts, each choice between marks that say its name: a wildcard's, a variable's, a number.
+
+    Choices within choices stay unmarked: the library tells by their text which of them are the same.
+    """
+    parts = list(root.tokens) if isinstance(root, SequenceCommand) else [root]
+    marked: list[Command] = []
+    unnamed = 0
+    for part in parts:
+        name = None
+        if isinstance(part, WildcardCommand) and isinstance(part.wildcard, str):
+            name = part.wildcard
+        elif isinstance(part, VariableAccessCommand):
+            name = part.name
+        elif isinstance(part, VariantCommand):
+            only = part.values[0] if len(part.values) == 1 else None
+            if isinstance(only, WildcardCommand) and isinstance(only.wildcard, str):
+                name = only.wildcard
+            else:
+                unnamed += 1
+                name = f"choice {unnamed}"
+        marked += [part] if name is None else [LiteralCommand(f"{_OPEN}{name}{_IS}"), part, LiteralCommand(_CLOSE)]
+    return marked
+
+
+def _unmarked(text: str) -> tuple[str, dict[str, str]]:
+    """Return the prompt, and what was chosen by name; a name that was chosen for twice has both."""
+    chosen: dict[str, list[str]] = {}
+    first, *rest = text.split(_OPEN)
+    prompt = first
+    for part in rest:
+        name, _, after = part.partition(_IS)
+        value, _, plain = after.partition(_CLOSE)
+        values = chosen.setdefault(name, [])
+        if (value := " ".join(value.split())) not in values:
+            values.append(value)
+        prompt += value + plain
+    return prompt, {name: ", ".join(values) for name, values in chosen.items()}
+
+
+def _each_value(context: SamplingContext, tokens: list[Command]) -> Iterator[str]:
+    """Yield all combinations, those of variables that are chosen at once included.
+
+    The library takes the first value of such a variable alone.
+    """
+    for number, token in enumerate(tokens):
+        if isinstance(token, VariableAssignmentCommand) and token.immediate:
+            for value in context.generator_from_command(token.value):
+                fixed = dataclasses.replace(token, value=LiteralCommand(value.text), immediate=False)
+                yield from _each_value(context, [*tokens[:number], fixed, *tokens[number + 1 :]])
+            return
+    yield from _texts(context, tokens)
+
+
+def _texts(context: SamplingContext, tokens: list[Command], count: int | None = None) -> Iterator[str]:
+    for result in context.sample_prompts(SequenceCommand(tokens), count):
+        yield result.text
+
+
+def _within(command: Command) -> Iterator[Command]:
+    """Yield the command and all within it."""
+    yield command
+    inner: list[Command | str | None] = []
+    if isinstance(command, SequenceCommand):
+        inner += command.tokens
+    elif isinstance(command, VariantCommand):
+        inner += command.values
+    elif isinstance(command, WrapCommand):
+        inner += [command.wrapper, command.inner]
+    elif isinstance(command, VariableAssignmentCommand):
+        inner.append(command.value)
+    elif isinstance(command, VariableAccessCommand):
+        inner.append(command.default)
+    elif isinstance(command, WildcardCommand):
+        inner.append(command.wildcard)
+    for one in inner:
+        if isinstance(one, Command):
+            yield from _within(one)
