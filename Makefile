@@ -45,6 +45,7 @@ bench: $(VENV)/.dev ## The benchmarks that end within minutes, one after the oth
 	$(BIN)/python -m benchmarks.plain_loop
 	$(BIN)/python -m benchmarks.waiting --rounds 10
 	$(BIN)/python -m benchmarks.figures
+	$(BIN)/python -m benchmarks.checks
 	$(BIN)/python -m benchmarks.start
 	$(BIN)/python -m benchmarks.memory_watch
 	$(BIN)/python -m benchmarks.threads

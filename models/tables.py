@@ -1,4 +1,4 @@
-"""Tables: batches, jobs, boots, loads, attempts, pauses, guard actions.
+"""Tables: batches, jobs, boots, loads, attempts, verdicts, pauses, guard actions.
 
 Times of day (`_at`) are UTC and for people; beside those that a span is counted from stands a reading of
 `models.clock`. Durations are seconds (`_s`), of a clock that nobody can set; sizes are bytes (`_bytes`).
@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     Text,
     TypeDecorator,
+    UniqueConstraint,
     false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -27,7 +28,7 @@ from models.clock import Instant, instant
 from models.states import JobState, Outcome
 
 #: The version in `migrations` that makes these tables.
-SCHEMA_VERSION = "0007"
+SCHEMA_VERSION = "0008"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -103,6 +104,8 @@ class Batch(Base):
     #: Digest of everything that was asked for: the same command again finds its unfinished batch by it.
     fingerprint: Mapped[str] = mapped_column(String(64), index=True)
     source: Mapped[LongText]
+    #: The limits of each check by which its pictures were judged last; None where they were not.
+    checks: Mapped[dict[str, dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
     created_at: Mapped[Moment]
 
 
@@ -194,6 +197,23 @@ class Boot(Base):
     waiting_for: Mapped[LongTextOrNone]
     #: Highest resident memory of the process by the operating system's own accounting.
     rss_lifetime_peak_bytes: Mapped[Bytes]
+
+
+class Verdict(Base):
+    """What one check found of a job's picture."""
+
+    __tablename__ = "verdicts"
+    __table_args__ = (UniqueConstraint("job_id", "check"),)
+
+    id: Mapped[Key]
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"))
+    check: Mapped[str] = mapped_column(String(32))
+    #: In the unit that the check says; None where there was nothing to measure.
+    figure: Mapped[float | None]
+    passed: Mapped[bool]
+    #: What was seen and where the limit is, for people.
+    sentence: Mapped[LongText]
+    judged_at: Mapped[Moment]
 
 
 class Pause(Base):

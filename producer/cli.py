@@ -16,6 +16,7 @@ COMMANDS = {
     "status": "Show how far batches are.",
     "watch": "Follow a batch until it is done.",
     "report": "Say how fast it went and when it will be done.",
+    "check": "Judge the pictures of a batch.",
     "bench": "Measure this machine.",
     "estimate": "Say how long a number of pictures would take.",
     "cancel": "Cancel a batch or a job.",

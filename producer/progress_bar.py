@@ -14,8 +14,11 @@ _LONG = 2_000
 
 
 @contextmanager
-def progress_bar(doing: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """Yield what is told how many more are done; the bar is on standard error, and only where that is a terminal."""
+def progress_bar(doing: str, total: int | None = None, long: int = _LONG) -> Iterator[Callable[[int], None]]:
+    """Yield what is told how many more are done; the bar is on standard error, and only where that is a terminal.
+
+    It is shown from `long` steps on.
+    """
     errors = console(error=True)
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f}"), TimeRemainingColumn()
     bar = Progress(*columns, console=errors, transient=True)
@@ -26,7 +29,7 @@ def progress_bar(doing: str, total: int | None = None) -> Iterator[Callable[[int
         nonlocal done, started
         done += more
         bar.advance(shown, more)
-        if done >= _LONG and errors.is_terminal and not started:
+        if done >= long and errors.is_terminal and not started:
             bar.start()
             started = True
 

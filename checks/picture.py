@@ -1,0 +1,63 @@
+"""A finished picture as the checks see it: pixels, their colours in CIELAB, and where its subject is."""
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+from skimage.color import rgb2lab
+
+#: Share of the shorter side that is the border, in which no subject is expected.
+BORDER = 0.04
+#: Distance in CIELAB from which a pixel is not of the background's colour; a difference of 2.3 is just noticeable.
+_APART = 9.0
+#: Share of the picture's pixels below which something is a speck and no part of the subject.
+_SPECK = 0.0005
+
+Mask = NDArray[np.bool_]
+
+
+class Picture:
+    """An RGB picture; what is derived from its pixels is computed once, when it is first asked for."""
+
+    def __init__(self, image: Image.Image) -> None:
+        #: (height, width, 3), 0 to 255.
+        self.rgb: NDArray[np.uint8] = np.asarray(image.convert("RGB"))
+        self.height, self.width = self.rgb.shape[:2]
+
+    @cached_property
+    def lab(self) -> NDArray[np.float64]:
+        """L from 0 to 100, a and b: (height, width, 3), for the light D65."""
+        return np.asarray(rgb2lab(self.rgb), dtype=np.float64)
+
+    @cached_property
+    def border(self) -> Mask:
+        """The pixels of the border."""
+        width = max(1, round(BORDER * min(self.height, self.width)))
+        mask = np.ones((self.height, self.width), dtype=bool)
+        mask[width:-width, width:-width] = False
+        return mask
+
+    @cached_property
+    def subject(self) -> Mask:
+        """What is not background: all that background-coloured pixels do not reach from the edge.
+
+        The background's colour is the median of the border; an object of that very colour counts from its outline on,
+        if that is closed.
+        """
+        background = np.median(self.lab[self.border], axis=0)
+        like, _ = ndimage.label(np.linalg.norm(self.lab - background, axis=2) < _APART)
+        edge = np.concatenate([like[0], like[-1], like[:, 0], like[:, -1]])
+        parts, count = ndimage.label(~np.isin(like, np.setdiff1d(edge, [0])), structure=np.ones((3, 3)))
+        if count == 0:
+            return np.zeros((self.height, self.width), dtype=bool)
+        sizes = np.bincount(parts.ravel())
+        sizes[0] = 0
+        mask: Mask = (sizes >= _SPECK * parts.size)[parts]
+        return mask
+
+    @property
+    def shorter(self) -> int:
+        """Pixels of the shorter side."""
+        return int(min(self.height, self.width))

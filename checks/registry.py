@@ -1,0 +1,98 @@
+"""The checks there are, the sets that a batch may ask for, and how it asks."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from checks import background, black, centre, colour, duplicates, edge, fill, flat, objects, sharpness, size
+from checks.asked import Asked
+from checks.picture import Picture
+from models.finding import Finding
+
+_Look = Callable[[Picture, Asked, Any], Finding]
+
+#: Each check of a single picture, in the order in which findings are shown.
+CHECKS: Mapping[str, tuple[_Look, type[BaseModel]]] = {
+    "size": (size.look, size.Limits),
+    "black": (black.look, black.Limits),
+    "flat": (flat.look, flat.Limits),
+    "background": (background.look, background.Limits),
+    "fill": (fill.look, fill.Limits),
+    "centre": (centre.look, centre.Limits),
+    "edge": (edge.look, edge.Limits),
+    "objects": (objects.look, objects.Limits),
+    "colour": (colour.look, colour.Limits),
+    "sharpness": (sharpness.look, sharpness.Limits),
+}
+#: The one that compares pictures of a batch.
+DUPLICATES = "duplicates"
+LIMITS: Mapping[str, type[BaseModel]] = {name: limits for name, (_, limits) in CHECKS.items()} | {
+    DUPLICATES: duplicates.Limits
+}
+#: Named sets: one object on white, as shops show it; what no picture should be; nothing.
+SETS: Mapping[str, tuple[str, ...]] = {
+    "product": tuple(LIMITS),
+    "broken": ("size", "black", "flat"),
+    "none": (),
+}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The checks of a batch with their limits."""
+
+    limits: Mapping[str, BaseModel]
+
+    def look(self, picture: Picture, asked: Asked) -> list[Finding]:
+        """Return what each check of a single picture finds."""
+        return [look(picture, asked, self.limits[name]) for name, (look, _) in CHECKS.items() if name in self.limits]
+
+    def seen(self) -> duplicates.Seen | None:
+        """Return what compares the pictures of a batch, None where that is not asked for."""
+        limits = self.limits.get(DUPLICATES)
+        return duplicates.Seen(limits) if isinstance(limits, duplicates.Limits) else None
+
+    def as_dict(self) -> dict[str, dict[str, Any]]:
+        """Return the limits by check, as a batch's row keeps them."""
+        return {name: limits.model_dump() for name, limits in self.limits.items()}
+
+
+def select(text: str) -> Selection:
+    """Read what checks are asked for: sets, names, `-name` to leave one out, `name.limit=value`, with commas between.
+
+    Raises:
+        ValueError: naming what is not known, and what is.
+    """
+    chosen: dict[str, dict[str, str]] = {}
+    for word in filter(None, (part.strip() for part in text.split(","))):
+        if "=" in word:
+            name, _, value = word.partition("=")
+            check, _, limit = name.partition(".")
+            _require_known(check)
+            if limit not in LIMITS[check].model_fields:
+                known = ", ".join(f"{check}.{field}" for field in LIMITS[check].model_fields) or "none"
+                raise ValueError(f"{check} has no limit {limit!r}; it has {known}")
+            chosen.setdefault(check, {})[limit] = value
+        elif word.startswith("-"):
+            _require_known(word[1:])
+            chosen.pop(word[1:], None)
+        else:
+            for check in SETS.get(word) or ([] if word in SETS else [_require_known(word)]):
+                chosen.setdefault(check, {})
+    return Selection({check: _limits(check, chosen[check]) for check in LIMITS if check in chosen})
+
+
+def _require_known(check: str) -> str:
+    if check not in LIMITS:
+        raise ValueError(f"no check is called {check!r}; there are {', '.join(LIMITS)}, and the sets {', '.join(SETS)}")
+    return check
+
+
+def _limits(check: str, values: Mapping[str, str]) -> BaseModel:
+    try:
+        return LIMITS[check].model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ValueError(f"{check}.{first['loc'][0]}: {first['msg']}") from None

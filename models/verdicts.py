@@ -1,0 +1,109 @@
+"""What checks found of pictures: verdicts, a row for each check of each picture."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import case, delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from models.finding import Finding
+from models.states import JobState
+from models.tables import Batch, Job, Verdict, now
+
+#: Pictures that are read at a time, so that a batch of any size takes as much memory.
+_CHUNK = 500
+
+
+@dataclass(frozen=True)
+class FinishedPicture:
+    """A picture that is there, and what it was to show."""
+
+    job_id: int
+    #: Its name in the store.
+    picture: str
+    prompt: str
+    width: int
+    height: int
+    attributes: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class CheckCount:
+    """How many pictures of a batch a check was satisfied with."""
+
+    check: str
+    passed: int
+    rejected: int
+
+
+def finished_pictures(session: Session, batch_id: int) -> Iterator[FinishedPicture]:
+    """Yield the pictures of a batch in the order of its jobs."""
+    columns = Job.id, Job.picture, Job.prompt, Job.width, Job.height, Job.attributes
+    last = 0
+    while True:
+        rows = session.execute(
+            select(*columns)
+            .where(Job.batch_id == batch_id, Job.state == JobState.SUCCEEDED, Job.id > last)
+            .order_by(Job.id)
+            .limit(_CHUNK)
+        ).all()
+        if not rows:
+            return
+        for row in rows:
+            yield FinishedPicture(row.id, row.picture or "", row.prompt, row.width, row.height, row.attributes or {})
+        last = rows[-1].id
+
+
+def forget_verdicts(session: Session, batch_id: int, limits: Mapping[str, Mapping[str, Any]]) -> None:
+    """Forget what was found of a batch's pictures before, and keep the limits by which they are judged from now on."""
+    session.execute(delete(Verdict).where(Verdict.job_id.in_(select(Job.id).where(Job.batch_id == batch_id))))
+    session.execute(update(Batch).where(Batch.id == batch_id).values(checks=limits))
+
+
+def record_verdicts(session: Session, found: Mapping[int, Sequence[Finding]]) -> None:
+    """Keep what was found of each job's picture."""
+    moment = now()
+    rows = [
+        asdict(finding) | {"job_id": job_id, "judged_at": moment}
+        for job_id, findings in found.items()
+        for finding in findings
+    ]
+    if rows:
+        session.execute(insert(Verdict), rows)
+
+
+def count_verdicts(session: Session, batch_id: int) -> list[CheckCount]:
+    """Return how many pictures each check passed and rejected."""
+    passed = func.sum(case((Verdict.passed, 1), else_=0))
+    rows = session.execute(
+        select(Verdict.check, passed, func.count())
+        .join(Job, Job.id == Verdict.job_id)
+        .where(Job.batch_id == batch_id)
+        .group_by(Verdict.check)
+    )
+    return [CheckCount(check, good, count - good) for check, good, count in rows]
+
+
+def rejected_jobs(session: Session, batch_id: int) -> int:
+    """Return how many pictures of a batch some check rejected."""
+    return (
+        session.scalar(
+            select(func.count(Verdict.job_id.distinct()))
+            .join(Job, Job.id == Verdict.job_id)
+            .where(Job.batch_id == batch_id, Verdict.passed.is_(False))
+        )
+        or 0
+    )
+
+
+def rejections(session: Session, batch_id: int, limit: int) -> list[tuple[int, Finding]]:
+    """Return the first findings of a batch that were against a picture, each with its job."""
+    rows = session.scalars(
+        select(Verdict)
+        .join(Job, Job.id == Verdict.job_id)
+        .where(Job.batch_id == batch_id, Verdict.passed.is_(False))
+        .order_by(Verdict.job_id, Verdict.id)
+        .limit(limit)
+    )
+    return [(row.job_id, Finding(row.check, row.figure, row.passed, row.sentence)) for row in rows]

@@ -1,0 +1,49 @@
+import io
+
+import numpy as np
+from PIL import Image
+
+from checks.duplicates import Limits, Seen, likeness
+from checks.picture import Picture
+from training.drawing import draw_shoe
+
+
+def drawing(colour="blue", kind="sneaker", seed=1):
+    return draw_shoe(kind, colour, np.random.default_rng(seed))
+
+
+def as_jpeg(image):
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=80)
+    return Image.open(file)
+
+
+def look(seen, key, image):
+    return seen.look(key, likeness(Picture(image)))
+
+
+def test_the_earlier_one_is_kept_and_the_later_one_names_it():
+    seen = Seen(Limits())
+    first = look(seen, 7, drawing())
+    assert (first.passed, first.figure) == (True, None)
+    again = look(seen, 8, as_jpeg(drawing()))
+    assert not again.passed
+    assert again.sentence.startswith("job 7 is nearly the same: ")
+    # What was thrown out throws nothing else out.
+    assert look(seen, 9, drawing()).sentence.startswith("job 7 is nearly the same: 0 of ")
+
+
+def test_another_pose_and_another_colour_are_no_duplicates():
+    seen = Seen(Limits())
+    for key, image in enumerate([drawing(), drawing(seed=2), drawing("red"), drawing(kind="boot")]):
+        assert look(seen, key, image).passed
+
+
+def test_more_than_fit_at_first_are_all_remembered():
+    seen = Seen(Limits(bits=0))
+    rng = np.random.default_rng(0)
+    images = [Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)) for _ in range(60)]
+    seen.ROOM = 16
+    assert all(look(seen, key, image).passed for key, image in enumerate(images))
+    for key, image in enumerate(images):
+        assert look(seen, -1, image).sentence.startswith(f"job {key} is nearly the same")
