@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 from checks.asked import Asked
 from checks.picture import Picture
@@ -94,6 +94,16 @@ def test_the_colour_of_an_attribute_decides():
     asked = Asked("a red-letter day", SIZE, SIZE, {"colour": "blue"})
     assert found(drawing(), "colour", asked).passed
     assert not found(drawing(), "colour", Asked("a red day", SIZE, SIZE)).passed
+
+
+def test_the_background_does_not_run_into_a_white_subject_through_a_gap_of_its_outline():
+    image = Image.new("RGB", (SIZE, SIZE), "white")
+    pen = ImageDraw.Draw(image)
+    pen.rectangle((32, 32, 96, 96), outline="black")
+    pen.line((60, 32, 61, 32), fill="white")
+    assert Picture(image).subject.sum() == pytest.approx(65 * 65, abs=4)
+    pen.rectangle((50, 32, 80, 96), fill="white")
+    assert Picture(image).subject.sum() < 1_000
 
 
 @pytest.mark.parametrize("size", [(64, 64), (512, 384), (2048, 64)])
