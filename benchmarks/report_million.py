@@ -198,7 +198,9 @@ def _fill(connection: Connection, table: str, columns: dict[str, str], numbers: 
 def run(url: str, *arguments: str) -> str:
     """Run `producer` to its end and return what it printed."""
     environment = os.environ | {"NIGHTSHIFT_DATABASE_URL": url}
-    done = subprocess.run([str(PRODUCER), *arguments], env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run([str(PRODUCER), *arguments], env=environment, stdout=subprocess.PIPE, text=True, check=False)
+    # Some jobs of the batch failed, which is status 1 of `watch`.
+    assert done.returncode in (0, 1)
     return done.stdout
 
 

@@ -1,27 +1,20 @@
 """The options by which `enqueue` and `run` say what to make."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
-from itertools import chain
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from models.job import DEFAULT_PRIORITY, LOWEST_PRIORITY, JobSpec, Kind
-from models.printable import printable
 from models.settings import Settings
 from producer.plan import Plan, plan_jobs
 from producer.progress_bar import each_counted, progress_bar
 from producer.prompt_formats import show_formats
-from producer.prompts import read_requests
-from producer.request import Request
+from producer.sources import TEMPLATES, Sources
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-_COMMAND_LINE = "prompt"
-SHOWN_WARNINGS = 5
-#: As `producer.templates` knows them, which brings a parser that most commands do not need.
-_TEMPLATES = ("combinatorial", "random", "cyclical")
 
 
 def field_option(name: str) -> Callable[[_Function], _Function]:
@@ -55,7 +48,7 @@ _OPTIONS = (
     ),
     click.option(
         "--template",
-        type=click.Choice(_TEMPLATES),
+        type=click.Choice(TEMPLATES),
         help="Take prompts for templates such as {red|blue} shoe, __season__: all combinations, or --limit many.",
     ),
     click.option("--limit", type=click.IntRange(1), help="Prompts of each template, at most."),
@@ -104,77 +97,18 @@ def pace_options(function: _Function) -> _Function:
     return function
 
 
-def read_order(
-    settings: Settings,
-    *,
-    prompts: str | None,
-    texts: tuple[str, ...],
-    pictures: tuple[str, ...],
-    template: str | None,
-    limit: int | None,
-    wildcards: Path | None,
-    name: str | None,
-    new: bool,
-    priority: int,
-    **options: Any,
-) -> Order:
-    """Read the prompts and plan their jobs.
+def read_order(settings: Settings, *, name: str | None, new: bool, priority: int, **options: Any) -> Order:
+    """Read what to make and plan its jobs.
 
     Raises:
-        BadInputError: with every problem of the file and the flags at once.
+        BadInputError: with every problem of the sources and the flags at once.
     """
-    if prompts is None and not texts and not pictures:
-        raise click.UsageError("say what to make with --prompts FILE, --prompt TEXT or --from PNG")
+    sources = Sources(**{field.name: options.pop(field.name) for field in fields(Sources)})
     flags = given(options)
-    source = "standard input" if prompts == "-" else prompts or (pictures[0] if pictures else _COMMAND_LINE)
-    requests: Iterator[Request] = chain(
-        read_requests(prompts) if prompts is not None else (), (Request(None, {"prompt": text}) for text in texts)
-    )
-    if template is not None:
-        beside = Path(prompts).parent if prompts not in (None, "-") else Path()
-        requests = _from_templates(requests, template, limit, flags.get("seed"), wildcards, beside, source)
-    elif limit is not None or wildcards is not None:
-        raise click.UsageError("--limit and --wildcards are for templates; add --template combinatorial")
-    if pictures:
-        requests = chain(requests, _from_pictures(pictures, settings, flags))
     with progress_bar("reading prompts") as advance:
-        plan = plan_jobs(each_counted(requests, advance), flags, settings.checkpoint, source)
-    return Order(plan, name, source, priority, new)
-
-
-def _from_templates(
-    requests: Iterator[Request],
-    template: str,
-    limit: int | None,
-    seed: object,
-    folder: Path | None,
-    beside: Path,
-    source: str,
-) -> Iterator[Request]:
-    from producer.templates import METHODS, Templates, Wildcards  # a parser, for those who have templates
-
-    if limit is None and template != "combinatorial":
-        raise click.UsageError(f"--template {template} has no end; say how many prompts of each with --limit")
-    return Templates(METHODS[template], limit, seed, Wildcards(folder, beside)).expand(requests, source)
-
-
-def _from_pictures(pictures: tuple[str, ...], settings: Settings, flags: Mapping[str, object]) -> Iterator[Request]:
-    from producer.picture_parameters import known_checkpoints, read_pictures  # Pillow, for those who have pictures
-
-    checkpoints = known_checkpoints(settings.checkpoint, settings.places_of_checkpoints)
-    warnings: list[str] = []
-    for request in read_pictures(pictures, checkpoints, warnings.append, named="checkpoint" in flags):
-        # Whoever names a flag beside a picture wants that picture changed.
-        yield replace(request, values={name: value for name, value in request.values.items() if name not in flags})
-    warn(warnings)
-
-
-def warn(warnings: list[str]) -> None:
-    """Say the first of the warnings, and how many more there are."""
-    for text in warnings[:SHOWN_WARNINGS]:
-        click.echo(f"producer: warning: {printable(text)}", err=True)
-    if len(warnings) > SHOWN_WARNINGS:
-        click.echo(f"producer: warning: … and {len(warnings) - SHOWN_WARNINGS:,} more like these", err=True)
+        requests = each_counted(sources.requests(settings, flags), advance)
+        plan = plan_jobs(requests, flags, settings.checkpoint, sources.name)
+    return Order(plan, name, sources.name, priority, new)
 
 
 def given(flags: Mapping[str, object]) -> Mapping[str, object]:

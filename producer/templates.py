@@ -42,6 +42,8 @@ FOLDER = "wildcards"
 #: Stand around a choice and its name while a prompt is put together; characters of no alphabet, for private use.
 _OPEN, _IS, _CLOSE = "\ue000", "\ue001", "\ue002"
 _MARKS = frozenset((_OPEN, _IS, _CLOSE))
+#: Nothing but text is in a template without them; the last three begin comments.
+_SIGNS = ("{", "$", "%", "__", "#", "//", "/*")
 _SHOWN = 10
 _NOTHING = "the template stands for no prompt at all"
 
@@ -138,6 +140,12 @@ class Templates:
 
     def _prompts(self, template: str, rand: Random) -> Iterator[str]:
         """Yield prompts in which every choice is marked."""
+        if not _MARKS.isdisjoint(template):
+            raise TemplateError("holds a character for private use (U+E000 to U+E002), which templates cannot have")
+        if not any(sign in template for sign in _SIGNS):
+            # Parsing takes milliseconds.
+            yield template
+            return
         tokens = _marked(_parsed(template))
         for token in tokens:
             self._require_wildcards(token)
@@ -169,8 +177,6 @@ class Templates:
 
 
 def _parsed(template: str) -> Command:
-    if not _MARKS.isdisjoint(template):
-        raise TemplateError("holds a character for private use (U+E000 to U+E002), which templates cannot have")
     try:
         return parse(template)
     except ParseException as error:

@@ -14,10 +14,11 @@ from producer.checkpoints_here import is_here, remedy
 from producer.cli import FAILED
 from producer.duplicates import count_duplicates
 from producer.follow import follow
-from producer.job_options import SHOWN_WARNINGS, Order, job_options, read_order
+from producer.job_options import Order, job_options, read_order
 from producer.preview import preview
 from producer.progress_bar import each_counted, progress_bar
 from producer.queueing import publish_with_progress, record_batch, same_batch
+from producer.sources import SHOWN_WARNINGS
 from producer.terminal import NOT_MEASURED, duration, moment, size, states
 from producer.tokens import PLACES, cut_prompts
 

@@ -1,0 +1,83 @@
+"""Where requests come from: a file or standard input, the command line, earlier pictures; and templates among them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+
+import click
+
+from models.printable import printable
+from models.settings import Settings
+from producer.prompts import read_requests
+from producer.request import Request
+
+SHOWN_WARNINGS = 5
+#: As `producer.templates` knows them, which brings a parser that most commands do not need.
+TEMPLATES = ("combinatorial", "random", "cyclical")
+_COMMAND_LINE = "prompt"
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What the command line names."""
+
+    prompts: str | None
+    texts: tuple[str, ...]
+    pictures: tuple[str, ...]
+    template: str | None
+    limit: int | None
+    wildcards: Path | None
+
+    def __post_init__(self) -> None:
+        if self.prompts is None and not self.texts and not self.pictures:
+            raise click.UsageError("say what to make with --prompts FILE, --prompt TEXT or --from PNG")
+        if self.template is None and (self.limit is not None or self.wildcards is not None):
+            raise click.UsageError("--limit and --wildcards are for templates; add --template combinatorial")
+        if self.template not in (None, "combinatorial") and self.limit is None:
+            raise click.UsageError(f"--template {self.template} has no end; say how many prompts of each with --limit")
+
+    @property
+    def name(self) -> str:
+        """What people call the source that comes first."""
+        if self.prompts == "-":
+            return "standard input"
+        return self.prompts or (_COMMAND_LINE if self.texts else self.pictures[0])
+
+    def requests(self, settings: Settings, flags: Mapping[str, object]) -> Iterator[Request]:
+        """Yield what is asked for, one after the other.
+
+        Raises:
+            BadInputError: naming every line, template or picture of a source that cannot be used; after its last one.
+        """
+        written = chain(
+            read_requests(self.prompts) if self.prompts is not None else (),
+            (Request(None, {"prompt": text}) for text in self.texts),
+        )
+        yield from written if self.template is None else self._expanded(written, self.template, flags)
+        if self.pictures:
+            yield from self._from_pictures(settings, flags)
+
+    def _expanded(self, written: Iterator[Request], template: str, flags: Mapping[str, object]) -> Iterator[Request]:
+        from producer.templates import METHODS, Templates, Wildcards  # a parser, for those who have templates
+
+        beside = Path() if self.prompts in (None, "-") else Path(str(self.prompts)).parent
+        wildcards = Wildcards(self.wildcards, beside)
+        return Templates(METHODS[template], self.limit, flags.get("seed"), wildcards).expand(written, self.name)
+
+    def _from_pictures(self, settings: Settings, flags: Mapping[str, object]) -> Iterator[Request]:
+        from producer.picture_parameters import known_checkpoints, read_pictures  # Pillow, for those who have pictures
+
+        checkpoints = known_checkpoints(settings.checkpoint, settings.places_of_checkpoints)
+        warnings: list[str] = []
+        for request in read_pictures(self.pictures, checkpoints, warnings.append, named="checkpoint" in flags):
+            # Whoever names a flag beside a picture wants that picture changed.
+            yield replace(request, values={name: value for name, value in request.values.items() if name not in flags})
+        _warn(warnings)
+
+
+def _warn(warnings: list[str]) -> None:
+    for text in warnings[:SHOWN_WARNINGS]:
+        click.echo(f"producer: warning: {printable(text)}", err=True)
+    if len(warnings) > SHOWN_WARNINGS:
+        click.echo(f"producer: warning: … and {len(warnings) - SHOWN_WARNINGS:,} more like these", err=True)
