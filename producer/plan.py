@@ -69,7 +69,8 @@ def plan_jobs(requests: Iterable[Request], flags: Mapping[str, object], default_
         if order is None:
             continue
         if len(jobs) + order.count > MAX_JOBS:
-            orders.problems[f"{place(source)}: asks for over {MAX_JOBS:,} pictures; split it into batches, or see --limit"] = None
+            what = f"asks for over {MAX_JOBS:,} pictures; split it into batches, or see --limit"
+            orders.problems[f"{place(source)}: {what}"] = None
             break
         asked = "seed" in request.values or "seed" in orders.given
         kinds[order.spec.kind] += order.count
