@@ -42,6 +42,13 @@ class PictureStore:
         """Return where the picture called `name` is, or would be."""
         return self._data_dir / name
 
+    def names(self, batch_id: int) -> set[str]:
+        """Return the names of the pictures of a batch that are there."""
+        folder = _folder(batch_id)
+        with suppress(FileNotFoundError), os.scandir(self._data_dir / folder) as files:
+            return {f"{folder}/{file.name}" for file in files}
+        return set()
+
     def read(self, name: str) -> bytes:
         """Return the file of the picture called `name`.
 

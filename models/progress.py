@@ -80,7 +80,8 @@ def has_work(session: Session, boot_id: int) -> bool:
 def missing_pictures(session: Session, batch_id: int, pictures: PictureStore) -> int:
     """Return how many of the batch's pictures are no longer where they were put."""
     made = select(Job.picture).where(Job.batch_id == batch_id, Job.state == JobState.SUCCEEDED)
-    return sum(not pictures.path(str(picture)).is_file() for picture in session.scalars(made))
+    there = pictures.names(batch_id)
+    return sum(picture not in there for picture in session.scalars(made))
 
 
 def count_jobs(session: Session) -> int:
@@ -115,14 +116,19 @@ def failures_by_cause(session: Session, batch_id: int | None) -> dict[str, int]:
 def recent_speed(session: Session, batch_id: int, window: int = 20) -> float | None:
     """Return seconds a picture over the batch's last successes, waits included; None before there are two."""
     # By number and not by time: the index has them in that order, and it is about the order of making.
-    newest = session.execute(
-        select(Attempt.finished_s, Attempt.boot_id)
-        .join(Job, Attempt.job_id == Job.id)
+    jobs = session.scalars(
+        select(Job.id)
         .where(Job.batch_id == batch_id, Job.state == JobState.SUCCEEDED)
-        .where(Attempt.outcome == Outcome.SUCCEEDED, Attempt.finished_s.is_not(None))
         .order_by(Job.id.desc())
         .limit(window)
     ).all()
+    # Asked for the outcome too, SQLite goes through all attempts that have it instead of those of these jobs.
+    attempts = session.execute(
+        select(Attempt.finished_s, Attempt.boot_id, Attempt.outcome)
+        .where(Attempt.job_id.in_(jobs))
+        .order_by(Attempt.job_id.desc())
+    )
+    newest = [row for row in attempts if row.outcome == Outcome.SUCCEEDED and row.finished_s is not None]
     # A night between two boots is no part of the pace.
     finished = [row.finished_s for row in newest if row.boot_id == newest[0].boot_id]
     if len(finished) < 2:
