@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from sqlite_steps import steps
 
 from models import attempts, job_control, publication
 from models.attempts import Result
@@ -342,3 +343,20 @@ def test_retry_queues_failed_jobs_as_if_new(records, boot, write):
     states = (JobState.FAILED, JobState.CANCELLED)
     assert write(job_control.retry, of_batch(batch), states=states) == 1
     assert [records.job(m.job).state for m in (failed, succeeded, cancelled)] == ["succeeded", "succeeded", "queued"]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_picture_takes_the_database_as_many_steps_whatever_waits(records, boot, write):
+    def make(message):
+        """Claim the job and settle it, and return how many steps each took."""
+        claimed = []
+        claiming = write(steps, lambda session: claimed.append(attempts.claim(session, message, boot)))
+        settled = Result(Outcome.SUCCEEDED, picture="red.png")
+        return claiming, write(steps, lambda session: attempts.settle(session, claimed[0], settled))
+
+    alone = make(*records.messages(records.batch("alone")))
+    batch = records.batch("many", 5_000)
+    first, *_, last = records.messages(batch)
+    for message in (first, last):
+        for count, among_many in zip(alone, make(message), strict=True):
+            assert among_many <= count + 2

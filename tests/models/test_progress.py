@@ -2,8 +2,8 @@
 
 import pytest
 from sqlalchemy import insert, update
+from sqlite_steps import steps
 
-from models.database import Database
 from models.picture_store import PictureStore, picture_name
 from models.progress import missing_pictures, recent_speed
 from models.states import JobState, Outcome
@@ -48,30 +48,13 @@ def test_the_pace_is_that_of_the_last_pictures_of_one_boot(records, boot, read):
     assert read(recent_speed, batch.id) is None
 
 
-def steps(database: Database, batch_id: int) -> int:
-    """Return how many steps SQLite's machine takes for the pace of a batch, in hundreds."""
-    taken = 0
-
-    def count() -> int:
-        nonlocal taken
-        taken += 1
-        return 0
-
-    with database.reading() as session:
-        connection = session.connection().connection.driver_connection
-        connection.set_progress_handler(count, 100)
-        recent_speed(session, batch_id)
-        connection.set_progress_handler(None, 0)
-    return taken
-
-
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_the_pace_takes_as_many_steps_whatever_else_is_recorded(records, boot):
+def test_the_pace_takes_as_many_steps_whatever_else_is_recorded(records, boot, read):
     batch = records.batch("first", 40)
     succeed(records, batch, boot)
-    few = steps(records.database, batch.id)
+    few = read(steps, lambda session: recent_speed(session, batch.id))
     succeed(records, records.batch("second", 3_000), boot, first_s=1000)
-    assert steps(records.database, batch.id) < 2 * few + 10
+    assert read(steps, lambda session: recent_speed(session, batch.id)) < 2 * few + 10
 
 
 def test_pictures_that_are_gone_are_counted(records, boot, read, tmp_path):
