@@ -47,6 +47,10 @@ class LocalQueue:
             said = trouble
             time.sleep(_POLL_S)
 
+    def abandon(self) -> None:
+        """Have a worker that loads end without having loaded."""
+        self._worker.abandon()
+
     def hurry(self) -> None:
         """Have a worker that was told to end give its job back at the next step."""
         self._worker.hurry()

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from producer.restarts import Restarts
 
 #: An orderly end waits for the running picture, which can take minutes on a CPU.
 _PATIENCE_S = 3600.0
+#: Seconds that a worker has to note that it ends while it loads.
+_ABANDONED_S = 5.0
 _REASONS = {
     ExitStatus.DONE: "it was told to end",
     ExitStatus.CANNOT_START: "it could not start",
@@ -69,6 +71,13 @@ class WorkerProcess:
     def hurry(self) -> None:
         """Have a worker that was told to end give its job back at the next step."""
         self.process.terminate()
+
+    def abandon(self) -> None:
+        """Have a worker that loads end: it has no job to finish."""
+        # Not SIGTERM twice, of which the second may come before the first is seen, and be lost.
+        self.process.send_signal(signal.SIGQUIT)
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(_ABANDONED_S)
 
     def _note_end(self, status: int) -> None:
         ready = self.is_ready()

@@ -53,7 +53,12 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         click.echo(f"{batch.name} asks for the same and is finished ({states(progress)}); --new makes another batch")
         ctx.exit(FAILED if progress.faulty else 0)
     with only_run("run", folder), local_queue(settings, database, folder) as own:
-        own.wait_until_ready()
+        try:
+            own.wait_until_ready()
+        except KeyboardInterrupt:
+            own.abandon()
+            click.echo("\nended before the worker was ready; no job was added", err=True)
+            ctx.exit(FAILED)
         batch = _batch(database, order)
         publish_with_progress(own.settings, database, len(order.plan.jobs), batch.id)
         progress = _follow(ctx, database, batch, own)

@@ -145,6 +145,18 @@ def test_a_worker_that_goes_away_before_it_is_ready_for_the_third_time_ends_the_
     assert nightshift.jobs() == []
 
 
+def test_ctrl_c_while_the_worker_loads_leaves_nothing(nightshift, faults):
+    faults.hold("loading")
+    run = nightshift.start_producer(*RUN)
+    faults.wait_until_held("loading")
+    run.send_signal(signal.SIGINT)
+    said = run.communicate(timeout=PATIENCE_S)[0]
+    assert run.returncode == 1, said
+    assert "ended before the worker was ready; no job was added" in said
+    assert nightshift.left_running() == []
+    assert nightshift.jobs() == []
+
+
 def test_the_bar_says_what_is_started_again(nightshift, faults):
     faults.hold("step")
     terminal, other_end = pty.openpty()
