@@ -20,11 +20,11 @@ from models.printable import printable
 from models.settings import load_settings
 from models.verdicts import (
     FinishedPicture,
+    count_judged,
     count_verdicts,
     finished_pictures,
     forget_verdicts,
     record_verdicts,
-    rejected_jobs,
     rejections,
 )
 from producer.progress_bar import each_counted, progress_bar
@@ -105,7 +105,7 @@ def _record(database: Database, judged: Iterator[tuple[int, list[Finding]]]) -> 
 def _tell(database: Database, batch_id: int, name: str, pictures: int, gone: list[int], *, as_json: bool) -> None:
     with database.reading() as session:
         counts = count_verdicts(session, batch_id)
-        rejected = rejected_jobs(session, batch_id)
+        _, rejected = count_judged(session, batch_id)
         first = rejections(session, batch_id, _SHOWN)
     accepted = pictures - len(gone) - rejected
     if as_json:

@@ -12,6 +12,7 @@ from models.printable import printable
 from models.progress import BatchProgress, batch_progress, failures, missing_pictures, newest_batches
 from models.settings import load_settings
 from models.states import JobState
+from models.verdicts import count_judged
 from producer.queue_state import queue_state
 from producer.terminal import console, faults, moment, table
 
@@ -31,10 +32,13 @@ def command(batch: str | None, as_json: bool) -> None:
         progress = [batch_progress(session, b) for b in batches]
         failed = failures(session, batches[0].id, _SHOWN_FAILURES) if batch else []
         missing = missing_pictures(session, batches[0].id, PictureStore(settings.data_dir)) if batch else 0
+        was_checked = batch and batches[0].checks is not None
+        judged, rejected = count_judged(session, batches[0].id) if was_checked else (0, 0)
         state = queue_state(database, session, settings)
     if as_json:
         rows = [asdict(p) | {"total": p.total, "remaining": p.remaining} for p in progress]
-        extra = {"failures": [asdict(f) for f in failed], "missing_pictures": missing, **asdict(state)} if batch else {}
+        found = {"missing_pictures": missing, "judged": judged, "rejected": rejected}
+        extra = {"failures": [asdict(f) for f in failed], **found, **asdict(state)} if batch else {}
         click.echo(json.dumps((rows[0] | extra) if batch else rows, indent=2, default=str))
         return
     if not progress:
@@ -49,6 +53,10 @@ def command(batch: str | None, as_json: bool) -> None:
         out.print(line, soft_wrap=True)
     for row in progress:
         _advise(row)
+    if judged:
+        click.echo(
+            f"{progress[0].name}: {judged - rejected:,} of {judged:,} judged pictures accepted by `producer check`"
+        )
     if missing:
         out.print(f"{progress[0].name}: {missing} of its pictures are no longer in {settings.data_dir}", soft_wrap=True)
     for failure in failed:
