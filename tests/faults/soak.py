@@ -85,7 +85,7 @@ class Soak:
 
     def enqueue(self, count: int) -> None:
         prompt, steps = self._random.choice(_PROMPTS), self._random.randint(6, 30)
-        self.nightshift.producer("enqueue", "--prompt", prompt, "--count", count, "--steps", steps)
+        self.nightshift.producer("enqueue", "--new", "--prompt", prompt, "--count", count, "--steps", steps)
 
     def jobs(self) -> int:
         with self.nightshift.database.reading() as session:
@@ -207,7 +207,7 @@ class Soak:
 
     def enqueue_without_redis(self) -> None:
         self.nightshift.producer(
-            "enqueue", "--prompt", "a grey loafer", "--count", 3, NIGHTSHIFT_BROKER_URL="redis://127.0.0.1:1/0"
+            "enqueue", "--new", "--prompt", "a grey loafer", "--count", 3, NIGHTSHIFT_BROKER_URL="redis://127.0.0.1:1/0"
         )
 
 

@@ -107,7 +107,7 @@ def test_a_job_takes_no_checkpoint_from_outside_of_the_folders_that_the_worker_a
     names = [allowed / "demo", outside / "demo", allowed / "link", allowed / ".." / "outside" / "demo"]
     for name in names:
         # A producer with other settings than the worker's.
-        done = nightshift.producer("enqueue", "--prompt", "a red boot", "--checkpoint", name, **everywhere)
+        done = nightshift.producer("enqueue", "--new", "--prompt", "a red boot", "--checkpoint", name, **everywhere)
         assert done.returncode == 0, done.stderr
     first, *others = nightshift.wait_until_finished()
     assert first.state == JobState.SUCCEEDED

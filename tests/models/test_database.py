@@ -151,7 +151,7 @@ def small_disk(tmp_path):
 def test_a_full_disk_is_one_line_and_nothing_is_lost(small_disk, producer):
     def enqueue(*arguments):
         long = ("--prompt", "x", "--negative-prompt", "x" * 5_000)
-        return producer("enqueue", *long, *arguments, NIGHTSHIFT_DATA_DIR=str(small_disk))
+        return producer("enqueue", "--new", *long, *arguments, NIGHTSHIFT_DATA_DIR=str(small_disk))
 
     def jobs():
         database = Database(f"sqlite:///{small_disk}/nightshift.db")
