@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from models.printable import is_printable
 from models.schedulers import canonical_name
 
 #: Seeds are stored as a signed 64-bit integer, the widest that SQLite and PostgreSQL both take.
@@ -34,13 +35,19 @@ def _no_nul(text: str) -> str:
     return text
 
 
+def _printable_only(text: str) -> str:
+    if not is_printable(text):
+        raise ValueError("holds a control character, which no name of a checkpoint may")
+    return text
+
+
 Prompt = Annotated[str, Field(max_length=MAX_PROMPT), AfterValidator(_no_nul)]
 Size = Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE), AfterValidator(_multiple_of_eight)]
 Steps = Annotated[int, Field(ge=1, le=MAX_STEPS)]
 Guidance = Annotated[float, Field(ge=0, le=MAX_GUIDANCE, allow_inf_nan=False)]
 SchedulerName = Annotated[str, AfterValidator(canonical_name)]
 CheckpointName = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1024), AfterValidator(_no_nul)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1024), AfterValidator(_printable_only)
 ]
 
 

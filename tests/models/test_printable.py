@@ -1,6 +1,6 @@
 import pytest
 
-from models.printable import printable
+from models.printable import is_printable, printable
 
 
 @pytest.mark.parametrize(
@@ -9,6 +9,7 @@ from models.printable import printable
         ("a red shoe", "a red shoe"),
         ("un été 日本 👟 <b>", "un été 日本 👟 <b>"),
         ("", ""),
+        ("赤い\u3000靴\xa0", "赤い\u3000靴\xa0"),
         ("a\x1b[31mb\x07", r"a\x1b[31mb\x07"),
         ("a\nb\tc\rd", r"a\nb\tc\rd"),
         ("\x9b31m", r"\x9b31m"),
@@ -18,4 +19,4 @@ from models.printable import printable
 )
 def test_what_a_terminal_obeys_is_shown(text, shown):
     assert printable(text) == shown
-    assert printable(text).isprintable()
+    assert is_printable(printable(text))

@@ -154,7 +154,8 @@ BAD_LINES = [
     ({"scheduler": 1}, "scheduler: 1 is not text"),
     ({"checkpoint": ""}, "checkpoint: is empty"),
     ({"checkpoint": 5}, "checkpoint: 5 is not text"),
-    ({"checkpoint": "a\0b"}, "checkpoint: holds a NUL character, which no database text and no PNG text may"),
+    ({"checkpoint": "a\0b"}, "checkpoint: holds a control character, which no name of a checkpoint may"),
+    ({"checkpoint": "a\x1b]0;b"}, "checkpoint: holds a control character, which no name of a checkpoint may"),
     ({"checkpoint": "x" * 1_025}, "checkpoint: is 1,025 characters long, the most is 1,024; shorten it"),
     ({"checkpoint": "x" * 300}, f"checkpoint: '{'x' * 59}… cannot be looked up: File name too long"),
     (
