@@ -3,7 +3,9 @@
 import signal
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
+import psutil
 import pytest
 from faults import assert_promise_kept, outcomes
 
@@ -25,8 +27,16 @@ def freeze_at(nightshift, faults, place):
 def freeze(nightshift, worker):
     """Stop it, but not in the middle of writing a sign of life: it would keep the database locked."""
 
+    def stopped():
+        # The signal is on its way when `send` returns, and a thread may go on until it comes.
+        threads = list(Path("/proc").glob(f"{worker.pid}/task/*/stat"))
+        if not threads:
+            return psutil.Process(worker.pid).status() == psutil.STATUS_STOPPED
+        return {file.read_text().rpartition(")")[2].split()[0] for file in threads} == {"T"}
+
     def stopped_between_two_writes():
         worker.send(signal.SIGSTOP)
+        nightshift.wait_until(stopped, "every thread of the worker to stand still")
         with closing(sqlite3.connect(nightshift.data_dir / "nightshift.db", timeout=0, isolation_level=None)) as other:
             try:
                 other.execute("BEGIN IMMEDIATE")
