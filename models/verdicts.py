@@ -1,6 +1,6 @@
 """What checks found of pictures: verdicts, a row for each check of each picture."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from models.states import JobState
 from models.tables import Batch, Job, Verdict, now
 
 #: Pictures that are read at a time, so that a batch of any size takes as much memory.
-_CHUNK = 500
+_CHUNK = 100
 
 
 @dataclass(frozen=True)
@@ -37,33 +37,24 @@ class CheckCount:
     rejected: int
 
 
-def finished_pictures(session: Session, batch_id: int) -> Iterator[FinishedPicture]:
-    """Yield the pictures of a batch in the order of its jobs."""
-    columns = Job.id, Job.picture, Job.prompt, Job.width, Job.height, Job.attributes
-    last = 0
-    while True:
-        rows = session.execute(
-            select(*columns)
-            .where(Job.batch_id == batch_id, Job.state == JobState.SUCCEEDED, Job.id > last)
-            .order_by(Job.id)
-            .limit(_CHUNK)
-        ).all()
-        if not rows:
-            return
-        for row in rows:
-            yield FinishedPicture(row.id, row.picture or "", row.prompt, row.width, row.height, row.attributes or {})
-        last = rows[-1].id
-
-
-def forget_verdicts(session: Session, batch_id: int, limits: Mapping[str, Mapping[str, Any]]) -> None:
-    """Forget what was found of a batch's pictures before, and keep the limits by which they are judged from now on."""
-    session.execute(delete(Verdict).where(Verdict.job_id.in_(select(Job.id).where(Job.batch_id == batch_id))))
-    session.execute(update(Batch).where(Batch.id == batch_id).values(checks=limits))
+def finished_pictures(session: Session, batch_id: int, after: int = 0) -> list[FinishedPicture]:
+    """Return the next pictures of a batch in the order of its jobs, those behind job `after`; none behind the last."""
+    rows = session.execute(
+        select(Job.id, Job.picture, Job.prompt, Job.width, Job.height, Job.attributes)
+        .where(Job.batch_id == batch_id, Job.state == JobState.SUCCEEDED, Job.id > after)
+        .order_by(Job.id)
+        .limit(_CHUNK)
+    )
+    return [
+        FinishedPicture(row.id, row.picture or "", row.prompt, row.width, row.height, row.attributes or {})
+        for row in rows
+    ]
 
 
 def record_verdicts(session: Session, found: Mapping[int, Sequence[Finding]]) -> None:
-    """Keep what was found of each job's picture."""
+    """Keep what was found of each job's picture, in place of what was found before."""
     moment = now()
+    session.execute(delete(Verdict).where(Verdict.job_id.in_(found)))
     rows = [
         asdict(finding) | {"job_id": job_id, "judged_at": moment}
         for job_id, findings in found.items()
@@ -71,6 +62,11 @@ def record_verdicts(session: Session, found: Mapping[int, Sequence[Finding]]) ->
     ]
     if rows:
         session.execute(insert(Verdict), rows)
+
+
+def record_limits(session: Session, batch_id: int, limits: Mapping[str, Mapping[str, Any]]) -> None:
+    """Keep the limits by which a batch's pictures were judged."""
+    session.execute(update(Batch).where(Batch.id == batch_id).values(checks=limits))
 
 
 def count_verdicts(session: Session, batch_id: int) -> list[CheckCount]:

@@ -1,14 +1,14 @@
 """`producer check`."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 
 import click
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from checks.asked import Asked
-from checks.duplicates import likeness
+from checks.duplicates import Seen, likeness
 from checks.picture import Picture
 from checks.registry import LIMITS, SETS, Selection, select
 from models.batches import find_batch
@@ -17,22 +17,24 @@ from models.errors import BadInputError
 from models.finding import Finding
 from models.picture_store import PictureStore
 from models.printable import printable
+from models.progress import batch_progress
 from models.settings import load_settings
+from models.states import JobState
 from models.verdicts import (
     FinishedPicture,
     count_judged,
     count_verdicts,
     finished_pictures,
-    forget_verdicts,
+    record_limits,
     record_verdicts,
     rejections,
 )
-from producer.progress_bar import each_counted, progress_bar
+from producer.progress_bar import progress_bar
 from producer.terminal import console, table
 
 _SHOWN = 10
-#: Pictures whose verdicts are written together.
-_CHUNK = 100
+#: Pictures from which on a bar is shown.
+_LONG = 100
 
 
 @click.command
@@ -61,45 +63,52 @@ def command(batch: str | None, checks: str, as_json: bool, help_checks: bool) ->
     database = Database(settings.database)
     with database.reading() as session:
         found = find_batch(session, batch)
-        pictures = list(finished_pictures(session, found.id))
-    with database.writing() as session:
-        forget_verdicts(session, found.id, selection.as_dict())
+        count = batch_progress(session, found).counts[JobState.SUCCEEDED]
     gone: list[int] = []
-    with progress_bar("looking at pictures", len(pictures), long=_CHUNK) as advance:
-        judged = _judge(PictureStore(settings.data_dir), each_counted(pictures, advance), selection, gone)
-        _record(database, judged)
-    _tell(database, found.id, found.name, len(pictures), gone, as_json=as_json)
+    with progress_bar("looking at pictures", count, long=_LONG) as advance:
+        _judge(database, found.id, PictureStore(settings.data_dir), selection, gone, advance)
+    with database.writing() as session:
+        record_limits(session, found.id, selection.as_dict())
+    _tell(database, found.id, found.name, count, gone, as_json=as_json)
 
 
 def _judge(
-    store: PictureStore, pictures: Iterator[FinishedPicture], selection: Selection, gone: list[int]
-) -> Iterator[tuple[int, list[Finding]]]:
-    """Yield what the checks find of each picture; jobs whose picture is not there, or is none, are added to `gone`."""
-    seen = selection.seen()
-    for one in pictures:
-        try:
-            with Image.open(store.path(one.picture)) as image:
-                picture = Picture(image)
-        except (OSError, UnidentifiedImageError):
-            gone.append(one.job_id)
-            continue
-        findings = selection.look(picture, Asked(one.prompt, one.width, one.height, one.attributes))
-        # Of a picture that is thrown out anyway nothing is a duplicate.
-        if seen is not None and all(finding.passed for finding in findings):
-            findings.append(seen.look(one.job_id, likeness(picture)))
-        yield one.job_id, findings
+    database: Database,
+    batch_id: int,
+    store: PictureStore,
+    selection: Selection,
+    gone: list[int],
+    advance: Callable[[int], None],
+) -> None:
+    """Record what the checks find of each picture; jobs whose picture is not there, or is none, are added to `gone`."""
+    seen, last = selection.seen(), 0
+    while True:
+        with database.reading() as session:
+            pictures = finished_pictures(session, batch_id, last)
+        if not pictures:
+            return
+        verdicts: dict[int, list[Finding]] = {}
+        for one in pictures:
+            verdicts[one.job_id] = []
+            try:
+                with Image.open(store.path(one.picture)) as image:
+                    picture = Picture(image)
+            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+                gone.append(one.job_id)
+            else:
+                verdicts[one.job_id] = _findings(one, picture, selection, seen)
+            advance(1)
+        with database.writing() as session:
+            record_verdicts(session, verdicts)
+        last = pictures[-1].job_id
 
 
-def _record(database: Database, judged: Iterator[tuple[int, list[Finding]]]) -> None:
-    waiting: dict[int, list[Finding]] = {}
-    for job_id, findings in judged:
-        waiting[job_id] = findings
-        if len(waiting) == _CHUNK:
-            with database.writing() as session:
-                record_verdicts(session, waiting)
-            waiting = {}
-    with database.writing() as session:
-        record_verdicts(session, waiting)
+def _findings(one: FinishedPicture, picture: Picture, selection: Selection, seen: Seen | None) -> list[Finding]:
+    findings = selection.look(picture, Asked(one.prompt, one.width, one.height, one.attributes))
+    # Of a picture that is thrown out anyway nothing is a duplicate.
+    if seen is not None and all(finding.passed for finding in findings):
+        findings.append(seen.look(one.job_id, likeness(picture)))
+    return findings
 
 
 def _tell(database: Database, batch_id: int, name: str, pictures: int, gone: list[int], *, as_json: bool) -> None:

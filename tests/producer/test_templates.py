@@ -4,9 +4,14 @@ import pytest
 
 from models.errors import BadInputError
 from producer.request import Request
+from producer.sources import TEMPLATES
 from producer.templates import METHODS, Templates, Wildcards
 
 SEASONS = ("winter", "summer", "spring")
+
+
+def test_the_command_line_offers_every_method():
+    assert tuple(METHODS) == TEMPLATES
 
 
 @pytest.fixture(autouse=True)
