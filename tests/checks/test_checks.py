@@ -106,6 +106,14 @@ def test_the_background_does_not_run_into_a_white_subject_through_a_gap_of_its_o
     assert Picture(image).subject.sum() < 1_000
 
 
+def test_the_sole_does_not_decide_the_colour():
+    image = Image.new("RGB", (SIZE, SIZE), "white")
+    pen = ImageDraw.Draw(image)
+    pen.rectangle((30, 20, 98, 89), fill=(203, 26, 36))
+    pen.rectangle((30, 90, 98, 119), fill=(34, 34, 38))
+    assert found(image, "colour", Asked("red shoes", SIZE, SIZE)).figure == 1
+
+
 @pytest.mark.parametrize("size", [(64, 64), (512, 384), (2048, 64)])
 def test_any_size_is_looked_at(size):
     image = drawing().resize(size)

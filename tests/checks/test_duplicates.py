@@ -1,9 +1,9 @@
 import io
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops
 
-from checks.duplicates import Limits, Seen, likeness
+from checks.duplicates import Likeness, Limits, Seen, likeness
 from checks.picture import Picture
 from training.drawing import draw_shoe
 
@@ -29,8 +29,25 @@ def test_the_earlier_one_is_kept_and_the_later_one_names_it():
     again = look(seen, 8, as_jpeg(drawing()))
     assert not again.passed
     assert again.sentence.startswith("job 7 is nearly the same: ")
-    # What was thrown out throws nothing else out.
     assert look(seen, 9, drawing()).sentence.startswith("job 7 is nearly the same: 0 of ")
+
+
+def test_a_picture_that_is_moved_by_a_pixel_is_the_same():
+    seen = Seen(Limits())
+    assert look(seen, 1, drawing()).passed
+    for across, down in ((1, 0), (-1, 1), (0, -1)):
+        assert look(seen, 2, ImageChops.offset(drawing(), across, down)).figure == 0
+
+
+def test_what_was_thrown_out_throws_nothing_else_out():
+    def alike(bits):
+        """Return a likeness of which so many bits are set."""
+        hashes = np.zeros((9, 4), dtype=np.uint64)
+        hashes[:, 0] = 2**bits - 1
+        return Likeness(hashes, np.zeros(3, dtype=np.float32))
+
+    seen = Seen(Limits(bits=9))
+    assert [seen.look(bits, alike(bits)).passed for bits in (0, 6, 12)] == [True, False, True]
 
 
 def test_another_pose_and_another_colour_are_no_duplicates():
