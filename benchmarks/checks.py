@@ -202,8 +202,13 @@ def _duplicates(images: list[Image.Image], rng: _Rng) -> tuple[list[bool], list[
     """Return which different drawings were called the same, and which same ones were not."""
     seen = select(DUPLICATES).seen()
     assert isinstance(seen, Seen)
-    different = [not seen.look(number, likeness(Picture(image))).passed for number, image in enumerate(images)]
-    same = [seen.look(-1, likeness(Picture(_doubled(image, rng)))).passed for image in images]
+    different = []
+    for number, image in enumerate(images):
+        one = likeness(Picture(image))
+        different.append(not seen.look(one).passed)
+        if not different[-1]:
+            seen.keep(number, one)
+    same = [seen.look(likeness(Picture(_doubled(image, rng)))).passed for image in images]
     return different, same
 
 
@@ -216,7 +221,7 @@ def _seconds_among(count: int, rng: _Rng) -> float:
     for key in range(count):
         seen.keep(key, Likeness(hashes[key], colour))
     begun = time.perf_counter()
-    seen.look(-1, Likeness(hashes[-1], colour))
+    seen.look(Likeness(hashes[-1], colour))
     return time.perf_counter() - begun
 
 

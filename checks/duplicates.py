@@ -36,6 +36,16 @@ class Likeness:
     #: In CIELAB.
     colour: NDArray[np.float32]
 
+    def to_bytes(self) -> bytes:
+        """Return what is kept of it, which is enough for later pictures to be compared with it."""
+        return bytes(self.hashes[0].astype("<u8").tobytes() + self.colour.astype("<f4").tobytes())
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> "Likeness":
+        """Return what `to_bytes` kept: of the picture as it is alone."""
+        split = BITS // 8
+        return cls(np.frombuffer(content[:split], "<u8")[np.newaxis], np.frombuffer(content[split:], "<f4"))
+
 
 def likeness(picture: Picture) -> Likeness:
     """Return what the picture is compared by; the hash is imagehash's of the discrete cosine transform."""
@@ -68,8 +78,8 @@ class Seen:
         self._colours: NDArray[np.float32] = np.zeros((0, 3), dtype=np.float32)
         self._keys: list[int] = []
 
-    def look(self, key: int, one: Likeness) -> Finding:
-        """Find the earlier picture that is most like this one, and keep this one under `key`, which is a job's number.
+    def look(self, one: Likeness) -> Finding:
+        """Find the earlier picture that is most like this one.
 
         The figure is the number of bits that differ from it; None where none has the same colour.
         """
@@ -91,13 +101,13 @@ class Seen:
                     passed,
                     f"job {other} {said}: {least} of {BITS} bits differ (more than {self._limits.bits})",
                 )
-        # One that is thrown out keeps nothing else out.
-        if found.passed:
-            self.keep(key, one)
         return found
 
     def keep(self, key: int, one: Likeness) -> None:
-        """Have later pictures compared with this one."""
+        """Have later pictures compared with this one, which is the job's with the number `key`.
+
+        One that is thrown out is not to be kept: it would throw out another one, too.
+        """
         count = len(self._keys)
         if count == len(self._hashes):
             grown = max(self.ROOM, 2 * count)

@@ -45,9 +45,14 @@ class Selection:
 
     limits: Mapping[str, BaseModel]
 
+    @classmethod
+    def of(cls, limits: Mapping[str, Mapping[str, Any]]) -> "Selection":
+        """Return what a batch's row keeps, as `as_dict` gave it; checks of another version are left out."""
+        return cls({check: kind.model_validate(limits[check]) for check, kind in LIMITS.items() if check in limits})
+
     def look(self, picture: Picture, asked: Asked) -> list[Finding]:
-        """Return what each check of a single picture finds."""
-        return [look(picture, asked, self.limits[name]) for name, (look, _) in CHECKS.items() if name in self.limits]
+        """Return what each check of a single picture finds; one that fails on it is against it, and says why."""
+        return [_finding(name, picture, asked, self.limits[name]) for name in CHECKS if name in self.limits]
 
     def seen(self) -> duplicates.Seen | None:
         """Return what compares the pictures of a batch, None where that is not asked for."""
@@ -82,6 +87,14 @@ def select(text: str) -> Selection:
             for check in SETS.get(word) or ([] if word in SETS else [_require_known(word)]):
                 chosen.setdefault(check, {})
     return Selection({check: _limits(check, chosen[check]) for check in LIMITS if check in chosen})
+
+
+def _finding(check: str, picture: Picture, asked: Asked, limits: BaseModel) -> Finding:
+    look, _ = CHECKS[check]
+    try:
+        return look(picture, asked, limits)
+    except Exception as error:  # noqa: BLE001 - no picture is lost to a fault of what looks at it
+        return Finding(check, None, passed=False, sentence=f"the check itself failed: {type(error).__name__}: {error}")
 
 
 def _require_known(check: str) -> str:

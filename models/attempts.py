@@ -1,7 +1,9 @@
 """Claiming and settling: each changes a job only if it is still what the caller believes it to be."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import (
     ClauseElement,
@@ -22,12 +24,15 @@ from models.batches import spec_of
 from models.causes import Cause
 from models.clock import Instant, instant
 from models.errors import QueuePausedError
+from models.finding import Finding
 from models.job import JobSpec
 from models.measurement import Measurement
 from models.message import JobMessage
 from models.pauses import paused_since
+from models.replacements import replace
 from models.states import JobState, Outcome
 from models.tables import Attempt, Base, Batch, Job, Pause, now, seconds_since
+from models.verdicts import record_likenesses, record_verdicts
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,10 @@ class Claim:
     started_at: datetime
     #: How often the job failed before in a way that may pass.
     failures: int
+    #: What a template chose for it, by the choices' names.
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    #: The limits of the batch's checks; None where pictures are not judged.
+    checks: Mapping[str, Mapping[str, Any]] | None = None
 
     @property
     def ids(self) -> dict[str, object]:
@@ -82,6 +91,15 @@ class Result:
     picture: str | None = None
     cause: Cause | None = None
     error: str | None = None
+    #: What the batch's checks found of the picture.
+    findings: Sequence[Finding] = ()
+    #: What later pictures are compared with this one by, in hexadecimal digits; None where that is not asked for.
+    likeness: str | None = None
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether a check is against the picture."""
+        return not all(finding.passed for finding in self.findings)
 
 
 _STATES = {
@@ -114,7 +132,7 @@ _CLAIM = (
     .returning(Job)
     .execution_options(synchronize_session=False)
 )
-_BATCH_NAME = select(Batch.name).where(Batch.id == bindparam("of_batch"))
+_BATCH = select(Batch.name, Batch.checks).where(Batch.id == bindparam("of_batch"))
 _BEGIN_ATTEMPT = insert(_ATTEMPTS).returning(Attempt.id)
 _END_ATTEMPT = update(_ATTEMPTS).where(Attempt.id == bindparam("of_attempt"))
 _CHANGE_OWNED = (
@@ -157,13 +175,12 @@ def claim(session: Session, message: JobMessage, boot_id: int) -> Claim | None:
         "queue_wait_s": queue_wait_s,
     }
     attempt_id = session.scalar(_BEGIN_ATTEMPT, attempt)
-    batch_name = session.scalar(_BATCH_NAME, {"of_batch": job.batch_id})
+    batch = session.execute(_BATCH, {"of_batch": job.batch_id}).one()
     assert attempt_id is not None
-    assert batch_name is not None
     return Claim(
         job.id,
         job.batch_id,
-        batch_name,
+        batch.name,
         attempt_id,
         job.attempts,
         boot_id,
@@ -171,6 +188,8 @@ def claim(session: Session, message: JobMessage, boot_id: int) -> Claim | None:
         queue_wait_s,
         moment,
         job.failures,
+        job.attributes or {},
+        batch.checks,
     )
 
 
@@ -187,13 +206,14 @@ def refuse(session: Session, message: JobMessage, error: str) -> None:
 def settle(session: Session, claim: Claim, result: Result, ended: Ended | None = None) -> bool:
     """Write an attempt's result and its job's state; False if the job is no longer this claim's.
 
-    `ended` says when the attempt ended, if that was not just now.
+    What was not accepted is replaced, if the batch has it so. `ended` says when the attempt ended, if that was not just
+    now.
     """
     ended = ended or Ended.now()
     if not _update_if_owned(
         session,
         claim,
-        state=_STATES[result.outcome],
+        state=JobState.REJECTED if result.is_rejected else _STATES[result.outcome],
         finished_at=ended.at,
         picture=result.picture,
         cause=result.cause,
@@ -202,6 +222,11 @@ def settle(session: Session, claim: Claim, result: Result, ended: Ended | None =
     ):
         return False
     _end_attempt(session, claim, result, ended)
+    if result.findings:
+        record_verdicts(session, {claim.job_id: result.findings})
+        record_likenesses(session, {claim.job_id: bytes.fromhex(result.likeness) if result.likeness else None})
+    if result.is_rejected or result.outcome is Outcome.FAILED:
+        replace(session, [claim.job_id])
     return True
 
 

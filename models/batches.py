@@ -6,8 +6,9 @@ dead Redis in between leaves jobs that say "not published" and can be published 
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import insert, select
@@ -34,6 +35,18 @@ class PlannedJob:
     attributes: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Acceptance:
+    """Which pictures of a batch are accepted, and how many are to be."""
+
+    #: The limits of each check; None where pictures are not judged.
+    checks: Mapping[str, Mapping[str, Any]] | None = None
+    #: None where each job is made once, whatever becomes of it.
+    target: int | None = None
+    #: How often one picture that is asked for is made again with another seed, at most.
+    replacements: int = 0
+
+
 class Fingerprint:
     """A digest of what is asked for, job by job; what was drawn rather than asked for does not count."""
 
@@ -53,15 +66,23 @@ class Fingerprint:
 
 
 def create_batch(
-    session: Session, name: str, source: str, jobs: Iterable[PlannedJob], *, priority: int, digest: str
+    session: Session,
+    name: str,
+    source: str,
+    jobs: Iterable[PlannedJob],
+    *,
+    priority: int,
+    digest: str,
+    acceptance: Acceptance | None = None,
 ) -> Batch:
     """Insert a batch and its jobs, all queued and not yet published.
 
     Raises:
         BadInputError: if a batch of that name is there already.
     """
-    moment, queued = now(), instant()
-    batch = Batch(uid=uuid4().hex, name=name, source=source, fingerprint=digest, created_at=moment)
+    queued = queued_now()
+    asked = asdict(acceptance or Acceptance())
+    batch = Batch(uid=uuid4().hex, name=name, source=source, fingerprint=digest, created_at=now(), **asked)
     session.add(batch)
     try:
         session.flush()
@@ -78,14 +99,24 @@ def create_batch(
                     "source_line": job.source_line,
                     "attributes": dict(job.attributes) or None,
                     "priority": priority,
-                    "queued_at": moment,
-                    "queued_s": queued.s,
-                    "queued_clock": queued.clock,
                 }
+                | queued
                 for job in chunk
             ],
         )
     return batch
+
+
+def queued_now() -> dict[str, object]:
+    """Return the values of a row that is queued at this moment, and not yet published."""
+    queued = instant()
+    return {"queued_at": now(), "queued_s": queued.s, "queued_clock": queued.clock}
+
+
+def queued_again() -> dict[str, object]:
+    """Return the values of a row that a worker queues: the sweep publishes it where nobody else does."""
+    queued = queued_now()
+    return queued | {"not_before": queued["queued_at"], "published_at": None}
 
 
 def free_name(session: Session, stem: str) -> str:

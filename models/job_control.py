@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
-from models.batches import find_batch, find_job
+from models.batches import find_batch, find_job, queued_now
 from models.causes import Cause
-from models.clock import instant
 from models.job_updates import change_jobs
+from models.replacements import is_replaced, replace
 from models.states import FAULTY, JobState
 from models.tables import Job, now
 
@@ -55,17 +55,18 @@ def cancel(session: Session, scope: Scope) -> tuple[int, int]:
 
 
 def retry(session: Session, scope: Scope, states: Sequence[JobState] = FAULTY) -> int:
-    """Put the failed and quarantined jobs in scope back on the queue, not yet published, and return how many."""
-    queued = instant()
+    """Put the failed and quarantined jobs in scope back on the queue, not yet published, and return how many.
+
+    Not those that another job stands in for.
+    """
     return change_jobs(
         session,
         Job.state.in_(states),
         scope.clause,
-        values={
+        ~is_replaced(),
+        values=queued_now()
+        | {
             "state": JobState.QUEUED,
-            "queued_at": now(),
-            "queued_s": queued.s,
-            "queued_clock": queued.clock,
             "published_at": None,
             "cancel_requested": False,
             "finished_at": None,
@@ -76,3 +77,9 @@ def retry(session: Session, scope: Scope, states: Sequence[JobState] = FAULTY) -
             "not_before": None,
         },
     )
+
+
+def replace_rejected(session: Session, scope: Scope) -> int:
+    """Queue what stands in for rejected pictures in scope that lack it, and return how many; see `replace`."""
+    rejected = select(Job.id).where(Job.state == JobState.REJECTED, scope.clause, ~is_replaced()).order_by(Job.id)
+    return len(replace(session, session.scalars(rejected).all()))

@@ -15,13 +15,14 @@ from pathlib import Path
 from models.errors import StorageError
 
 _PICTURES = "pictures"
+_REJECTED = "rejected/"
 _NOTE = ".json"
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
-def picture_name(batch_id: int, job_id: int) -> str:
-    """Return the name that a job's picture has in rows and in the store."""
-    return f"{_folder(batch_id)}/job-{job_id:08d}.png"
+def picture_name(batch_id: int, job_id: int, *, rejected: bool = False) -> str:
+    """Return the name that a job's picture has in rows and in the store; rejected ones lie in a folder of their own."""
+    return f"{_folder(batch_id)}/{_REJECTED if rejected else ''}job-{job_id:08d}.png"
 
 
 def _folder(batch_id: int) -> str:
@@ -69,9 +70,21 @@ class PictureStore:
         with _explained(self.path(name)):
             self.path(name).unlink(missing_ok=True)
 
+    def move(self, name: str, to: str) -> None:
+        """Give a picture another name; one that has it already, since the last try was cut short, is left as it is.
+
+        Raises:
+            StorageError: if it is under neither name, or cannot be renamed.
+        """
+        old, new = self.path(name), self.path(to)
+        if old == new or (new.exists() and not old.exists()):
+            return
+        with _explained(new):
+            _rename(old, new)
+
     def aside(self, name: str, attempt_id: int) -> "Aside":
-        """Return the place where an attempt puts the picture until it is known to be the job's."""
-        return Aside(self.path(name), attempt_id)
+        """Return the place where an attempt puts the picture until it is known to be the job's, accepted or not."""
+        return Aside(self.path(name.replace(_REJECTED, "")), attempt_id)
 
     def asides(self) -> dict[int, "Aside"]:
         """Return the places where attempts left a picture, a note of it, or both, by the attempts' numbers."""
@@ -88,7 +101,7 @@ class PictureStore:
 class Aside:
     """A picture that an attempt wrote, before the picture has its name: whole and synced, and no other's."""
 
-    #: Where the picture will be.
+    #: Where the picture will be, if it is accepted.
     path: Path
     attempt_id: int
 
@@ -114,19 +127,15 @@ class Aside:
                 self._file.unlink(missing_ok=True)
                 raise
 
-    def put_in_place(self) -> None:
+    def put_in_place(self, *, rejected: bool = False) -> None:
         """Give the picture its name, in a way that outlasts a loss of power.
 
         Raises:
             StorageError: if it cannot be renamed.
         """
-        with _explained(self.path):
-            self._file.replace(self.path)
-            folder = os.open(self.path.parent, os.O_RDONLY)
-            try:
-                _sync(folder)
-            finally:
-                os.close(folder)
+        path = self.path.parent / _REJECTED / self.path.name if rejected else self.path
+        with _explained(path):
+            _rename(self._file, path)
 
     def write_note(self, content: bytes) -> None:
         """Write what is to be known of the picture beside it.
@@ -161,6 +170,16 @@ class Aside:
     @property
     def _note(self) -> Path:
         return self._file.with_name(f"{self._file.name}{_NOTE}")
+
+
+def _rename(file: Path, path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    file.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        _sync(folder)
+    finally:
+        os.close(folder)
 
 
 def _sync(descriptor: int) -> None:

@@ -6,20 +6,26 @@ from enum import StrEnum
 class JobState(StrEnum):
     """Where a job stands.
 
-    `queued -> running -> succeeded | failed | cancelled | quarantined`; back to queued by rescue or retry alone.
-    Quarantined is a job that took its worker down too often: it never runs again unless a person retries it.
+    `queued -> running -> succeeded | rejected | failed | cancelled | quarantined`; back to queued by rescue or retry
+    alone. Rejected is a job whose picture was made, but is not what its batch accepts; a person, or other limits, may
+    turn it into succeeded and back. Quarantined is a job that took its worker down too often: it never runs again
+    unless a person retries it.
     """
 
     QUEUED = "queued"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
+    REJECTED = "rejected"
     FAILED = "failed"
     CANCELLED = "cancelled"
     QUARANTINED = "quarantined"
 
 
 #: A job in one of these needs nothing more from a worker.
-FINISHED = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.QUARANTINED)
+FINISHED = (JobState.SUCCEEDED, JobState.REJECTED, JobState.FAILED, JobState.CANCELLED, JobState.QUARANTINED)
+
+#: A picture of the job is there.
+MADE = (JobState.SUCCEEDED, JobState.REJECTED)
 
 #: Ended without a picture for a reason that the row tells; `retry` queues these again.
 FAULTY = (JobState.FAILED, JobState.QUARANTINED)

@@ -1,4 +1,4 @@
-"""Tables: batches, jobs, boots, loads, attempts, verdicts, pauses, guard actions.
+"""Tables: batches, jobs, boots, loads, attempts, verdicts, likenesses, pauses, guard actions.
 
 Times of day (`_at`) are UTC and for people; beside those that a span is counted from stands a reading of
 `models.clock`. Durations are seconds (`_s`), of a clock that nobody can set; sizes are bytes (`_bytes`).
@@ -15,6 +15,7 @@ from sqlalchemy import (
     Dialect,
     ForeignKey,
     Index,
+    LargeBinary,
     MetaData,
     String,
     Text,
@@ -28,7 +29,7 @@ from models.clock import Instant, instant
 from models.states import JobState, Outcome
 
 #: The version in `migrations` that makes these tables.
-SCHEMA_VERSION = "0008"
+SCHEMA_VERSION = "0009"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -104,8 +105,12 @@ class Batch(Base):
     #: Digest of everything that was asked for: the same command again finds its unfinished batch by it.
     fingerprint: Mapped[str] = mapped_column(String(64), index=True)
     source: Mapped[LongText]
-    #: The limits of each check by which its pictures were judged last; None where they were not.
+    #: The limits of each check by which its pictures are judged; None where they are not.
     checks: Mapped[dict[str, dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
+    #: How many pictures are to be accepted; None where each job is made once, whatever becomes of it.
+    target: Mapped[int | None]
+    #: How often one picture that is asked for is made again with another seed, at most.
+    replacements: Mapped[int] = mapped_column(default=0, server_default="0")
     created_at: Mapped[Moment]
 
 
@@ -159,6 +164,12 @@ class Job(Base):
     error: Mapped[LongTextOrNone]
     #: Path below the data folder.
     picture: Mapped[LongTextOrNone]
+    #: The job whose picture was not accepted, and which this one stands in for; no job has two such.
+    replaces: Mapped[int | None] = mapped_column(index=True, unique=True)
+    #: The how manieth replacement of one that was asked for, which is 0.
+    replacement: Mapped[int] = mapped_column(default=0, server_default="0")
+    #: What a person decided of the picture, whatever the checks say; None where nobody did.
+    accepted_by_person: Mapped[bool | None]
 
 
 class Boot(Base):
@@ -214,6 +225,17 @@ class Verdict(Base):
     #: What was seen and where the limit is, for people.
     sentence: Mapped[LongText]
     judged_at: Mapped[Moment]
+
+
+class Likeness(Base):
+    """What a picture that passed its own checks is compared with later ones by."""
+
+    __tablename__ = "likenesses"
+
+    id: Mapped[Key]
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), unique=True)
+    #: As `checks.duplicates` writes it.
+    content: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class Pause(Base):

@@ -1,4 +1,4 @@
-"""What checks found of pictures: verdicts, a row for each check of each picture."""
+"""What checks found of pictures: verdicts, a row for each check of each picture, and what they are compared by."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -8,8 +8,8 @@ from sqlalchemy import case, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from models.finding import Finding
-from models.states import JobState
-from models.tables import Batch, Job, Verdict, now
+from models.states import MADE, JobState
+from models.tables import Batch, Job, Likeness, Verdict, now
 
 #: Pictures that are read at a time, so that a batch of any size takes as much memory.
 _CHUNK = 100
@@ -26,6 +26,8 @@ class FinishedPicture:
     width: int
     height: int
     attributes: Mapping[str, str]
+    #: None where no person decided.
+    accepted_by_person: bool | None
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,15 @@ class CheckCount:
 def finished_pictures(session: Session, batch_id: int, after: int = 0) -> list[FinishedPicture]:
     """Return the next pictures of a batch in the order of its jobs, those behind job `after`; none behind the last."""
     rows = session.execute(
-        select(Job.id, Job.picture, Job.prompt, Job.width, Job.height, Job.attributes)
-        .where(Job.batch_id == batch_id, Job.state == JobState.SUCCEEDED, Job.id > after)
+        select(Job.id, Job.picture, Job.prompt, Job.width, Job.height, Job.attributes, Job.accepted_by_person)
+        .where(Job.batch_id == batch_id, Job.state.in_(MADE), Job.id > after)
         .order_by(Job.id)
         .limit(_CHUNK)
     )
     return [
-        FinishedPicture(row.id, row.picture or "", row.prompt, row.width, row.height, row.attributes or {})
+        FinishedPicture(
+            row.id, row.picture or "", row.prompt, row.width, row.height, row.attributes or {}, row.accepted_by_person
+        )
         for row in rows
     ]
 
@@ -64,9 +68,28 @@ def record_verdicts(session: Session, found: Mapping[int, Sequence[Finding]]) ->
         session.execute(insert(Verdict), rows)
 
 
+def record_likenesses(session: Session, found: Mapping[int, bytes | None]) -> None:
+    """Keep what each job's picture is compared with later ones by, in place of what was kept before."""
+    session.execute(delete(Likeness).where(Likeness.job_id.in_(found)))
+    rows = [{"job_id": job_id, "content": content} for job_id, content in found.items() if content is not None]
+    if rows:
+        session.execute(insert(Likeness), rows)
+
+
+def accepted_likenesses(session: Session, batch_id: int, after: int) -> list[tuple[int, int, bytes]]:
+    """Return number, job and content of a batch's likenesses behind number `after`, of pictures that are accepted."""
+    rows = session.execute(
+        select(Likeness.id, Likeness.job_id, Likeness.content)
+        .join(Job, Job.id == Likeness.job_id)
+        .where(Job.batch_id == batch_id, Job.state == JobState.SUCCEEDED, Likeness.id > after)
+        .order_by(Likeness.id)
+    )
+    return [(row.id, row.job_id, row.content) for row in rows]
+
+
 def record_limits(session: Session, batch_id: int, limits: Mapping[str, Mapping[str, Any]]) -> None:
-    """Keep the limits by which a batch's pictures were judged."""
-    session.execute(update(Batch).where(Batch.id == batch_id).values(checks=limits))
+    """Keep the limits by which a batch's pictures are judged from now on; none where they are not."""
+    session.execute(update(Batch).where(Batch.id == batch_id).values(checks=limits or None))
 
 
 def count_verdicts(session: Session, batch_id: int) -> list[CheckCount]:

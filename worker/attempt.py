@@ -1,6 +1,6 @@
 """An attempt as it goes from step to step: what is known of it so far, and how an error ends it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from PIL.Image import Image
@@ -16,6 +16,7 @@ from models.errors import (
     LostClaimError,
     StorageError,
 )
+from models.finding import Finding
 from models.measurement import LoadMeasurement, Measurement
 from models.picture_store import picture_name
 from models.states import Outcome
@@ -36,6 +37,9 @@ class Attempt:
     measured: Measurement = field(default_factory=Measurement)
     #: The picture's file.
     content: bytes | None = None
+    #: What the batch's checks found of it, and what later pictures are compared with it by.
+    findings: Sequence[Finding] = ()
+    likeness: bytes | None = None
     outcome: Outcome = Outcome.RUNNING
     cause: Cause | None = None
     error: str | None = None
@@ -43,11 +47,23 @@ class Attempt:
     is_owned: bool | None = None
     #: Whether the job waits for its next try.
     is_postponed: bool = False
+    #: The job that was queued to stand in for this one.
+    replaced_by: int | None = None
 
     @property
     def picture_name(self) -> str:
-        """The name of the job's picture, made or not."""
-        return picture_name(self.claim.batch_id, self.claim.job_id)
+        """The name of the job's picture, made or not; a rejected one has one of its own."""
+        return picture_name(self.claim.batch_id, self.claim.job_id, rejected=self.is_rejected)
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether a check is against the picture."""
+        return not all(finding.passed for finding in self.findings)
+
+    @property
+    def may_be_replaced(self) -> bool:
+        """Whether another job may stand in for this one."""
+        return self.is_rejected or self.outcome is Outcome.FAILED
 
     @property
     def result(self) -> Result:
@@ -59,6 +75,8 @@ class Attempt:
             picture=None if self.content is None else self.picture_name,
             cause=self.cause,
             error=self.error,
+            findings=self.findings,
+            likeness=None if self.likeness is None else self.likeness.hex(),
         )
 
 
@@ -107,4 +125,14 @@ def ended_by(attempt: Attempt, error: BaseException) -> Attempt:
             what = f"{type(error).__name__}: {error}"
     # Reads take an attempt with a total for one that succeeded.
     measured = replace(attempt.measured, total_s=None, gap_s=None)
-    return replace(attempt, outcome=outcome, cause=cause, error=what, measured=measured, picture=None, content=None)
+    return replace(
+        attempt,
+        outcome=outcome,
+        cause=cause,
+        error=what,
+        measured=measured,
+        picture=None,
+        content=None,
+        findings=(),
+        likeness=None,
+    )

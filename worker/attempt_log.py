@@ -27,7 +27,7 @@ def tell(attempt: Attempt) -> Attempt:
         t = m.timings
         log.info(
             "job %d (%s) made in %.2f s: encode %.3f, denoise %.3f, decode %.3f, validate %.3f; saved in %.3f s; "
-            "%.2f steps/s; memory peak %s%s%s",
+            "%.2f steps/s; memory peak %s%s%s%s",
             claim.job_id,
             claim.batch_name,
             m.total_s,
@@ -40,16 +40,32 @@ def tell(attempt: Attempt) -> Attempt:
             gigabytes(m.peak.rss),
             f", device {gigabytes(m.peak.device_driver)}" if m.peak.device_driver is not None else "",
             f"; prompt cut after 77 tokens: …{m.prompt_cut[:60]}" if m.prompt_cut else "",
-            extra=event("attempt.succeeded") | fields | m.columns() | {"picture": attempt.picture_name},
+            _rejection(attempt),
+            extra=event("attempt.succeeded") | fields | m.columns() | _judgement(attempt),
         )
     else:
         log.error(
-            "job %d (%s) %s: %s%s",
+            "job %d (%s) %s: %s%s%s",
             claim.job_id,
             claim.batch_name,
             attempt.outcome,
             attempt.error,
             "; it is tried again later" if attempt.is_postponed else "",
+            _replacement(attempt),
             extra=event("attempt.ended") | fields | {"cause": attempt.cause},
         )
     return attempt
+
+
+def _judgement(attempt: Attempt) -> dict[str, object]:
+    against = [finding.check for finding in attempt.findings if not finding.passed]
+    return {"picture": attempt.picture_name, "rejected_by": against, "replaced_by": attempt.replaced_by}
+
+
+def _rejection(attempt: Attempt) -> str:
+    against = "; ".join(f"{finding.check}: {finding.sentence}" for finding in attempt.findings if not finding.passed)
+    return f"; rejected, {against}{_replacement(attempt)}" if against else ""
+
+
+def _replacement(attempt: Attempt) -> str:
+    return "" if attempt.replaced_by is None else f"; job {attempt.replaced_by} stands in for it"

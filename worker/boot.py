@@ -6,6 +6,7 @@ Imported after `worker.program` has made ready for torch, diffusers and transfor
 import os
 import platform
 import socket
+from collections.abc import Sequence
 from concurrent.futures import Future, wait
 from importlib.metadata import version
 from typing import Any
@@ -35,6 +36,7 @@ from worker.engine import Engine
 from worker.finishing import Finisher
 from worker.gate import Gate
 from worker.idle_watch import IdleWatch
+from worker.judging import Judge
 from worker.kept import record_kept
 from worker.loads import Loads
 from worker.log import event, identify, log
@@ -173,7 +175,13 @@ class Boot(bootsteps.StartStopStep):
         loads.number_of(engine.use(Weights(settings.checkpoint)))
         pictures = PictureStore(settings.data_dir)
         settler = Settler(database, pictures, settings, patience, boot_id)
-        self._finisher = Finisher(Saver(pictures, patience), settler, self._shutdown)
+        self._finisher = Finisher(
+            Judge(database, patience),
+            Saver(pictures, patience),
+            settler,
+            self._shutdown,
+            lambda job_id: _publish(app, database, [job_id]),
+        )
         runner = AttemptRunner(
             Gate(database, settings, patience, self._shutdown),
             Claimer(database, patience, boot_id),
@@ -191,7 +199,8 @@ class Boot(bootsteps.StartStopStep):
         deliveries = Deliveries()
         newer = NewerMessages(app, settings.heartbeat_s, self._shutdown)
         app.register_task(GenerateTask(runner, newer, deliveries, self._shutdown))
-        patience.until_free(lambda: _publish_leftovers(app, database))
+        if count := patience.until_free(lambda: _publish(app, database)):
+            log.info("published %d jobs that were not on the queue", count, extra=event("jobs.published"))
         patience.until_free(lambda: _mark_ready(database, boot_id))
         sweep = Sweep(app, database, settings, boot_id)
         idle_watch = IdleWatch(
@@ -278,12 +287,10 @@ def _clear_away(database: Database, settings: Settings) -> None:
         found[attempt_id].remove()
 
 
-def _publish_leftovers(app: Any, database: Database) -> None:
-    """Put jobs on the queue that are not there: put back just now, or enqueued while Redis was away."""
+def _publish(app: Any, database: Database, jobs: Sequence[int] | None = None) -> int:
+    """Put these jobs on the queue, or all that are not there: put back just now, or enqueued while Redis was away."""
     try:
-        count = publish(app, database)
+        return publish(app, database, jobs=jobs)
     except BrokerError as error:
         log.warning("%s; jobs that wait to be published stay in the database", error, extra=event("publish.failed"))
-        return
-    if count:
-        log.info("published %d jobs that were not on the queue", count, extra=event("jobs.published"))
+        return 0

@@ -1,12 +1,14 @@
-"""The rest of an attempt, beside the device: save and settle while the next picture is made."""
+"""The rest of an attempt, beside the device: judge, save and settle while the next picture is made."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 
 from models.states import Outcome
 from worker.attempt import Attempt, through
 from worker.attempt_log import tell
+from worker.judging import Judge
 from worker.log import about
 from worker.saving import Saver
 from worker.settling import Settler
@@ -21,13 +23,16 @@ class Finisher:
     """Finishes one attempt at a time, on a thread of its own.
 
     One more may wait for it, and its device with it: so no more than two pictures are ever in memory, and two jobs in
-    doubt, however slow the disk is.
+    doubt, however slow the disk is. `publish` puts a job on the queue that stands in for one that was not accepted.
     """
 
-    def __init__(self, saver: Saver, settler: Settler, shutdown: Shutdown) -> None:
-        self._saver = saver
+    def __init__(
+        self, judge: Judge, saver: Saver, settler: Settler, shutdown: Shutdown, publish: Callable[[int], object]
+    ) -> None:
+        self._steps = (judge.judge, saver.save, settler.settle)
         self._settler = settler
         self._shutdown = shutdown
+        self._publish = publish
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="finisher")
         self._last: Future[None] | None = None
         self._device_is_busy = threading.Event()
@@ -59,10 +64,12 @@ class Finisher:
         with beating, about(**attempt.claim.ids):
             try:
                 if attempt.outcome is Outcome.RUNNING:
-                    attempt = through((self._saver.save, self._settler.settle), attempt)
+                    attempt = through(self._steps, attempt)
                 if attempt.is_owned is None:
                     attempt = self._settler.settle(attempt)
             except Exception as error:  # noqa: BLE001 - raised here it would reach nobody, or the next job's attempt
                 self._shutdown.cannot_record(attempt.claim.job_id, error)
                 return
             tell(attempt)
+        if attempt.replaced_by is not None:
+            self._publish(attempt.replaced_by)

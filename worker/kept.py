@@ -53,7 +53,7 @@ def record_kept(session: Session, boot_id: int, pictures: PictureStore) -> list[
         if kept is None or kept.claim.attempt_id != attempt_id:
             continue
         if settle(session, kept.claim, kept.result, kept.ended):
-            found[attempt_id].put_in_place()
+            found[attempt_id].put_in_place(rejected=kept.result.is_rejected)
             recorded.append(kept.claim.job_id)
     return recorded
 

@@ -10,6 +10,7 @@ from models.database import Database
 from models.errors import DatabaseError
 from models.picture_store import Aside, PictureStore
 from models.publication import LONGEST_WAIT
+from models.replacements import replacement_of
 from models.settings import Settings
 from models.states import Outcome
 from worker.attempt import Attempt
@@ -70,9 +71,10 @@ class Settler:
             else:
                 owned = settle(session, claim, result)
             if owned and aside is not None:
-                aside.put_in_place()
+                aside.put_in_place(rejected=attempt.is_rejected)
+            replaced_by = replacement_of(session, claim.job_id) if owned and attempt.may_be_replaced else None
             note_peak(session, self._boot_id, rss_lifetime_peak())
-        return replace(attempt, is_owned=owned, is_postponed=owned and tries_again)
+        return replace(attempt, is_owned=owned, is_postponed=owned and tries_again, replaced_by=replaced_by)
 
     def _wait_s(self, claim: Claim) -> float:
         """Seconds until the job is tried again: longer after each failure, and not the same for all jobs."""

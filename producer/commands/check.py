@@ -11,6 +11,7 @@ from checks.asked import Asked
 from checks.duplicates import Seen, likeness
 from checks.picture import Picture
 from checks.registry import LIMITS, SETS, Selection, select
+from models.acceptance import follow_verdicts, standing
 from models.batches import find_batch
 from models.database import Database
 from models.errors import BadInputError
@@ -19,12 +20,12 @@ from models.picture_store import PictureStore
 from models.printable import printable
 from models.progress import batch_progress
 from models.settings import load_settings
-from models.states import JobState
+from models.states import MADE
 from models.verdicts import (
     FinishedPicture,
-    count_judged,
     count_verdicts,
     finished_pictures,
+    record_likenesses,
     record_limits,
     record_verdicts,
     rejections,
@@ -48,9 +49,11 @@ _LONG = 100
 @click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
 @click.option("--help-checks", is_flag=True, help="Show the checks and their limits.")
 def command(batch: str | None, checks: str, as_json: bool, help_checks: bool) -> None:
-    """Judge the finished pictures of BATCH, or of the newest batch: are they usable product photos?
+    """Judge the pictures of BATCH, or of the newest batch: are they usable product photos?
 
-    What each check finds is kept with the pictures, in place of what was found before; no picture is made or moved.
+    What each check finds is kept, in place of what was found before. Rejected pictures are moved to the folder
+    "rejected" beside the others, and come back where other limits accept them; what a person decided stays. No picture
+    is made. Those of the batch that are still to be made are judged in the same way.
     """
     if help_checks:
         _show_checks()
@@ -63,12 +66,14 @@ def command(batch: str | None, checks: str, as_json: bool, help_checks: bool) ->
     database = Database(settings.database)
     with database.reading() as session:
         found = find_batch(session, batch)
-        count = batch_progress(session, found).counts[JobState.SUCCEEDED]
+        counts = batch_progress(session, found).counts
+        count = sum(counts[state] for state in MADE)
+    # First, so that what a worker makes meanwhile is judged in the same way.
+    with database.writing() as session:
+        record_limits(session, found.id, selection.as_dict())
     gone: list[int] = []
     with progress_bar("looking at pictures", count, long=_LONG) as advance:
         _judge(database, found.id, PictureStore(settings.data_dir), selection, gone, advance)
-    with database.writing() as session:
-        record_limits(session, found.id, selection.as_dict())
     _tell(database, found.id, found.name, count, gone, as_json=as_json)
 
 
@@ -88,37 +93,46 @@ def _judge(
         if not pictures:
             return
         verdicts: dict[int, list[Finding]] = {}
+        likenesses: dict[int, bytes | None] = {}
         for one in pictures:
-            verdicts[one.job_id] = []
+            verdicts[one.job_id], likenesses[one.job_id] = [], None
             try:
                 with Image.open(store.path(one.picture)) as image:
                     picture = Picture(image)
             except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
                 gone.append(one.job_id)
             else:
-                verdicts[one.job_id] = _findings(one, picture, selection, seen)
+                verdicts[one.job_id], likenesses[one.job_id] = _findings(one, picture, selection, seen)
             advance(1)
         with database.writing() as session:
             record_verdicts(session, verdicts)
+            record_likenesses(session, likenesses)
+            follow_verdicts(session, store, verdicts.keys() - gone)
         last = pictures[-1].job_id
 
 
-def _findings(one: FinishedPicture, picture: Picture, selection: Selection, seen: Seen | None) -> list[Finding]:
+def _findings(
+    one: FinishedPicture, picture: Picture, selection: Selection, seen: Seen | None
+) -> tuple[list[Finding], bytes | None]:
+    """Return what the checks find, and what later pictures are compared with this one by."""
     findings = selection.look(picture, Asked(one.prompt, one.width, one.height, one.attributes))
     # Of a picture that is thrown out anyway nothing is a duplicate.
-    if seen is not None and all(finding.passed for finding in findings):
-        findings.append(seen.look(one.job_id, likeness(picture)))
-    return findings
+    if seen is None or not all(finding.passed for finding in findings):
+        return findings, None
+    alike = likeness(picture)
+    found = seen.look(alike)
+    if found.passed and one.accepted_by_person is not False:
+        seen.keep(one.job_id, alike)
+    return [*findings, found], alike.to_bytes()
 
 
 def _tell(database: Database, batch_id: int, name: str, pictures: int, gone: list[int], *, as_json: bool) -> None:
     with database.reading() as session:
         counts = count_verdicts(session, batch_id)
-        _, rejected = count_judged(session, batch_id)
+        found = standing(session, batch_id)
         first = rejections(session, batch_id, _SHOWN)
-    accepted = pictures - len(gone) - rejected
     if as_json:
-        totals = {"batch": name, "pictures": pictures, "accepted": accepted, "rejected": rejected, "not_found": gone}
+        totals = {"batch": name, "pictures": pictures, **asdict(found), "not_found": gone}
         click.echo(json.dumps(totals | {"checks": [asdict(count) for count in counts]}, indent=2))
         return
     out = console()
@@ -126,7 +140,8 @@ def _tell(database: Database, batch_id: int, name: str, pictures: int, gone: lis
     for count in sorted(counts, key=lambda count: list(LIMITS).index(count.check)):
         shown.add_row(count.check, f"{count.passed:,}", f"{count.rejected:,}")
     out.print(shown)
-    click.echo(f"{name}: {accepted:,} of {pictures:,} pictures accepted, {rejected:,} rejected")
+    decided = f"; a person decided over {found.decided_by_person:,} of them" if found.decided_by_person else ""
+    click.echo(f"{name}: {found.accepted:,} of {pictures:,} pictures accepted, {found.rejected:,} rejected{decided}")
     for job_id, finding in first:
         click.echo(f"  job {job_id}, {finding.check}: {printable(finding.sentence)}")
     if gone:

@@ -10,7 +10,7 @@ from sqlalchemy import insert, select, update
 
 from models import attempts, batches
 from models.attempts import Claim, Result
-from models.batches import PlannedJob
+from models.batches import Acceptance, PlannedJob
 from models.boots import Machine, record_boot, record_load
 from models.database import Database
 from models.job import JobSpec, Weights
@@ -40,10 +40,21 @@ class Records:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    def batch(self, name: str = "night", jobs: int = 1, *, digest: str = "f", priority: int = 5, **values) -> Batch:
+    def batch(
+        self,
+        name: str = "night",
+        jobs: int = 1,
+        *,
+        digest: str = "f",
+        priority: int = 5,
+        acceptance: Acceptance | None = None,
+        **values,
+    ) -> Batch:
         planned = [PlannedJob(make_spec(**{"seed": number} | values), number) for number in range(1, jobs + 1)]
         with self.database.writing() as session:
-            return batches.create_batch(session, name, "shoes.txt", planned, priority=priority, digest=digest)
+            return batches.create_batch(
+                session, name, "shoes.txt", planned, priority=priority, digest=digest, acceptance=acceptance
+            )
 
     def messages(self, batch: Batch) -> list[JobMessage]:
         """Return a message for each job of the batch, whatever its state."""

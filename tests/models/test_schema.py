@@ -64,6 +64,7 @@ def value_for(column, number):
         bool: number == 1,
         int: 1000 + number,
         float: number + 0.5,
+        bytes: bytes([number]),
         # JSON, which may be anything.
         object: {"torch": str(number)},
         datetime: moment if getattr(column.type, "timezone", False) else moment.replace(tzinfo=None),

@@ -1,6 +1,7 @@
 """`producer check` on pictures that a worker made."""
 
 import json
+from pathlib import Path
 
 import pytest
 from installation import Installation
@@ -37,6 +38,12 @@ def test_good_pictures_are_accepted_and_what_was_found_is_kept(nightshift: Insta
     assert {count["check"] for count in again["checks"]} == {"background", "colour"}
     assert nightshift.rows(Batch)[0].checks["background"]["share"] == 1
     assert len(nightshift.rows(Verdict)) == 6
+    # Limits that nothing meets put all aside, and no limits bring all back.
+    assert [job.state for job in nightshift.jobs()] == ["rejected"] * 3
+    assert nightshift.producer("check", "--checks", "none").returncode == 0
+    assert [(job.state, Path(job.picture).parent.name) for job in nightshift.jobs()] == [
+        ("succeeded", "batch-0001")
+    ] * 3
 
 
 def test_spoilt_ones_are_rejected_and_gone_ones_are_named(nightshift: Installation):
@@ -49,15 +56,21 @@ def test_spoilt_ones_are_rejected_and_gone_ones_are_named(nightshift: Installati
         third.write_text("no picture")
         done = nightshift.producer("check", "--checks", "product")
         assert done.returncode == 0, done.stderr
-        assert "boots: 0 of 3 pictures accepted, 1 rejected" in done.stdout
+        assert "boots: 2 of 3 pictures accepted, 1 rejected" in done.stdout
         assert "  job 1, background: 0.0% of the border is white (least 95%)" in done.stdout
         assert "not judged, since their pictures are not there: jobs 2, 3" in done.stdout
         assert {job for job, _ in rejected(nightshift)} == {1}
         state = nightshift.read_json("status", "boots")
         assert (state["judged"], state["rejected"], state["missing_pictures"]) == (1, 1, 1)
+        assert Path(nightshift.jobs()[0].picture).parent.name == "rejected"
+        assert not first.exists()
     finally:
         for path, content in kept.items():
             path.write_bytes(content)
+        # Back to where it was, with its old content beside it.
+        assert nightshift.producer("check", "--checks", "none").returncode == 0
+        first.write_bytes(kept[first])
+    assert [job.state for job in nightshift.jobs()] == ["succeeded"] * 3
 
 
 def test_the_same_picture_twice_is_a_duplicate(nightshift: Installation):
@@ -68,6 +81,7 @@ def test_the_same_picture_twice_is_a_duplicate(nightshift: Installation):
         assert nightshift.producer("check", "--checks", "duplicates").returncode == 0
         assert rejected(nightshift) == {(2, "duplicates")}
     finally:
+        assert nightshift.producer("check", "--checks", "none").returncode == 0
         second.write_bytes(kept)
 
 

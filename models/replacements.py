@@ -1,0 +1,88 @@
+"""Replacing what was not accepted, where a batch has a target: the same prompt with another seed."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import ColumnElement, Select, insert, select
+from sqlalchemy.orm import Session, aliased
+
+from models.batches import queued_again, spec_of
+from models.causes import Cause
+from models.job_updates import change_jobs
+from models.seeds import derived_seed
+from models.states import FINISHED, JobState
+from models.tables import Batch, Job, now
+
+#: Ends without a picture that another seed may not come to.
+OF_THE_SEED = (Cause.NOT_FINITE, Cause.BLOCKED)
+
+
+def replace(session: Session, job_ids: Iterable[int]) -> list[int]:
+    """Queue a replacement, not yet published, for each of these jobs that lacks one; return the replacements' numbers.
+
+    A job has one if its batch has a target, the job was rejected or came to an end that lies in the seed, and its
+    picture has not been replaced as often as the batch allows. In the transaction that ends the job, so that neither is
+    there without the other.
+    """
+    return [made for job_id in job_ids if (made := _replace(session, job_id)) is not None]
+
+
+def _replace(session: Session, job_id: int) -> int | None:
+    row = session.execute(select(Job, Batch).join(Batch).where(Job.id == job_id)).one()
+    job, batch = row.Job, row.Batch
+    faulty = job.state == JobState.REJECTED or (job.state == JobState.FAILED and job.cause in OF_THE_SEED)
+    if batch.target is None or not faulty:
+        return None
+    if (present := replacement_of(session, job_id)) is not None:
+        # One that was taken back when a person accepted the picture, who now has thought better of it.
+        again = change_jobs(
+            session,
+            Job.id == present,
+            Job.state == JobState.CANCELLED,
+            values=queued_again() | {"state": JobState.QUEUED, "finished_at": None, "cause": None},
+        )
+        return present if again else None
+    if job.replacement >= batch.replacements:
+        return None
+    spec = spec_of(job).model_copy(update={"seed": derived_seed(job.seed, "replacement")})
+    values = {
+        "batch_id": job.batch_id,
+        "source_line": job.source_line,
+        "attributes": job.attributes,
+        "priority": job.priority,
+        "replaces": job.id,
+        "replacement": job.replacement + 1,
+    }
+    return session.scalar(insert(Job).values(spec.model_dump() | values | queued_again()).returning(Job.id))
+
+
+def take_back(session: Session, job_id: int) -> None:
+    """Cancel the replacement of a job that was accepted after all, unless a worker has begun it."""
+    change_jobs(
+        session,
+        Job.replaces == job_id,
+        Job.state == JobState.QUEUED,
+        values={"state": JobState.CANCELLED, "cause": Cause.CANCELLED, "finished_at": now()},
+    )
+
+
+def replacement_of(session: Session, job_id: int) -> int | None:
+    """Return the number of the job that stands in for this one, None if there is none."""
+    return session.scalar(select(Job.id).where(Job.replaces == job_id))
+
+
+def is_replaced() -> ColumnElement[bool]:
+    """Return what holds for a job that another one stands in for."""
+    other = aliased(Job)
+    return select(other.id).where(other.replaces == Job.id, other.state != JobState.CANCELLED).exists()
+
+
+def given_up(batch_id: int) -> Select[int]:
+    """Return a query for the jobs of a batch that came to nothing, and that none stands in for."""
+    ended = [state for state in FINISHED if state is not JobState.SUCCEEDED]
+    # A replacement that was taken back stood in for a picture that a person has accepted.
+    taken_back = Job.replaces.is_not(None) & (Job.state == JobState.CANCELLED)
+    return (
+        select(Job.id)
+        .where(Job.batch_id == batch_id, Job.state.in_(ended), ~is_replaced(), ~taken_back)
+        .order_by(Job.id)
+    )
