@@ -8,9 +8,10 @@ from sqlalchemy.orm import Session
 
 from models.errors import BadInputError
 from models.picture_store import PictureStore, picture_name
+from models.progress import BatchProgress
 from models.replacements import given_up, replace, take_back
 from models.states import MADE, JobState
-from models.tables import Job, Verdict
+from models.tables import Batch, Job, Verdict
 
 #: Stands for a check where a person rejected what all checks passed.
 BY_PERSON = "person"
@@ -91,6 +92,11 @@ def _move(session: Session, store: PictureStore, job_ids: Collection[int], state
         store.move(job.picture or name, name)
         job.state, job.picture = state, name
     session.flush()
+
+
+def is_judged(batch: Batch, progress: BatchProgress) -> bool:
+    """Tell whether pictures of the batch are accepted or not, rather than only made."""
+    return bool(batch.checks) or batch.target is not None or progress.counts[JobState.REJECTED] > 0
 
 
 def standing(session: Session, batch_id: int) -> Standing:

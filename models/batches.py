@@ -5,6 +5,7 @@ dead Redis in between leaves jobs that say "not published" and can be published 
 """
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -60,6 +61,11 @@ class Fingerprint:
             asked = asked.model_copy(update={"prompt": drawn_from})
         self._digest.update(asked.model_dump_json().encode())
 
+    def add_acceptance(self, acceptance: Acceptance) -> None:
+        """Add which pictures are accepted, where that is asked for."""
+        if acceptance != Acceptance():
+            self._digest.update(json.dumps(asdict(acceptance), sort_keys=True).encode())
+
     def hex(self) -> str:
         """Return the digest of the jobs so far."""
         return self._digest.hexdigest()
@@ -82,7 +88,8 @@ def create_batch(
     """
     queued = queued_now()
     asked = asdict(acceptance or Acceptance())
-    batch = Batch(uid=uuid4().hex, name=name, source=source, fingerprint=digest, created_at=now(), **asked)
+    batch = Batch(uid=uuid4().hex, name=name, source=source, fingerprint=digest, **asked)
+    batch.created_at = queued["queued_at"]
     session.add(batch)
     try:
         session.flush()
@@ -107,13 +114,13 @@ def create_batch(
     return batch
 
 
-def queued_now() -> dict[str, object]:
+def queued_now() -> dict[str, Any]:
     """Return the values of a row that is queued at this moment, and not yet published."""
     queued = instant()
     return {"queued_at": now(), "queued_s": queued.s, "queued_clock": queued.clock}
 
 
-def queued_again() -> dict[str, object]:
+def queued_again() -> dict[str, Any]:
     """Return the values of a row that a worker queues: the sweep publishes it where nobody else does."""
     queued = queued_now()
     return queued | {"not_before": queued["queued_at"], "published_at": None}

@@ -23,7 +23,7 @@ _BLOCKS = 5
 class Estimate:
     """Seconds that a number of pictures will take, and the range that 95 of 100 such runs fall into."""
 
-    pictures: int
+    pictures: float
     seconds: float
     low_s: float | None
     high_s: float | None
@@ -57,7 +57,7 @@ def newest_sample(session: Session, loads: Sequence[LoadSums], batch_id: int | N
     return Sample(times[::-1], sums.mean_gap_s if sums else None)
 
 
-def estimate(sample: Sample, pictures: int, factor: float = 1.0) -> Estimate:
+def estimate(sample: Sample, pictures: float, factor: float = 1.0) -> Estimate:
     """Return how long `pictures` will take at the pace of the sample, which `factor` scales.
 
     There is no range below three observed values.
@@ -71,7 +71,7 @@ def estimate(sample: Sample, pictures: int, factor: float = 1.0) -> Estimate:
     return Estimate(pictures, seconds, max(0.0, seconds - margin), seconds + margin)
 
 
-def _margin_s(times: Sequence[float], pictures: int) -> float:
+def _margin_s(times: Sequence[float], pictures: float) -> float:
     """Return how far the mean of so many further values will be from that of the observed ones, 95 of 100 times.
 
     Of n further values after m independent ones that is t(m - 1) * s * sqrt(1/n + 1/m). But pictures that follow one

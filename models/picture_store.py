@@ -15,14 +15,15 @@ from pathlib import Path
 from models.errors import StorageError
 
 _PICTURES = "pictures"
-_REJECTED = "rejected/"
+_REJECTED = "rejected"
 _NOTE = ".json"
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def picture_name(batch_id: int, job_id: int, *, rejected: bool = False) -> str:
     """Return the name that a job's picture has in rows and in the store; rejected ones lie in a folder of their own."""
-    return f"{_folder(batch_id)}/{_REJECTED if rejected else ''}job-{job_id:08d}.png"
+    folder = f"{_folder(batch_id)}/{_REJECTED}" if rejected else _folder(batch_id)
+    return f"{folder}/job-{job_id:08d}.png"
 
 
 def _folder(batch_id: int) -> str:
@@ -42,6 +43,16 @@ class PictureStore:
     def path(self, name: str) -> Path:
         """Return where the picture called `name` is, or would be."""
         return self._data_dir / name
+
+    def where(self, name: str) -> Path:
+        """Return where the picture called `name` is: under its other name, where a move was cut short.
+
+        Where it is under neither, it would be under its own.
+        """
+        path = self.path(name)
+        is_rejected = path.parent.name == _REJECTED
+        other = (path.parent.parent if is_rejected else path.parent / _REJECTED) / path.name
+        return other if other.exists() and not path.exists() else path
 
     def names(self, batch_id: int) -> set[str]:
         """Return the names of the pictures of a batch that are there."""
@@ -84,7 +95,8 @@ class PictureStore:
 
     def aside(self, name: str, attempt_id: int) -> "Aside":
         """Return the place where an attempt puts the picture until it is known to be the job's, accepted or not."""
-        return Aside(self.path(name.replace(_REJECTED, "")), attempt_id)
+        path = self.path(name)
+        return Aside(path.parent.parent / path.name if path.parent.name == _REJECTED else path, attempt_id)
 
     def asides(self) -> dict[int, "Aside"]:
         """Return the places where attempts left a picture, a note of it, or both, by the attempts' numbers."""

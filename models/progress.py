@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from models.pauses import paused_since
 from models.picture_store import PictureStore
 from models.publication import due
-from models.states import FAULTY, FINISHED, JobState, Outcome
+from models.states import FAULTY, FINISHED, MADE, JobState, Outcome
 from models.tables import Attempt, Batch, Job
 
 
@@ -23,6 +23,10 @@ class BatchProgress:
     counts: dict[JobState, int]
     #: Queued jobs that should be on the queue and are not.
     unpublished: int
+    #: How many pictures are to be accepted; None where each job is made once, whatever becomes of it.
+    target: int | None = None
+    #: How often one picture is replaced at most.
+    replacements: int = 0
 
     @property
     def total(self) -> int:
@@ -43,6 +47,41 @@ class BatchProgress:
     def remaining(self) -> int:
         """Jobs that are queued or running."""
         return self.total - self.finished
+
+    @property
+    def accepted(self) -> int:
+        """Pictures that are there, and that nothing is against."""
+        return self.counts[JobState.SUCCEEDED]
+
+    @property
+    def made(self) -> int:
+        """Pictures that are there, rejected ones too."""
+        return sum(self.counts[state] for state in MADE)
+
+    @property
+    def done(self) -> tuple[int, int]:
+        """How much is done, and of how much: accepted pictures of a target, finished jobs where there is none."""
+        return (self.finished, self.total) if self.target is None else (self.accepted, self.target)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether something that was asked for has come to nothing."""
+        if self.target is None:
+            return self.faulty > 0
+        return self.remaining == 0 and self.accepted < self.target
+
+    def per_hour(self, picture_s: float | None) -> float | None:
+        """Return how many accepted pictures come an hour where one takes so many seconds, waits included."""
+        return 3600 / picture_s * self.accepted / self.made if picture_s and self.made else None
+
+    @property
+    def to_make(self) -> float:
+        """Pictures that are expected to be made yet: some of them will be rejected, as some were before."""
+        if self.target is None or not self.made:
+            return self.remaining
+        share, tries = self.accepted / self.made, 1 + self.replacements
+        # The mean number of tries until the first that is accepted, of so many at most.
+        return self.remaining * ((1 - (1 - share) ** tries) / share if share else tries)
 
 
 @dataclass(frozen=True)
@@ -65,7 +104,7 @@ def batch_progress(session: Session, batch: Batch) -> BatchProgress:
             Job.batch_id == batch.id, Job.state == JobState.QUEUED, Job.published_at.is_(None), due()
         )
     )
-    return BatchProgress(batch.name, batch.created_at, counts, waiting or 0)
+    return BatchProgress(batch.name, batch.created_at, counts, waiting or 0, batch.target, batch.replacements)
 
 
 def has_work(session: Session, boot_id: int) -> bool:
@@ -78,7 +117,7 @@ def has_work(session: Session, boot_id: int) -> bool:
 
 
 def missing_pictures(session: Session, batch_id: int, pictures: PictureStore) -> int:
-    """Return how many of the batch's pictures are no longer where they were put."""
+    """Return how many of the batch's accepted pictures are no longer where they were put."""
     made = select(Job.picture).where(Job.batch_id == batch_id, Job.state == JobState.SUCCEEDED)
     there = pictures.names(batch_id)
     return sum(picture not in there for picture in session.scalars(made))
@@ -117,10 +156,7 @@ def recent_speed(session: Session, batch_id: int, window: int = 20) -> float | N
     """Return seconds a picture over the batch's last successes, waits included; None before there are two."""
     # By number and not by time: the index has them in that order, and it is about the order of making.
     jobs = session.scalars(
-        select(Job.id)
-        .where(Job.batch_id == batch_id, Job.state == JobState.SUCCEEDED)
-        .order_by(Job.id.desc())
-        .limit(window)
+        select(Job.id).where(Job.batch_id == batch_id, Job.state.in_(MADE)).order_by(Job.id.desc()).limit(window)
     ).all()
     # Asked for the outcome too, SQLite goes through all attempts that have it instead of those of these jobs.
     attempts = session.execute(

@@ -17,6 +17,8 @@ COMMANDS = {
     "watch": "Follow a batch until it is done.",
     "report": "Say how fast it went and when it will be done.",
     "check": "Judge the pictures of a batch.",
+    "accept": "Accept pictures, whatever the checks say.",
+    "reject": "Reject pictures, whatever the checks say.",
     "bench": "Measure this machine.",
     "estimate": "Say how long a number of pictures would take.",
     "cancel": "Cancel a batch or a job.",

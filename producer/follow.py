@@ -11,7 +11,7 @@ from models.progress import BatchProgress, batch_progress, recent_speed
 from models.settings import load_settings
 from models.states import JobState
 from producer.queue_state import queue_state
-from producer.terminal import console, duration, faults
+from producer.terminal import console, duration, faults, per_hour
 
 _POLL_S = 0.25
 #: A batch of a million takes long to count, and the worker wants the processor.
@@ -53,9 +53,10 @@ def follow(
             over = progress.remaining == 0
             trouble = None if over else look_after() or trouble
             detail = trouble or _detail(progress, speed_s, waiting)
-            bar.update(shown, total=progress.total, completed=progress.finished, detail=detail)
+            completed, total = progress.done
+            bar.update(shown, total=total, completed=completed, detail=detail)
             if not out.is_terminal and (over or time.monotonic() >= next_line):
-                out.print(f"{batch_name}: {progress.finished:,} of {progress.total:,}; {detail}")
+                out.print(f"{batch_name}: {completed:,} of {total:,}; {detail}")
                 next_line = time.monotonic() + _LINE_S
             if over:
                 return progress
@@ -75,12 +76,16 @@ def _look(database: Database, batch_name: str) -> tuple[BatchProgress, float | N
 def _detail(progress: BatchProgress, speed_s: float | None, waiting: str) -> str:
     counts = progress.counts
     words = [faults(progress)]
+    if counts[JobState.REJECTED] or progress.target is not None:
+        words.append(f"{counts[JobState.REJECTED]:,} rejected")
     if counts[JobState.CANCELLED]:
         words.append(f"{counts[JobState.CANCELLED]:,} cancelled")
     if speed_s:
         words.append(f"{60 / speed_s:.1f} a minute")
+        if counts[JobState.REJECTED] or progress.target is not None:
+            words.append(per_hour(progress.per_hour(speed_s)))
         if progress.remaining:
-            words.append(f"{duration(progress.remaining * speed_s)} left")
+            words.append(f"{duration(progress.to_make * speed_s)} left")
     elif progress.remaining and not counts[JobState.RUNNING]:
         words.append(waiting)
     return ", ".join(words)

@@ -1,20 +1,27 @@
 """The options by which `enqueue` and `run` say what to make."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from models.batches import Acceptance
+from models.errors import BadInputError
 from models.job import DEFAULT_PRIORITY, LOWEST_PRIORITY, JobSpec, Kind
 from models.settings import Settings
-from producer.plan import Plan, plan_jobs
+from producer.plan import MAX_JOBS, Plan, plan_jobs
 from producer.progress_bar import each_counted, progress_bar
 from producer.prompt_formats import show_formats
 from producer.sources import TEMPLATES, Sources
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+#: How often a picture of a target is made again where nothing else is asked for: of ten tries one is good, unless its
+#: prompt is hopeless.
+REPLACEMENTS, MAX_REPLACEMENTS = 9, 1_000
 
 
 def field_option(name: str) -> Callable[[_Function], _Function]:
@@ -58,6 +65,21 @@ _OPTIONS = (
         help="Folder of wildcards. Default: the text files beside the prompts, and a folder wildcards there.",
     ),
     *map(field_option, [name for name in JobSpec.model_fields if name != "prompt"]),
+    click.option(
+        "--checks",
+        metavar="SETS,CHECKS",
+        help="Judge each picture as it is made: product, single checks, CHECK.LIMIT=VALUE; see `producer check`.",
+    ),
+    click.option(
+        "--target",
+        type=click.IntRange(1, MAX_JOBS),
+        help="Go on until so many pictures are accepted: a rejected one is made again with another seed.",
+    ),
+    click.option(
+        "--replacements",
+        type=click.IntRange(0, MAX_REPLACEMENTS),
+        help=f"How often one picture of a --target is made again, at most. Default {REPLACEMENTS}.",
+    ),
     click.option("--count", type=int, help="Pictures a prompt; their seeds follow on from the first. Default 1."),
     click.option("--batch", "name", metavar="NAME", help="Name of the batch. Default: made from the file's name."),
     click.option("--new", is_flag=True, help="Make another batch although one asks for the same."),
@@ -79,6 +101,7 @@ class Order:
     name: str | None
     source: str
     priority: int
+    acceptance: Acceptance = field(default_factory=Acceptance)
     #: Whether it is to be made although a batch asks for the same.
     new: bool = False
 
@@ -92,8 +115,8 @@ def job_options(function: _Function) -> _Function:
 
 def pace_options(function: _Function) -> _Function:
     """Give a command the options that decide how long a picture takes; it takes them as `**flags`."""
-    for field in reversed(fields(Kind)):
-        function = field_option(field.name)(function)
+    for decisive in reversed(fields(Kind)):
+        function = field_option(decisive.name)(function)
     return function
 
 
@@ -104,11 +127,36 @@ def read_order(settings: Settings, *, name: str | None, new: bool, priority: int
         BadInputError: with every problem of the sources and the flags at once.
     """
     sources = Sources(**{field.name: options.pop(field.name) for field in fields(Sources)})
+    acceptance = _acceptance(options.pop("checks"), options.pop("target"), options.pop("replacements"))
     flags = given(options)
     with progress_bar("reading prompts") as advance:
         requests = each_counted(sources.requests(settings, flags), advance)
-        plan = plan_jobs(requests, flags, settings.checkpoint, sources.name)
-    return Order(plan, name, sources.name, priority, new)
+        plan = plan_jobs(requests, flags, settings.checkpoint, sources.name, acceptance)
+    return Order(plan, name, sources.name, priority, acceptance, new)
+
+
+def _acceptance(checks: str | None, target: int | None, replacements: int | None) -> Acceptance:
+    """Return which pictures are accepted.
+
+    Raises:
+        BadInputError: if the flags do not go together, or a check is not known.
+    """
+    if target is not None and checks is None:
+        what = "--target counts accepted pictures: add --checks product, or --checks none and reject them yourself"
+        raise BadInputError([what])
+    if replacements is not None and target is None:
+        raise BadInputError(["--replacements is for a --target: without one, no picture is made again"])
+    if checks is None:
+        return Acceptance()
+    # What looks at pictures takes a second to import, which nothing else here needs.
+    from checks.registry import select
+
+    try:
+        limits = select(checks).as_dict()
+    except ValueError as error:
+        raise BadInputError([f"--checks: {error}"]) from None
+    most = REPLACEMENTS if replacements is None else replacements
+    return Acceptance(limits or None, target, most if target is not None else 0)
 
 
 def given(flags: Mapping[str, object]) -> Mapping[str, object]:

@@ -9,7 +9,7 @@ from functools import cache
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from models.batches import Fingerprint, PlannedJob
+from models.batches import Acceptance, Fingerprint, PlannedJob
 from models.checkpoints import (
     DEFAULTS_FILE,
     DEMO,
@@ -21,17 +21,17 @@ from models.checkpoints import (
 from models.errors import CheckpointError
 from models.job import MAX_SEED, CheckpointName, JobSpec, Kind
 from models.schedulers import SCHEDULERS
+from models.seeds import DRAWN_SEEDS
 from models.settings import PREFIX
 from producer.planned_jobs import PlannedJobs
 from producer.problems import place, refuse, visible
 from producer.request import Request
+from producer.targets import jobs_for
 
 #: Pictures that one prompt may ask for.
 MAX_COUNT = 10_000
 #: Jobs of one batch; recording them holds the database for half a minute, in which no worker can write.
 MAX_JOBS = 1_000_000
-#: Drawn seeds stay short enough to be typed again, and leave room for the seeds that follow.
-DRAWN_SEEDS = 2**32
 _CHECKPOINT_NAME = TypeAdapter[str](CheckpointName)
 
 
@@ -43,6 +43,8 @@ class Plan:
     fingerprint: str
     #: How many jobs there are of each kind, the first job's kind first.
     kinds: Counter[Kind]
+    #: How many pictures the prompts ask for by themselves, without a target.
+    asked: int
 
     @property
     def checkpoints(self) -> list[str]:
@@ -50,12 +52,18 @@ class Plan:
         return list(dict.fromkeys(kind.checkpoint for kind in self.kinds))
 
 
-def plan_jobs(requests: Iterable[Request], flags: Mapping[str, object], default_checkpoint: str, source: str) -> Plan:
+def plan_jobs(
+    requests: Iterable[Request],
+    flags: Mapping[str, object],
+    default_checkpoint: str,
+    source: str,
+    acceptance: Acceptance | None = None,
+) -> Plan:
     """Settle every value: a line's own, else the flag's, else the checkpoint's default.
 
     A request for several pictures takes as many seeds in a row. Where no seed is asked for, the first
     is drawn, and the fingerprint leaves it out. `flags` holds those that were given, by the fields' names; `source` is
-    what the requests were read from.
+    what the requests were read from. A target in `acceptance` decides how many jobs there are.
 
     Raises:
         BadInputError: naming every line, and once every flag, that cannot be used.
@@ -72,14 +80,19 @@ def plan_jobs(requests: Iterable[Request], flags: Mapping[str, object], default_
             what = f"asks for over {MAX_JOBS:,} pictures; split it into batches, or see --limit"
             orders.problems[f"{place(source)}: {what}"] = None
             break
-        asked = "seed" in request.values or "seed" in orders.given
+        seed_asked = "seed" in request.values or "seed" in orders.given
         kinds[order.spec.kind] += order.count
         for seed in range(order.spec.seed, order.spec.seed + order.count):
             spec = order.spec.model_copy(update={"seed": seed})
             jobs.append(PlannedJob(spec, request.line, request.attributes))
-            digest.add(spec, seed_asked=asked, drawn_from=request.drawn_from)
+            digest.add(spec, seed_asked=seed_asked, drawn_from=request.drawn_from)
     refuse(orders.problems)
-    return Plan(jobs, digest.hex(), kinds)
+    asked, acceptance = len(jobs), acceptance or Acceptance()
+    digest.add_acceptance(acceptance)
+    if acceptance.target is not None:
+        jobs = jobs_for(acceptance.target, jobs)
+        kinds = Counter(job.spec.kind for job in jobs)
+    return Plan(jobs, digest.hex(), kinds, asked)
 
 
 class _Order(BaseModel):

@@ -34,6 +34,7 @@ def record_batch(database: Database, order: Order) -> Batch:
             each_counted(jobs, advance),
             priority=order.priority,
             digest=order.plan.fingerprint,
+            acceptance=order.acceptance,
         )
 
 

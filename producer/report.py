@@ -1,19 +1,21 @@
 """The report's figures: everything that `producer report` shows, as plain data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from models.acceptance import Standing, Unreached, is_judged, standing, unreached
 from models.batches import find_batch
 from models.database import Session
-from models.estimates import Estimate, estimate, newest_sample
+from models.estimates import Estimate, Sample, estimate, newest_sample
 from models.guard_actions import GuardFigures, guard_figures
 from models.hardware import Pace, Setting, are_comparable, paces, setting_of
 from models.measurement import DEVICE_PARTS
 from models.memory_trend import FEWEST_PICTURES, MemoryTrend, memory_trend
 from models.progress import BatchProgress, batch_progress, failures_by_cause, lost_attempts
 from models.sums import Sums
+from models.tables import Batch
 from models.throughput import (
     LoadSums,
     MemoryFigures,
@@ -26,6 +28,7 @@ from models.throughput import (
 )
 
 #: The seed's estimates: validation during training, then data sets.
+_SHOWN_UNREACHED = 5
 ESTIMATED_PICTURES = (24, 100, 1_000, 3_000)
 
 
@@ -97,12 +100,23 @@ class SpeedFigures:
 
 
 @dataclass(frozen=True)
+class AcceptanceFigures(Standing):
+    """How the pictures of a batch stand, how many are accepted an hour, and the first that will not come."""
+
+    #: Of the wall-clock time from the first start to the last finish.
+    accepted_per_hour: float | None
+    unreached: list[Unreached]
+
+
+@dataclass(frozen=True)
 class Report:
     """All that is known of a batch, or of everything."""
 
     scope: str
     progress: BatchProgress | None
     remaining_s: float | None
+    #: None where the batch's pictures are not judged.
+    acceptance: "AcceptanceFigures | None"
     loads: list[LoadFigures]
     speed: SpeedFigures | None
     memory: list[MemoryFigures]
@@ -137,22 +151,44 @@ def build_report(session: Session, batch_name: str | None, *, everything: bool) 
     alike = by_setting[setting_of(loads[-1].boot, loads[-1].load)] if loads else []
     newest = newest_sample(session, alike, batch_id)
     progress = None if batch is None else batch_progress(session, batch)
-    remaining = estimate(newest, progress.remaining) if newest and progress and progress.remaining else None
+    remaining = estimate(newest, progress.to_make) if newest and progress and progress.remaining else None
+    wall_s = wall_seconds(loads)
     hardware = paces(session)
     return Report(
         scope="everything" if batch is None else batch.name,
         progress=progress,
         remaining_s=remaining.seconds if remaining else None,
+        acceptance=_acceptance(session, batch, progress, wall_s) if batch and progress else None,
         loads=[_load_figures(load) for load in loads],
-        speed=_speed(session, batch_id, sums, wall_seconds(loads), by_setting) if sums else None,
+        speed=_speed(session, batch_id, sums, wall_s, by_setting) if sums else None,
         memory=memory_figures(session, sums, loads[-1].boot.memory_sources) if sums else [],
         memory_trend=_memory_trend(session, loads),
         guard=_guard(session, loads, sums, progress),
         failures=failures_by_cause(session, batch_id),
         lost_attempts=lost_attempts(session, batch_id),
-        estimates=[estimate(newest, n) for n in ESTIMATED_PICTURES if newest],
+        estimates=[_estimate(newest, n, progress) for n in ESTIMATED_PICTURES if newest],
         hardware=hardware if are_comparable(hardware) else [],
     )
+
+
+def _acceptance(
+    session: Session, batch: Batch, progress: BatchProgress, wall_s: float | None
+) -> AcceptanceFigures | None:
+    if not is_judged(batch, progress):
+        return None
+    found = standing(session, batch.id)
+    short = unreached(session, batch.id, _SHOWN_UNREACHED) if progress.is_short else []
+    return AcceptanceFigures(**vars(found), accepted_per_hour=_rate(found.accepted, wall_s), unreached=short)
+
+
+def _rate(count: int, seconds: float | None) -> float | None:
+    return 3600 * count / seconds if seconds else None
+
+
+def _estimate(sample: Sample, pictures: int, progress: BatchProgress | None) -> Estimate:
+    """Return how long so many pictures will take, so many accepted ones where the batch rejected some."""
+    share = progress.accepted / progress.made if progress and progress.accepted else 1.0
+    return replace(estimate(sample, pictures / share), pictures=pictures)
 
 
 def _load_figures(found: LoadSums) -> LoadFigures:

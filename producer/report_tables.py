@@ -10,7 +10,19 @@ from models.memory_trend import FEWEST_PICTURES, SETTLING_JOBS, MemoryTrend
 from models.states import GuardStep, JobState
 from producer.bench_results import from_pace, print_results
 from producer.report import LoadFigures, Report, SettingSpeed, SpeedFigures
-from producer.terminal import NOT_MEASURED, attention, duration, moment, number, seconds, size, table
+from producer.terminal import (
+    NOT_MEASURED,
+    acceptance,
+    attention,
+    duration,
+    given_up,
+    moment,
+    number,
+    per_hour,
+    seconds,
+    size,
+    table,
+)
 
 #: Newest loads shown; a batch may have met many restarts.
 _SHOWN_LOADS = 3
@@ -58,9 +70,13 @@ def _print_progress(out: Console, report: Report) -> None:
         return
     counts = progress.counts
     out.print(f"Batch {progress.name}", style="bold")
-    line = f"{counts[JobState.SUCCEEDED]:,} of {progress.total:,} pictures made"
+    line = f"{progress.made:,} of {progress.total:,} pictures made"
     extra = [f"{counts[s]:,} {s}" for s in JobState if s is not JobState.SUCCEEDED and counts[s]]
     out.print(", ".join([line, *extra]))
+    if report.acceptance is not None:
+        out.print(f"{acceptance(progress, report.acceptance)}; {per_hour(report.acceptance.accepted_per_hour)}")
+        for picture in report.acceptance.unreached:
+            out.print(given_up(picture), soft_wrap=True)
     if progress.remaining:
         done_at = datetime.now(UTC) + timedelta(seconds=report.remaining_s) if report.remaining_s is not None else None
         when = f", done about {moment(done_at)} if one such device works on" if done_at else ""
@@ -190,9 +206,9 @@ def _print_failures(out: Console, report: Report) -> None:
 def _print_estimates(out: Console, report: Report) -> None:
     if not report.estimates:
         return
-    shown = table(
-        "Estimates from steady state", "pictures", "time", "95 of 100 times between", right=("pictures", "time")
-    )
+    # Where some are rejected, more are made than are counted here.
+    what = "accepted pictures" if report.acceptance and report.acceptance.accepted else "pictures"
+    shown = table("Estimates from steady state", what, "time", "95 of 100 times between", right=(what, "time"))
     for estimate in report.estimates:
         between = (
             f"{duration(estimate.low_s)} and {duration(estimate.high_s)}"

@@ -8,6 +8,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from models.acceptance import BY_PERSON, Standing, Unreached
+from models.printable import printable
 from models.progress import BatchProgress
 from models.states import JobState
 
@@ -44,6 +46,27 @@ def faults(progress: BatchProgress) -> str:
     """Return how many jobs failed and how many are quarantined: `2 failed, 1 quarantined`."""
     apart = progress.counts[JobState.QUARANTINED]
     return f"{progress.counts[JobState.FAILED]:,} failed" + (f", {apart:,} quarantined" if apart else "")
+
+
+def acceptance(progress: BatchProgress, standing: Standing) -> str:
+    """Return how the pictures stand: `188 of 200 accepted, 31 rejected (colour 20, edge 11), 29 replaced`."""
+    asked = progress.made if progress.target is None else progress.target
+    by = [f"{'a person' if check == BY_PERSON else check} {count:,}" for check, count in standing.rejected_by.items()]
+    rejected = f"{standing.rejected:,} rejected" + (f" ({', '.join(by)})" if by else "")
+    replaced = [] if progress.target is None else [f"{standing.replaced:,} replaced"]
+    return ", ".join([f"{standing.accepted:,} of {asked:,} accepted", rejected, *replaced])
+
+
+def per_hour(count: float | None) -> str:
+    """Return how many accepted pictures come an hour."""
+    return f"accepted an hour: {NOT_MEASURED}" if count is None else f"{count:,.0f} accepted an hour"
+
+
+def given_up(picture: Unreached) -> str:
+    """Return what will not come, and why."""
+    line = f"line {picture.source_line}, " if picture.source_line else ""
+    tries = "1 try" if picture.tries == 1 else f"{picture.tries:,} tries"
+    return f"not reached: {line}{tries}, the last is job {picture.job_id}: {printable(picture.reason)}"
 
 
 def seconds(value: float | None) -> str:

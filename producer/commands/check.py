@@ -97,7 +97,7 @@ def _judge(
         for one in pictures:
             verdicts[one.job_id], likenesses[one.job_id] = [], None
             try:
-                with Image.open(store.path(one.picture)) as image:
+                with Image.open(store.where(one.picture)) as image:
                     picture = Picture(image)
             except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
                 gone.append(one.job_id)

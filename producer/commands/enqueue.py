@@ -59,7 +59,7 @@ def command(ctx: click.Context, /, following: bool, dry_run: bool, **options: An
         return
     if same is None:
         batch, count = record_batch(database, order), len(order.plan.jobs)
-        said = f"{count:,} jobs queued; `producer watch {batch.name}` follows them"
+        said = f"{amount(order)} queued; `producer watch {batch.name}` follows them"
     else:
         batch, progress = same
         count = progress.unpublished
@@ -74,7 +74,7 @@ def command(ctx: click.Context, /, following: bool, dry_run: bool, **options: An
         since = paused_since(session)
     if since is not None:
         click.echo(f"the queue is paused since {moment(since)}: `producer resume` goes on")
-    if following and follow(database, batch.name).faulty:
+    if following and follow(database, batch.name).is_short:
         ctx.exit(FAILED)
 
 
@@ -93,13 +93,23 @@ def warn_of_cut_prompts(order: Order) -> int:
     return len(shown) + more
 
 
+def amount(order: Order) -> str:
+    """Return how many jobs are queued at first, and what that has to do with what the prompts ask for."""
+    count, asked = len(order.plan.jobs), order.plan.asked
+    if order.acceptance.target is None or count == asked:
+        return f"{count:,} jobs"
+    if count < asked:
+        return f"{count:,} jobs (evenly chosen of the {asked:,} that the prompts ask for)"
+    return f"{count:,} jobs (the {asked:,} that the prompts ask for, and again with other seeds)"
+
+
 def _preview(order: Order, database: Database, cut: int) -> None:
     jobs = order.plan.jobs
     with progress_bar("looking for duplicates", len(jobs)) as advance:
         duplicates = count_duplicates(each_counted(jobs, advance))
     with database.reading() as session:
         needs = preview(session, order.plan.kinds)
-    click.echo(f"{len(jobs):,} jobs would be queued:")
+    click.echo(f"{amount(order)} would be queued:")
     for job in islice(jobs, _SHOWN_LINES):
         s = job.spec
         click.echo(
@@ -116,4 +126,6 @@ def _preview(order: Order, database: Database, cut: int) -> None:
     between = f" (95 of 100 times {duration(needs.low_s)} to {duration(needs.high_s)})" if needs.low_s else ""
     why = "" if needs.seconds is not None else ": this machine has made no such picture yet"
     click.echo(f"time by this machine's own history: {duration(needs.seconds)}{between}{why}")
+    if order.acceptance.checks:
+        click.echo("not counted: what is rejected" + (", and made again" if order.acceptance.target else ""))
     click.echo(f"disk: {NOT_MEASURED if needs.disk_bytes is None else size(needs.disk_bytes)}")

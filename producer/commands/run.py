@@ -13,7 +13,7 @@ from models.settings import Settings, load_settings
 from models.states import JobState
 from models.tables import Batch
 from producer.cli import FAILED
-from producer.commands.enqueue import warn_of_cut_prompts
+from producer.commands.enqueue import amount, warn_of_cut_prompts
 from producer.earlier_run import only_run
 from producer.follow import follow
 from producer.interrupts import on_next_interrupt, treat_sigterm_as_ctrl_c
@@ -51,7 +51,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         batch, progress = same
         _tell(database, batch, settings)
         click.echo(f"{batch.name} asks for the same and is finished ({states(progress)}); --new makes another batch")
-        ctx.exit(FAILED if progress.faulty else 0)
+        ctx.exit(FAILED if progress.is_short else 0)
     with only_run("run", folder), local_queue(settings, database, folder) as own:
         try:
             own.wait_until_ready()
@@ -63,7 +63,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         publish_with_progress(own.settings, database, len(order.plan.jobs), batch.id)
         progress = _follow(ctx, database, batch, own)
     _tell(database, batch, settings)
-    if progress.faulty:
+    if progress.is_short:
         ctx.exit(FAILED)
 
 
@@ -72,7 +72,7 @@ def _batch(database: Database, order: Order) -> Batch:
     same = same_batch(database, order)
     if same is None:
         batch = record_batch(database, order)
-        click.echo(f"{batch.name}: {len(order.plan.jobs):,} jobs")
+        click.echo(f"{batch.name}: {amount(order)}")
         return batch
     batch = same[0]
     with database.writing() as session:

@@ -5,16 +5,23 @@ from dataclasses import asdict
 
 import click
 
+from models.acceptance import is_judged, standing, unreached
 from models.batches import find_batch
 from models.database import Database
 from models.picture_store import PictureStore
 from models.printable import printable
-from models.progress import BatchProgress, batch_progress, failures, missing_pictures, newest_batches
+from models.progress import (
+    BatchProgress,
+    batch_progress,
+    failures,
+    missing_pictures,
+    newest_batches,
+    recent_speed,
+)
 from models.settings import load_settings
 from models.states import JobState
-from models.verdicts import count_judged
 from producer.queue_state import queue_state
-from producer.terminal import console, faults, moment, table
+from producer.terminal import acceptance, console, faults, given_up, moment, per_hour, table
 
 _NEWEST = 20
 _SHOWN_FAILURES = 10
@@ -32,13 +39,16 @@ def command(batch: str | None, as_json: bool) -> None:
         progress = [batch_progress(session, b) for b in batches]
         failed = failures(session, batches[0].id, _SHOWN_FAILURES) if batch else []
         missing = missing_pictures(session, batches[0].id, PictureStore(settings.data_dir)) if batch else 0
-        was_checked = batch and batches[0].checks is not None
-        judged, rejected = count_judged(session, batches[0].id) if was_checked else (0, 0)
+        judged = batch is not None and is_judged(batches[0], progress[0])
+        found = standing(session, batches[0].id) if judged else None
+        short = unreached(session, batches[0].id, _SHOWN_FAILURES) if judged and progress[0].is_short else []
+        pace_s = recent_speed(session, batches[0].id) if judged else None
         state = queue_state(database, session, settings)
     if as_json:
         rows = [asdict(p) | {"total": p.total, "remaining": p.remaining} for p in progress]
-        found = {"missing_pictures": missing, "judged": judged, "rejected": rejected}
-        extra = {"failures": [asdict(f) for f in failed], **found, **asdict(state)} if batch else {}
+        figures = {"missing_pictures": missing, "acceptance": found and asdict(found)}
+        lists = {"failures": [asdict(f) for f in failed], "unreached": [asdict(picture) for picture in short]}
+        extra = lists | figures | asdict(state) if batch else {}
         click.echo(json.dumps((rows[0] | extra) if batch else rows, indent=2, default=str))
         return
     if not progress:
@@ -53,15 +63,15 @@ def command(batch: str | None, as_json: bool) -> None:
         out.print(line, soft_wrap=True)
     for row in progress:
         _advise(row)
-    if judged:
-        click.echo(
-            f"{progress[0].name}: {judged - rejected:,} of {judged:,} judged pictures accepted by `producer check`"
-        )
+    if found is not None:
+        click.echo(f"{progress[0].name}: {acceptance(progress[0], found)}; {per_hour(progress[0].per_hour(pace_s))}")
     if missing:
         out.print(f"{progress[0].name}: {missing} of its pictures are no longer in {settings.data_dir}", soft_wrap=True)
     for failure in failed:
         line = f", line {failure.source_line}" if failure.source_line else ""
         out.print(f"job {failure.job_id}{line}: {printable(failure.error)}", soft_wrap=True)
+    for picture in short:
+        out.print(given_up(picture), soft_wrap=True)
     more = progress[0].faulty - len(failed) if batch else 0
     if more > 0:
         out.print(f"… and {more:,} more of them")

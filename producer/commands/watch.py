@@ -13,7 +13,7 @@ from producer.follow import follow
 @click.argument("batch", required=False)
 @click.pass_context
 def command(ctx: click.Context, batch: str | None) -> None:
-    """Follow BATCH, or the newest batch, until it is done; the exit status is 1 if a job failed.
+    """Follow BATCH, or the newest batch, until it is done; the exit status is 1 if it came short.
 
     Ctrl+C ends the watching and nothing else.
     """
@@ -25,5 +25,5 @@ def command(ctx: click.Context, batch: str | None) -> None:
     except KeyboardInterrupt:
         click.echo(f"The worker goes on with {name}; `producer watch {name}` looks again.", err=True)
         ctx.exit(0)
-    if progress.faulty:
+    if progress.is_short:
         ctx.exit(FAILED)

@@ -29,7 +29,7 @@ def test_good_pictures_are_accepted_and_what_was_found_is_kept(nightshift: Insta
     done = nightshift.producer("check")
     assert done.returncode == 0, done.stderr
     assert "boots: 3 of 3 pictures accepted, 0 rejected" in done.stdout
-    assert "boots: 3 of 3 judged pictures accepted" in nightshift.producer("status", "boots").stdout
+    assert "boots: 3 of 3 accepted, 0 rejected; " in nightshift.producer("status", "boots").stdout
     found = nightshift.rows(Verdict)
     assert {row.job_id for row in found if row.check == "colour" and row.figure > 0.35} == {1, 2, 3}
     assert {row.check for row in found} == set(nightshift.rows(Batch)[0].checks)
@@ -61,7 +61,8 @@ def test_spoilt_ones_are_rejected_and_gone_ones_are_named(nightshift: Installati
         assert "not judged, since their pictures are not there: jobs 2, 3" in done.stdout
         assert {job for job, _ in rejected(nightshift)} == {1}
         state = nightshift.read_json("status", "boots")
-        assert (state["judged"], state["rejected"], state["missing_pictures"]) == (1, 1, 1)
+        assert state["acceptance"]["rejected_by"] == {"background": 1}
+        assert (state["acceptance"]["accepted"], state["missing_pictures"]) == (2, 1)
         assert Path(nightshift.jobs()[0].picture).parent.name == "rejected"
         assert not first.exists()
     finally:

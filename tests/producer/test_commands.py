@@ -53,6 +53,8 @@ ARGUMENTS = {
     "estimate": ("--images", "9"),
     "bench": ("here.json",),
     "cancel": ("night",),
+    "accept": ("1",),
+    "reject": ("1",),
 }
 
 

@@ -11,7 +11,7 @@ from installation import Installation, RedisServer, WorkerProcess, inside_worker
 from PIL import Image
 
 from models.pauses import pause, resume
-from models.states import JobState
+from models.states import MADE, JobState
 from models.tables import Attempt, Boot
 
 INSIDE = Path(__file__).parent / "inside"
@@ -145,8 +145,9 @@ def assert_promise_kept(nightshift: Installation) -> None:
         assert [row.number for row in own] == list(range(1, job.attempts + 1))
         assert "running" not in [row.outcome for row in own]
         made = [row for row in own if row.outcome == "succeeded"]
-        if job.state == JobState.SUCCEEDED:
+        if job.state in MADE:
             assert len(made) == 1
+            assert ("rejected" in Path(job.picture).parts) == (job.state == JobState.REJECTED)
             with Image.open(nightshift.data_dir / job.picture) as picture:
                 picture.load()
                 assert picture.size == (job.width, job.height)

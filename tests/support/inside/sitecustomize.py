@@ -131,6 +131,10 @@ def patch_publication(module):
     module.unpublished = before("publishing", module.unpublished)
 
 
+def patch_judging(module):
+    module.Judge.judge = before("judging", module.Judge.judge)
+
+
 def patch_transport(module):
     can_consume = module._QoS.can_consume
 
@@ -152,6 +156,7 @@ patch_on_import(
         "models.picture_store": patch_picture_store,
         "models.attempts": patch_attempts,
         "models.tables": patch_tables,
+        "worker.judging": patch_judging,
         "worker.transport": patch_transport,
     }
 )

@@ -1,0 +1,31 @@
+"""What a person decides of pictures that were made."""
+
+from collections.abc import Collection
+
+import click
+
+from models.acceptance import decide
+from models.database import Database
+from models.picture_store import PictureStore
+from models.settings import load_settings
+from producer.queueing import publish_with_progress
+
+
+def decide_over(jobs: Collection[int], *, accepted: bool) -> None:
+    """Accept or reject the pictures of these jobs, say so, and queue what is to stand in for them.
+
+    Raises:
+        BadInputError: naming every job that is not there, or has no picture; then nothing was changed.
+        BrokerError: what is not published stays in the database, and the message says how to go on.
+    """
+    settings = load_settings()
+    database = Database(settings.database)
+    with database.writing() as session:
+        queued = decide(session, PictureStore(settings.data_dir), jobs, accepted=accepted)
+    count = len(set(jobs))
+    replaced = f"; {len(queued):,} others are queued in their place" if queued else ""
+    click.echo(
+        f"{count:,} {'picture' if count == 1 else 'pictures'} {'accepted' if accepted else 'rejected'}{replaced}"
+    )
+    if queued:
+        publish_with_progress(settings, database, len(queued))
