@@ -141,6 +141,7 @@ SPOILT: dict[str, tuple[_Spoil, str]] = {
     "flat": (_flat, "flat"),
     "two objects": (_two, "objects"),
     "tiny": (_tiny, "fill"),
+    "empty": (_flat, "file"),
 }
 
 
@@ -173,18 +174,18 @@ def main() -> None:
     rejected: dict[str, list[bool]] = {}
     begun = time.perf_counter()
     for image, asked, _, _ in good:
-        for finding in selection.look(Picture(image), asked):
+        for finding in selection.look(_in_file(image), asked):
             rejected.setdefault(finding.check, []).append(not finding.passed)
     seconds = (time.perf_counter() - begun) / count
     made: dict[str, list[bool]] = {}
     for image, asked in made_by_the_demo():
-        for finding in selection.look(Picture(image), asked):
+        for finding in selection.look(_in_file(image), asked):
             made.setdefault(finding.check, []).append(not finding.passed)
     accepted: dict[tuple[str, str], list[bool]] = {}
     for name, (spoil, check) in SPOILT.items():
         alone = select(check)
         for image, asked, _, _ in drawings(count, seed=3):
-            (finding,) = alone.look(Picture(spoil(image, rng)), asked)
+            (finding,) = alone.look(_in_file(spoil(image, rng)), asked)
             accepted.setdefault((check, name), []).append(finding.passed)
     for image, asked, colour, kind in drawings(count, seed=4):
         other = str(rng.choice(_UNLIKE[colour]))
@@ -196,6 +197,12 @@ def main() -> None:
     rejected[DUPLICATES], accepted[DUPLICATES, "doubled"] = _duplicates([image for image, *_ in good], rng)
     made[DUPLICATES], _ = _duplicates([image for image, _ in made_by_the_demo()], rng)
     _print(rejected, made, accepted, count, 1000 * seconds, 1000 * _seconds_among(AMONG, rng))
+
+
+def _in_file(image: Image.Image) -> Picture:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return Picture(image, len(file.getvalue()))
 
 
 def _duplicates(images: list[Image.Image], rng: _Rng) -> tuple[list[bool], list[bool]]:

@@ -25,7 +25,9 @@ Mask = NDArray[np.bool_]
 class Picture:
     """An RGB picture; what is derived from its pixels is computed once, when it is first asked for."""
 
-    def __init__(self, image: Image.Image) -> None:
+    def __init__(self, image: Image.Image, file_bytes: int | None = None) -> None:
+        #: None where the picture is not in a file yet.
+        self.file_bytes = file_bytes
         #: (height, width, 3), 0 to 255.
         self.rgb: NDArray[np.uint8] = np.asarray(image.convert("RGB"))
         self.height, self.width = self.rgb.shape[:2]

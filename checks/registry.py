@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from checks import background, black, centre, colour, duplicates, edge, fill, flat, objects, sharpness, size
+from checks import background, black, centre, colour, duplicates, edge, file, fill, flat, objects, sharpness, size
 from checks.asked import Asked
 from checks.picture import Picture
 from models.finding import Finding
@@ -16,6 +16,7 @@ _Look = Callable[[Picture, Asked, Any], Finding]
 #: Each check of a single picture, in the order in which findings are shown.
 CHECKS: Mapping[str, tuple[_Look, type[BaseModel]]] = {
     "size": (size.look, size.Limits),
+    "file": (file.look, file.Limits),
     "black": (black.look, black.Limits),
     "flat": (flat.look, flat.Limits),
     "background": (background.look, background.Limits),
@@ -34,7 +35,7 @@ LIMITS: Mapping[str, type[BaseModel]] = {name: limits for name, (_, limits) in C
 #: Named sets: one object on white, as shops show it; what no picture should be; nothing.
 SETS: Mapping[str, tuple[str, ...]] = {
     "product": tuple(LIMITS),
-    "broken": ("size", "black", "flat"),
+    "broken": ("size", "file", "black", "flat"),
     "none": (),
 }
 

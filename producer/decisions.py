@@ -22,10 +22,8 @@ def decide_over(jobs: Collection[int], *, accepted: bool) -> None:
     database = Database(settings.database)
     with database.writing() as session:
         queued = decide(session, PictureStore(settings.data_dir), jobs, accepted=accepted)
-    count = len(set(jobs))
-    replaced = f"; {len(queued):,} others are queued in their place" if queued else ""
-    click.echo(
-        f"{count:,} {'picture' if count == 1 else 'pictures'} {'accepted' if accepted else 'rejected'}{replaced}"
-    )
+    what = "1 picture" if len(set(jobs)) == 1 else f"{len(set(jobs)):,} pictures"
+    others = "another one is" if len(queued) == 1 else f"{len(queued):,} others are"
+    click.echo(f"{what} {'accepted' if accepted else 'rejected'}" + (f"; {others} queued instead" if queued else ""))
     if queued:
         publish_with_progress(settings, database, len(queued))

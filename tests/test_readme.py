@@ -77,6 +77,8 @@ def terminal(tmp_path: Path, environment: dict[str, str]) -> Iterator[Terminal]:
     (csv,) = blocks("csv")
     (tmp_path / "shoes.csv").write_text(csv)
     path = f"{sysconfig.get_path('scripts')}:/usr/local/bin:/usr/bin:/bin"
+    *_, template = blocks("text")
+    (tmp_path / "casual.txt").write_text(template)
     made = Terminal(tmp_path, environment | {"PATH": path, "HOME": str(tmp_path)})
     yield made
     made.stop_worker()

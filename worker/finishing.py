@@ -1,4 +1,4 @@
-"""The rest of an attempt, beside the device: judge, save and settle while the next picture is made."""
+"""The rest of an attempt, beside the device: save, judge and settle while the next picture is made."""
 
 import threading
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class Finisher:
     def __init__(
         self, judge: Judge, saver: Saver, settler: Settler, shutdown: Shutdown, publish: Callable[[int], object]
     ) -> None:
-        self._steps = (judge.judge, saver.save, settler.settle)
+        self._steps = (saver.save, judge.judge, settler.settle)
         self._settler = settler
         self._shutdown = shutdown
         self._publish = publish

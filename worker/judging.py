@@ -31,10 +31,11 @@ class Judge:
         """
         claim = attempt.claim
         if not claim.checks:
-            return attempt
+            return replace(attempt, picture=None)
         assert attempt.picture is not None
+        assert attempt.content is not None
         selection = Selection.of(claim.checks)
-        picture = Picture(attempt.picture)
+        picture = Picture(attempt.picture, len(attempt.content))
         spec = claim.spec
         findings = selection.look(picture, Asked(spec.prompt, spec.width, spec.height, claim.attributes))
         one = None
@@ -44,7 +45,7 @@ class Judge:
             if seen is not None:
                 one = likeness(picture)
                 findings.append(seen.look(one))
-        return replace(attempt, findings=findings, likeness=None if one is None else one.to_bytes())
+        return replace(attempt, picture=None, findings=findings, likeness=None if one is None else one.to_bytes())
 
     def _seen(self, claim: Claim, selection: Selection) -> Seen | None:
         """Return the accepted pictures of the batch as the database has them, whichever worker made them."""

@@ -97,8 +97,9 @@ def _judge(
         for one in pictures:
             verdicts[one.job_id], likenesses[one.job_id] = [], None
             try:
-                with Image.open(store.where(one.picture)) as image:
-                    picture = Picture(image)
+                file = store.where(one.picture)
+                with Image.open(file) as image:
+                    picture = Picture(image, file.stat().st_size)
             except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
                 gone.append(one.job_id)
             else:

@@ -9,7 +9,7 @@ from checks.registry import LIMITS, SETS, select
         ("product", list(LIMITS)),
         ("none", []),
         ("", []),
-        ("broken", ["size", "black", "flat"]),
+        ("broken", ["size", "file", "black", "flat"]),
         ("colour, background", ["background", "colour"]),
         ("product,-duplicates,-sharpness", [name for name in LIMITS if name not in ("duplicates", "sharpness")]),
         ("background.share=0.9", ["background"]),

@@ -107,3 +107,17 @@ def test_a_worker_that_is_told_to_end_leaves_the_rest_to_the_next(nightshift, fa
     nightshift.start_worker()
     assert_each_replaced_twice(nightshift, batch)
     end_worker(nightshift)
+
+
+def test_a_duplicate_of_what_another_worker_made_is_found(nightshift, faults):
+    twins = ("--prompt", "a red boot", "--prompt", "a red boot", "--seed", 5, "--checks", "duplicates")
+    faults.hold("settled")
+    batch = nightshift.enqueue(*twins)
+    worker = nightshift.start_worker()
+    faults.wait_until_held("settled")
+    worker.kill()
+    faults.release("settled")
+    nightshift.start_worker()
+    jobs = nightshift.wait_until_finished(batch)
+    assert [job.state for job in jobs] == [JobState.SUCCEEDED, JobState.REJECTED]
+    assert_promise_kept(nightshift)

@@ -103,5 +103,5 @@ def test_what_is_not_there_is_one_line(nightshift: Installation, arguments, said
 
 def test_the_checks_are_shown(nightshift: Installation):
     shown = nightshift.producer("check", "--help-checks").stdout
-    assert "product: size, black, flat, background" in shown
+    assert "product: size, file, black, flat, background" in shown
     assert "background.share" in shown
