@@ -62,13 +62,13 @@ class PictureStore:
         return set()
 
     def read(self, name: str) -> bytes:
-        """Return the file of the picture called `name`.
+        """Return the file of the picture called `name`, also where a move of it was cut short.
 
         Raises:
             StorageError: if it is not there, or cannot be read.
         """
         try:
-            return self.path(name).read_bytes()
+            return self.where(name).read_bytes()
         except OSError as error:
             raise StorageError(f"{self.path(name)} cannot be read ({error.strerror}): bring it back") from error
 

@@ -29,6 +29,7 @@ class Finisher:
     def __init__(
         self, judge: Judge, saver: Saver, settler: Settler, shutdown: Shutdown, publish: Callable[[int], object]
     ) -> None:
+        self._judge = judge
         self._steps = (saver.save, judge.judge, settler.settle)
         self._settler = settler
         self._shutdown = shutdown
@@ -56,6 +57,7 @@ class Finisher:
     def close(self) -> None:
         """Wait until the last attempt is finished."""
         self._thread.shutdown()
+        self._judge.close()
         if self._last is not None:
             self._last.result()
 

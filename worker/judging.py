@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from checks.asked import Asked
-from checks.duplicates import Likeness, Seen, likeness
-from checks.picture import Picture
+from checks.duplicates import Likeness, Seen
+from checks.examiner import Examiner
 from checks.registry import Selection
 from models.attempts import Claim
 from models.database import Database
@@ -14,11 +14,12 @@ from worker.patience import Patience
 
 
 class Judge:
-    """Holds pictures against the checks of their batches, beside the device."""
+    """Holds pictures against the checks of their batches, beside the device and in another process."""
 
     def __init__(self, database: Database, patience: Patience) -> None:
         self._database = database
         self._patience = patience
+        self._examiner = Examiner()
         #: What pictures of the present batch are compared with, and the number of the last likeness that is in it.
         self._compared: tuple[int, Selection, Seen, int] | None = None
 
@@ -31,28 +32,26 @@ class Judge:
         """
         claim = attempt.claim
         if not claim.checks:
-            return replace(attempt, picture=None)
-        assert attempt.picture is not None
+            return attempt
         assert attempt.content is not None
-        selection = Selection.of(claim.checks)
-        picture = Picture(attempt.picture, len(attempt.content))
-        spec = claim.spec
-        findings = selection.look(picture, Asked(spec.prompt, spec.width, spec.height, claim.attributes))
-        one = None
-        # Of a picture that is thrown out anyway nothing is a duplicate.
-        if all(finding.passed for finding in findings):
+        selection, spec = Selection.of(claim.checks), claim.spec
+        asked = Asked(spec.prompt, spec.width, spec.height, claim.attributes)
+        examined = self._examiner.examine(attempt.content, asked, selection)
+        findings, one = examined.findings, examined.likeness
+        if one is not None:
             seen = self._patience.until_done(lambda: self._seen(claim, selection), attempt.heartbeat.wait)
-            if seen is not None:
-                one = likeness(picture)
-                findings.append(seen.look(one))
-        return replace(attempt, picture=None, findings=findings, likeness=None if one is None else one.to_bytes())
+            findings = [*findings, seen.look(one)]
+        return replace(attempt, findings=findings, likeness=None if one is None else one.to_bytes())
 
-    def _seen(self, claim: Claim, selection: Selection) -> Seen | None:
+    def close(self) -> None:
+        """End the process that looks."""
+        self._examiner.close()
+
+    def _seen(self, claim: Claim, selection: Selection) -> Seen:
         """Return the accepted pictures of the batch as the database has them, whichever worker made them."""
         if self._compared is None or self._compared[:2] != (claim.batch_id, selection):
             seen = selection.seen()
-            if seen is None:
-                return None
+            assert seen is not None
             self._compared = claim.batch_id, selection, seen, 0
         _, _, seen, last = self._compared
         with self._database.reading() as session:

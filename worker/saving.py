@@ -47,4 +47,4 @@ class Saver:
             timings=replace(attempt.measured.timings, save_s=save_s),
             picture_bytes=len(content),
         )
-        return replace(attempt, outcome=Outcome.SUCCEEDED, measured=measured, content=content)
+        return replace(attempt, outcome=Outcome.SUCCEEDED, measured=measured, content=content, picture=None)

@@ -5,11 +5,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 import click
-from PIL import Image
 
-from checks.asked import Asked
-from checks.duplicates import Seen, likeness
-from checks.picture import Picture
 from checks.registry import LIMITS, SETS, Selection, select
 from models.acceptance import follow_verdicts, standing
 from models.batches import find_batch
@@ -22,7 +18,6 @@ from models.progress import batch_progress
 from models.settings import load_settings
 from models.states import MADE
 from models.verdicts import (
-    FinishedPicture,
     count_verdicts,
     finished_pictures,
     record_likenesses,
@@ -30,6 +25,7 @@ from models.verdicts import (
     record_verdicts,
     rejections,
 )
+from producer.examiners import Examiners
 from producer.progress_bar import progress_bar
 from producer.terminal import console, table
 
@@ -87,44 +83,31 @@ def _judge(
 ) -> None:
     """Record what the checks find of each picture; jobs whose picture is not there, or is none, are added to `gone`."""
     seen, last = selection.seen(), 0
-    while True:
-        with database.reading() as session:
-            pictures = finished_pictures(session, batch_id, last)
-        if not pictures:
-            return
-        verdicts: dict[int, list[Finding]] = {}
-        likenesses: dict[int, bytes | None] = {}
-        for one in pictures:
-            verdicts[one.job_id], likenesses[one.job_id] = [], None
-            try:
-                file = store.where(one.picture)
-                with Image.open(file) as image:
-                    picture = Picture(image, file.stat().st_size)
-            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-                gone.append(one.job_id)
-            else:
-                verdicts[one.job_id], likenesses[one.job_id] = _findings(one, picture, selection, seen)
-            advance(1)
-        with database.writing() as session:
-            record_verdicts(session, verdicts)
-            record_likenesses(session, likenesses)
-            follow_verdicts(session, store, verdicts.keys() - gone)
-        last = pictures[-1].job_id
-
-
-def _findings(
-    one: FinishedPicture, picture: Picture, selection: Selection, seen: Seen | None
-) -> tuple[list[Finding], bytes | None]:
-    """Return what the checks find, and what later pictures are compared with this one by."""
-    findings = selection.look(picture, Asked(one.prompt, one.width, one.height, one.attributes))
-    # Of a picture that is thrown out anyway nothing is a duplicate.
-    if seen is None or not all(finding.passed for finding in findings):
-        return findings, None
-    alike = likeness(picture)
-    found = seen.look(alike)
-    if found.passed and one.accepted_by_person is not False:
-        seen.keep(one.job_id, alike)
-    return [*findings, found], alike.to_bytes()
+    with Examiners() as examiners:
+        while True:
+            with database.reading() as session:
+                pictures = finished_pictures(session, batch_id, last)
+            if not pictures:
+                return
+            verdicts: dict[int, list[Finding]] = {}
+            likenesses: dict[int, bytes | None] = {}
+            for one, examined in examiners.look_at(pictures, store, selection):
+                if not examined.is_picture:
+                    gone.append(one.job_id)
+                verdicts[one.job_id] = examined.findings
+                likenesses[one.job_id] = None
+                if examined.likeness is not None and seen is not None:
+                    found = seen.look(examined.likeness)
+                    verdicts[one.job_id] = [*examined.findings, found]
+                    likenesses[one.job_id] = examined.likeness.to_bytes()
+                    if found.passed and one.accepted_by_person is not False:
+                        seen.keep(one.job_id, examined.likeness)
+                advance(1)
+            with database.writing() as session:
+                record_verdicts(session, verdicts)
+                record_likenesses(session, likenesses)
+                follow_verdicts(session, store, verdicts.keys() - gone)
+            last = pictures[-1].job_id
 
 
 def _tell(database: Database, batch_id: int, name: str, pictures: int, gone: list[int], *, as_json: bool) -> None:
