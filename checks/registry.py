@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from checks import background, black, centre, colour, duplicates, edge, file, fill, flat, objects, sharpness, size
+from checks import background, black, centre, clip, colour, duplicates, edge, file, fill, flat, objects, sharpness, size
 from checks.asked import Asked
 from checks.picture import Picture
 from models.finding import Finding
@@ -26,6 +26,7 @@ CHECKS: Mapping[str, tuple[_Look, type[BaseModel]]] = {
     "objects": (objects.look, objects.Limits),
     "colour": (colour.look, colour.Limits),
     "sharpness": (sharpness.look, sharpness.Limits),
+    "clip": (clip.look, clip.Limits),
 }
 #: The one that compares pictures of a batch.
 DUPLICATES = "duplicates"
@@ -34,7 +35,8 @@ LIMITS: Mapping[str, type[BaseModel]] = {name: limits for name, (_, limits) in C
 }
 #: Named sets: one object on white, as shops show it; what no picture should be; nothing.
 SETS: Mapping[str, tuple[str, ...]] = {
-    "product": tuple(LIMITS),
+    # CLIP takes most of a second a picture, and weights that few have.
+    "product": tuple(check for check in LIMITS if check != "clip"),
     "broken": ("size", "file", "black", "flat"),
     "none": (),
 }

@@ -2,16 +2,19 @@ import pytest
 
 from checks.registry import LIMITS, SETS, select
 
+PRODUCT = [name for name in LIMITS if name != "clip"]
+
 
 @pytest.mark.parametrize(
     ("text", "checks"),
     [
-        ("product", list(LIMITS)),
+        ("product", PRODUCT),
+        ("product,clip", list(LIMITS)),
         ("none", []),
         ("", []),
         ("broken", ["size", "file", "black", "flat"]),
         ("colour, background", ["background", "colour"]),
-        ("product,-duplicates,-sharpness", [name for name in LIMITS if name not in ("duplicates", "sharpness")]),
+        ("product,-duplicates,-sharpness", [name for name in PRODUCT if name not in ("duplicates", "sharpness")]),
         ("background.share=0.9", ["background"]),
     ],
 )
