@@ -41,9 +41,10 @@ pytest: $(VENV)/.dev ## The tests alone; make pytest ARGS="-k compose" picks som
 
 # A file each; benchmarks/README.md says what they measure.
 bench: $(VENV)/.dev ## The benchmarks that end within minutes, one after the other
-	$(BIN)/python -m benchmarks.enqueue
-	$(BIN)/python -m benchmarks.plain_loop
-	$(BIN)/python -m benchmarks.waiting --rounds 10
+	$(BIN)/python -m benchmarks.enqueue --rounds 3
+	$(BIN)/python -m benchmarks.plain_loop --rounds 12
+	$(BIN)/python -m benchmarks.waiting --rounds 5
+	$(BIN)/python -m benchmarks.judging --rounds 3
 	$(BIN)/python -m benchmarks.figures
 	$(BIN)/python -m benchmarks.checks
 	$(BIN)/python -m benchmarks.start

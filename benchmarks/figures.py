@@ -34,7 +34,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, queue(Path(folder, "run"), worker=True) as side:
         for name in (_WARM_UP, *names):
             count = 20 if name == _WARM_UP else _PICTURES
-            arguments = ("--prompt", PROMPT, "--count", str(count), "--batch", name)
+            arguments = ("--new", "--prompt", PROMPT, "--count", str(count), "--batch", name)
             side.producer("enqueue", *arguments)
         side.wait_until(lambda session: _is_made(session, _WARM_UP))
         _forget_peak(side)

@@ -43,6 +43,8 @@ def running(
             stderr=said or subprocess.DEVNULL,
             text=True,
         )
+        # Last of all, so that nothing waits for what the program has not said: closes its pipes.
+        stack.enter_context(process)
         try:
             yield process
         finally:
@@ -83,7 +85,7 @@ class Queue:
 
     def enqueue(self, count: int, *more: str) -> None:
         """Put so many jobs on the queue."""
-        self.producer("enqueue", "--prompt", PROMPT, "--count", str(count), "--seed", "1", *more)
+        self.producer("enqueue", "--new", "--prompt", PROMPT, "--count", str(count), "--seed", "1", *more)
 
     def make(self, count: int) -> float:
         """Have the worker make so many pictures and return the seconds of one."""

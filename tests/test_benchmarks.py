@@ -1,7 +1,10 @@
 """The page of the benchmarks names each that there is, and `make bench` runs only those."""
 
+import json
 import re
 from pathlib import Path
+
+from benchmarks.sides import queue
 
 ROOT = Path(__file__).parents[1]
 PROGRAMS = {file.stem for file in (ROOT / "benchmarks").glob("*.py") if "__main__" in file.read_text()}
@@ -19,3 +22,10 @@ def test_make_and_the_readme_name_those_that_there_are():
     assert named("Makefile") < PROGRAMS
     assert named("README.md") < PROGRAMS
     assert named("worker/threads.py") < PROGRAMS
+
+
+def test_a_side_makes_the_same_pictures_turn_after_turn(tmp_path: Path):
+    with queue(tmp_path / "side", worker=False) as side:
+        for _ in range(2):
+            side.enqueue(3)
+        assert [batch["total"] for batch in json.loads(side.producer("status", "--json"))] == [3, 3]
