@@ -51,10 +51,14 @@ def faults(progress: BatchProgress) -> str:
 def acceptance(progress: BatchProgress, standing: Standing) -> str:
     """Return how the pictures stand: `188 of 200 accepted, 31 rejected (colour 20, edge 11), 29 replaced`."""
     asked = progress.made if progress.target is None else progress.target
+    return f"{standing.accepted:,} of {asked:,} accepted, {rejection(progress, standing)}"
+
+
+def rejection(progress: BatchProgress, standing: Standing) -> str:
+    """Return what became of the others: `31 rejected (colour 20, edge 11), 29 replaced`."""
     by = [f"{'a person' if check == BY_PERSON else check} {count:,}" for check, count in standing.rejected_by.items()]
     rejected = f"{standing.rejected:,} rejected" + (f" ({', '.join(by)})" if by else "")
-    replaced = [] if progress.target is None else [f"{standing.replaced:,} replaced"]
-    return ", ".join([f"{standing.accepted:,} of {asked:,} accepted", rejected, *replaced])
+    return rejected if progress.target is None else f"{rejected}, {standing.replaced:,} replaced"
 
 
 def per_hour(count: float | None) -> str:

@@ -59,7 +59,7 @@ def test_status_watch_and_report_say_how_the_pictures_stand(nightshift: Installa
     assert f"boots: {line}" in nightshift.producer("status", "boots").stdout
     watched = nightshift.producer("watch", "boots")
     assert watched.returncode == 0
-    assert "boots: 3 of 3; 0 failed, 3 rejected, " in watched.stderr
+    assert "boots: 3 of 3; 0 failed, 3 rejected (duplicates 3), 3 replaced, " in watched.stderr
     report = nightshift.read_json("report", "boots")
     found = report["acceptance"]
     assert (found["accepted"], found["rejected"], found["rejected_by"]) == (3, 3, {"duplicates": 3})
