@@ -172,11 +172,9 @@ def main() -> None:
     good = list(drawings(count, seed=1))
     rng = np.random.default_rng(2)
     rejected: dict[str, list[bool]] = {}
-    begun = time.perf_counter()
     for image, asked, _, _ in good:
         for finding in selection.look(_in_file(image), asked):
             rejected.setdefault(finding.check, []).append(not finding.passed)
-    seconds = (time.perf_counter() - begun) / count
     made: dict[str, list[bool]] = {}
     for image, asked in made_by_the_demo():
         for finding in selection.look(_in_file(image), asked):
@@ -196,7 +194,8 @@ def main() -> None:
         accepted.setdefault(("size", "another size"), []).append(finding.passed)
     rejected[DUPLICATES], accepted[DUPLICATES, "doubled"] = _duplicates([image for image, *_ in good], rng)
     made[DUPLICATES], _ = _duplicates([image for image, _ in made_by_the_demo()], rng)
-    _print(rejected, made, accepted, count, 1000 * seconds, 1000 * _seconds_among(AMONG, rng))
+    by_side = {side: 1000 * _seconds_of([image for image, *_ in good[:20]], side) for side in (SIZE, 512)}
+    _print(rejected, made, accepted, count, by_side, 1000 * _seconds_among(AMONG, rng))
 
 
 def _in_file(image: Image.Image) -> Picture:
@@ -219,6 +218,18 @@ def _duplicates(images: list[Image.Image], rng: _Rng) -> tuple[list[bool], list[
     return different, same
 
 
+def _seconds_of(images: list[Image.Image], side: int) -> float:
+    """Return how long all that is looked at in one picture of this size takes."""
+    selection, asked = select("product"), Asked("blue shoes", side, side)
+    sized = [image.resize((side, side)) for image in images]
+    begun = time.perf_counter()
+    for image in sized:
+        picture = Picture(image)
+        selection.look(picture, asked)
+        likeness(picture)
+    return (time.perf_counter() - begun) / len(sized)
+
+
 def _seconds_among(count: int, rng: _Rng) -> float:
     """Return how long one picture takes to be looked for among so many of the same colour."""
     seen = select(DUPLICATES).seen()
@@ -237,7 +248,7 @@ def _print(
     made: dict[str, list[bool]],
     accepted: dict[tuple[str, str], list[bool]],
     count: int,
-    picture_ms: float,
+    picture_ms: dict[int, float],
     among_ms: float,
 ) -> None:
     print(f"{'check':14}{'spoilt':18}{'false accepts':>15}{'false rejects':>15}{'of the demo':>13}{'right':>9}")
@@ -249,7 +260,9 @@ def _print(
         print(
             f"{check:14}{spoilt:18}{np.mean(passed):15.1%}{np.mean(rejected[check]):15.1%}{np.mean(made[check]):13.1%}{right:9.1%}"
         )
-    print(f"{count} pictures of each kind; {picture_ms:.1f} ms a picture for all checks of one")
+    print(f"{count} pictures of each kind")
+    for side, milliseconds in picture_ms.items():
+        print(f"all checks of a picture of {side}x{side}: {milliseconds:.0f} ms")
     print(f"one picture among {AMONG:,} of its colour: {among_ms:.0f} ms")
     print(json.dumps({"right": rights, "picture_ms": picture_ms, "among_ms": among_ms}))
     if any(right < LEAST_RIGHT for name, right in rights.items() if name.split(":")[0] in PROMISED):
