@@ -15,6 +15,7 @@ COMMANDS = {
     "run": "Do everything here: server, worker, queue, progress, report.",
     "status": "Show how far batches are.",
     "watch": "Follow a batch until it is done.",
+    "show": "Show all that is known of a job, and its picture.",
     "report": "Say how fast it went and when it will be done.",
     "check": "Judge the pictures of a batch.",
     "accept": "Accept pictures, whatever the checks say.",

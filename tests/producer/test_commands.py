@@ -54,6 +54,7 @@ ARGUMENTS = {
     "bench": ("here.json",),
     "cancel": ("night",),
     "accept": ("1",),
+    "show": ("1",),
     "reject": ("1",),
 }
 
