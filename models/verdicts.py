@@ -28,6 +28,8 @@ class FinishedPicture:
     attributes: Mapping[str, str]
     #: None where no person decided.
     accepted_by_person: bool | None
+    #: One of `models.states.MADE`.
+    state: str
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,23 @@ class CheckCount:
 def finished_pictures(session: Session, batch_id: int, after: int = 0) -> list[FinishedPicture]:
     """Return the next pictures of a batch in the order of its jobs, those behind job `after`; none behind the last."""
     rows = session.execute(
-        select(Job.id, Job.picture, Job.prompt, Job.width, Job.height, Job.attributes, Job.accepted_by_person)
+        select(
+            Job.id, Job.picture, Job.prompt, Job.width, Job.height, Job.attributes, Job.accepted_by_person, Job.state
+        )
         .where(Job.batch_id == batch_id, Job.state.in_(MADE), Job.id > after)
         .order_by(Job.id)
         .limit(_CHUNK)
     )
     return [
         FinishedPicture(
-            row.id, row.picture or "", row.prompt, row.width, row.height, row.attributes or {}, row.accepted_by_person
+            row.id,
+            row.picture or "",
+            row.prompt,
+            row.width,
+            row.height,
+            row.attributes or {},
+            row.accepted_by_person,
+            row.state,
         )
         for row in rows
     ]

@@ -16,6 +16,7 @@ COMMANDS = {
     "status": "Show how far batches are.",
     "watch": "Follow a batch until it is done.",
     "show": "Show all that is known of a job, and its picture.",
+    "grid": "Put a batch's pictures on a contact sheet.",
     "report": "Say how fast it went and when it will be done.",
     "check": "Judge the pictures of a batch.",
     "accept": "Accept pictures, whatever the checks say.",
