@@ -17,6 +17,7 @@ COMMANDS = {
     "watch": "Follow a batch until it is done.",
     "show": "Show all that is known of a job, and its picture.",
     "grid": "Put a batch's pictures on a contact sheet.",
+    "export": "Make a data set of accepted pictures.",
     "report": "Say how fast it went and when it will be done.",
     "check": "Judge the pictures of a batch.",
     "accept": "Accept pictures, whatever the checks say.",

@@ -55,6 +55,7 @@ ARGUMENTS = {
     "cancel": ("night",),
     "accept": ("1",),
     "show": ("1",),
+    "export": ("night", "there"),
     "reject": ("1",),
 }
 

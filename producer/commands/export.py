@@ -1,0 +1,155 @@
+"""`producer export`."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from models.batches import find_batch
+from models.database import Database
+from models.errors import BadInputError
+from models.made_pictures import MadePicture, made_pictures
+from models.picture_store import PictureStore
+from models.settings import load_settings
+from models.states import MADE, JobState
+from models.tables import Batch
+from producer.exports.captions import PROMPT, Caption
+from producer.exports.card import card
+from producer.exports.folder import ExportFolder, write_text
+from producer.exports.layouts import LAYOUTS
+from producer.exports.sample import Sample
+from producer.exports.split import TEST, TRAIN, prompts_for_testing
+from producer.progress_bar import progress_bar
+
+_LONG = 200
+
+
+@click.command
+@click.argument("batches", nargs=-1, required=True, metavar="BATCH…")
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--format", "layout", type=click.Choice(list(LAYOUTS)), default="imagefolder", show_default=True)
+@click.option("--all", "everything", is_flag=True, help="The rejected pictures, too.")
+@click.option(
+    "--caption",
+    default=f"{{{PROMPT}}}",
+    show_default=True,
+    help="Template: {prompt}, {ATTRIBUTE} of a template, and words of your own, such as a trigger word.",
+)
+@click.option(
+    "--test", type=click.FloatRange(0, 0.5), default=0.0, show_default=True, help="Share of prompts for testing."
+)
+@click.option("--name", default="shoe", show_default=True, help="What kohya's folder REPEATS_NAME is called.")
+@click.option(
+    "--repeats", type=click.IntRange(1), default=10, show_default=True, help="Times that kohya takes each picture."
+)
+def command(
+    batches: tuple[str, ...],
+    folder: Path,
+    *,
+    layout: str,
+    everything: bool,
+    caption: str,
+    test: float,
+    name: str,
+    repeats: int,
+) -> None:
+    """Put the accepted pictures of the batches into DIR as a data set, with captions and a card.
+
+    Pictures are hard links where the disk has them. DIR is there whole or not at all: a command that was cut short goes
+    on where it was, and one that finds something else in DIR leaves it alone.
+    """
+    if not name or "/" in name or name.startswith("."):
+        raise BadInputError([f"--name {name!r}: use letters, digits, dashes and spaces"])
+    try:
+        template = Caption(caption)
+    except ValueError as error:
+        raise BadInputError([f"--caption: {error}"]) from None
+    settings = load_settings()
+    database = Database(settings.database)
+    with database.reading() as session:
+        found = [find_batch(session, batch) for batch in dict.fromkeys(batches)]
+    store = PictureStore(settings.data_dir)
+    pictures = [(batch, made) for batch in found for made in _pictures(database, batch.id, everything=everything)]
+    samples = _samples(pictures, store, template, test)
+    manifest = {
+        "format": layout,
+        "batches": [batch.name for batch in found],
+        "name": name,
+        "repeats": repeats,
+        "samples": len(samples),
+        "digest": _digest(samples),
+    }
+    place = ExportFolder(folder, manifest)
+    if place.is_done():
+        click.echo(f"{folder} holds this very export already: {len(samples):,} pictures")
+        return
+    place.begin()
+    with progress_bar("exporting", len(samples), long=_LONG) as advance:
+        LAYOUTS[layout](place.work, samples, name=name, repeats=repeats, advance=advance)
+    write_text(place.work / "README.md", card(folder.name, layout, samples, {b.name: b.checks for b in found}))
+    place.finish()
+    tests = sum(sample.split == TEST for sample in samples)
+    click.echo(
+        f"{folder}: {len(samples) - tests:,} pictures for training" + (f", {tests:,} for testing" if test else "")
+    )
+
+
+def _pictures(database: Database, batch_id: int, *, everything: bool) -> list[MadePicture]:
+    pictures: list[MadePicture] = []
+    states = MADE if everything else (JobState.SUCCEEDED,)
+    while True:
+        with database.reading() as session:
+            page = made_pictures(session, batch_id, states, pictures[-1].job_id if pictures else 0)
+        if not page:
+            return pictures
+        pictures += page
+
+
+def _samples(
+    pictures: Sequence[tuple[Batch, MadePicture]], store: PictureStore, template: Caption, test: float
+) -> list[Sample]:
+    """Return the samples.
+
+    Raises:
+        BadInputError: if there are none, or naming the first whose caption or file is not to be had.
+    """
+    if not pictures:
+        raise BadInputError(["no picture of these batches is accepted; `producer status BATCH` says how they stand"])
+    tested = prompts_for_testing({made.spec.prompt for _, made in pictures}, test)
+    attributes = sorted({name for _, made in pictures for name in made.attributes})
+    problems: list[str] = []
+    samples = []
+    for batch, made in pictures:
+        file = store.where(made.picture)
+        if not file.exists():
+            problems.append(
+                f"job {made.job_id}: {file} is not there any more; bring it back, or `producer reject {made.job_id}`"
+            )
+            continue
+        try:
+            text = template.of(made.spec.prompt, made.attributes)
+        except ValueError as error:
+            raise BadInputError([f"--caption: job {made.job_id} of {batch.name}: {error}"]) from None
+        split = TEST if made.spec.prompt in tested else TRAIN
+        samples.append(Sample(f"{batch.name}-{made.job_id:08d}", file, text, split, _columns(batch, made, attributes)))
+    if problems:
+        raise BadInputError(problems)
+    return samples
+
+
+def _columns(batch: Batch, made: MadePicture, attributes: Sequence[str]) -> Mapping[str, object]:
+    """Return the same columns for every picture, since a table has no others."""
+    own = {"job": made.job_id, "batch": batch.name, "accepted": made.is_accepted, "revision": made.revision}
+    chosen = {f"attribute_{name}": made.attributes.get(name) for name in attributes}
+    return {**own, **made.spec.model_dump(), "total_s": made.total_s, **chosen}
+
+
+def _digest(samples: Sequence[Sample]) -> str:
+    digest = hashlib.sha256()
+    for sample in samples:
+        plain = replace(sample, file=Path(sample.file.name))
+        digest.update(json.dumps([plain.key, plain.caption, plain.split, dict(plain.columns)], sort_keys=True).encode())
+    return digest.hexdigest()

@@ -1,0 +1,128 @@
+"""A folder that is there whole or not at all: filled beside its place, and put there by one rename."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from models.errors import BadInputError, StorageError
+
+#: Says in a finished folder what it is, and in an unfinished one what it is to be.
+MANIFEST = "nightshift.json"
+
+
+class ExportFolder:
+    """The place of an export; what a killed one left beside it is gone on with."""
+
+    def __init__(self, target: Path, manifest: Mapping[str, object]) -> None:
+        self._target = target
+        self._manifest = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
+        #: Where the files are put meanwhile.
+        self.work = target.with_name(f".{target.name}.unfinished")
+
+    def is_done(self) -> bool:
+        """Tell whether this very export is there already.
+
+        Raises:
+            BadInputError: if something else is there.
+        """
+        if not self._target.exists():
+            return False
+        if not self._target.is_dir():
+            raise BadInputError([f"{self._target} is a file; name a folder that is not there yet"])
+        if not any(self._target.iterdir()):
+            return False
+        if _read(self._target / MANIFEST) == self._manifest:
+            return True
+        what = "another export" if (self._target / MANIFEST).exists() else "something else"
+        raise BadInputError([f"{self._target} holds {what}; name a folder that is not there yet"])
+
+    def begin(self) -> None:
+        """Make the folder to be filled; what another command left unfinished there is thrown away.
+
+        Raises:
+            StorageError: if it cannot be made.
+        """
+        try:
+            if self.work.exists() and _read(self.work / MANIFEST) != self._manifest:
+                shutil.rmtree(self.work)
+            self.work.mkdir(parents=True, exist_ok=True)
+            write_text(self.work / MANIFEST, self._manifest)
+        except OSError as error:
+            raise _explained(self._target, error) from error
+
+    def finish(self) -> None:
+        """Put the folder in its place.
+
+        Raises:
+            StorageError: if it cannot be put there.
+        """
+        try:
+            if self._target.exists():
+                # An empty one; anything else was refused.
+                self._target.rmdir()
+            self.work.rename(self._target)
+        except OSError as error:
+            raise _explained(self._target, error) from error
+
+
+def put_file(source: Path, target: Path) -> None:
+    """Have the file at another place, too: by a hard link where the disk has them, else by a copy.
+
+    Raises:
+        StorageError: if it cannot be put there.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            if target.samefile(source) or target.stat().st_size == source.stat().st_size:
+                return
+            target.unlink()
+        try:
+            os.link(source, target)
+        except OSError:
+            with new_file(target) as new:
+                shutil.copyfile(source, new)
+    except OSError as error:
+        raise _explained(target, error) from error
+
+
+@contextmanager
+def new_file(target: Path) -> Iterator[Path]:
+    """Give the path of a file to be written, which gets its name after the block: it is there whole or not at all.
+
+    Raises:
+        StorageError: if it cannot be written.
+    """
+    new = target.with_name(f".{target.name}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield new
+        new.replace(target)
+    except OSError as error:
+        raise _explained(target, error) from error
+
+
+def write_text(target: Path, content: str) -> None:
+    """Write a text file, whole or not at all.
+
+    Raises:
+        StorageError: if it cannot be written.
+    """
+    with new_file(target) as new:
+        new.write_text(content, encoding="utf-8")
+
+
+def _read(file: Path) -> str | None:
+    try:
+        return file.read_text()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _explained(target: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"{target} cannot be written ({error.strerror or error}); free some space, or name another folder"
+    )
