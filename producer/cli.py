@@ -16,6 +16,7 @@ COMMANDS = {
     "status": "Show how far batches are.",
     "watch": "Follow a batch until it is done.",
     "show": "Show all that is known of a job, and its picture.",
+    "coverage": "Show what is missing of each combination of attributes.",
     "grid": "Put a batch's pictures on a contact sheet.",
     "export": "Make a data set of accepted pictures.",
     "report": "Say how fast it went and when it will be done.",

@@ -107,3 +107,16 @@ def test_a_batch_without_pictures_says_so(nightshift: Installation):
     nightshift.enqueue("--prompt", "a boot", "--batch", "later")
     done = nightshift.producer("grid", "later")
     assert (done.returncode, done.stderr) == (2, "producer: later: no picture is there yet\n")
+
+
+def test_coverage_says_what_is_missing(nightshift: Installation):
+    lines = [line.split() for line in nightshift.producer("coverage", "shoes").stdout.splitlines()]
+    assert lines[0] == ["colour", "kind", "asked", "accepted", "missing", "to", "come", "rejected", "why"]
+    assert ["red", "boots", "1", "1", "0", "0", "0"] in lines
+    assert ["blue", "sneakers", "1", "0", "1", "0", "1", "person", "1"] in lines
+    assert ["all", "6", "5", "1", "0", "1", "person", "1"] in lines
+    found = nightshift.read_json("coverage", "shoes")
+    assert found["batch"] == "shoes"
+    assert [row["missing"] for row in found["combinations"]] == [0, 0, 0, 0, 0, 1]
+    nightshift.enqueue("--prompt", "a plain boot", "--batch", "plain")
+    assert "no template chose attributes" in nightshift.producer("coverage").stdout
