@@ -84,6 +84,8 @@ def terminal(tmp_path: Path, environment: dict[str, str]) -> Iterator[Terminal]:
     made.stop_worker()
 
 
+# Some thirty programs one after the other, and two hundred seconds on a machine that does something else, too.
+@pytest.mark.timeout(900)
 def test_every_command_of_the_readme_runs_as_it_stands(terminal: Terminal):
     ran = set()
     for line in lines():
