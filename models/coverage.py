@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from models.acceptance import BY_PERSON
 from models.states import FINISHED, JobState
 from models.tables import Job, Verdict
 
@@ -59,5 +60,5 @@ def coverage(session: Session, batch_id: int) -> list[Coverage]:
     for job_id, check in against:
         place[job_id].reasons[check] += 1
     for job_id in place.keys() - {job_id for job_id, _ in against}:
-        place[job_id].reasons["person"] += 1
+        place[job_id].reasons[BY_PERSON] += 1
     return list(found.values())

@@ -115,16 +115,6 @@ def count_verdicts(session: Session, batch_id: int) -> list[CheckCount]:
     return [CheckCount(check, good, count - good) for check, good, count in rows]
 
 
-def count_judged(session: Session, batch_id: int) -> tuple[int, int]:
-    """Return how many pictures of a batch were judged, and how many of them some check rejected."""
-    judged = func.count(Verdict.job_id.distinct())
-    rejected = func.count(case((Verdict.passed.is_(False), Verdict.job_id)).distinct())
-    row = session.execute(
-        select(judged, rejected).join(Job, Job.id == Verdict.job_id).where(Job.batch_id == batch_id)
-    ).one()
-    return row[0], row[1]
-
-
 def rejections(session: Session, batch_id: int, limit: int) -> list[tuple[int, Finding]]:
     """Return the first findings of a batch that were against a picture, each with its job."""
     rows = session.scalars(

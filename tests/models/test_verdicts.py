@@ -7,7 +7,6 @@ from models.states import JobState
 from models.tables import Job
 from models.verdicts import (
     CheckCount,
-    count_judged,
     count_verdicts,
     finished_pictures,
     record_verdicts,
@@ -25,11 +24,10 @@ def test_a_picture_is_judged_anew_and_the_others_keep_what_was_found(records, re
     good, bad = finding("edge", passed=True), finding("colour", passed=False)
     write(record_verdicts, {first: [good, bad], second: [good, bad]})
     write(record_verdicts, {first: [good], third: []})
-    assert read(count_judged, batch.id) == (2, 1)
     assert read(rejections, batch.id, 10) == [(second, bad)]
     counts = sorted(read(count_verdicts, batch.id), key=lambda count: count.check)
     assert counts == [CheckCount("colour", 0, 1), CheckCount("edge", 2, 0)]
-    assert read(count_judged, records.batch("blue").id) == (0, 0)
+    assert read(count_verdicts, records.batch("blue").id) == []
 
 
 def test_finished_pictures_come_page_by_page_and_each_once(records, read):
