@@ -16,6 +16,7 @@ from models.errors import StorageError
 
 _PICTURES = "pictures"
 _REJECTED = "rejected"
+_THUMBNAILS = "thumbnails"
 _NOTE = ".json"
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -53,6 +54,10 @@ class PictureStore:
         is_rejected = path.parent.name == _REJECTED
         other = (path.parent.parent if is_rejected else path.parent / _REJECTED) / path.name
         return other if other.exists() and not path.exists() else path
+
+    def thumbnail(self, batch_id: int, job_id: int) -> Path:
+        """Return where the small copy of a job's picture is, or would be."""
+        return self._data_dir / _THUMBNAILS / f"batch-{batch_id:04d}" / f"job-{job_id:08d}.webp"
 
     def names(self, batch_id: int) -> set[str]:
         """Return the names of the pictures of a batch that are there."""

@@ -15,7 +15,7 @@ from models.measurement import MEMORY_KINDS, PARTS
 from models.tables import Attempt
 
 #: Column suffix of the worst reading of each kind of memory.
-_WORST = {kind: "lowest" if kind == "available" else "peak" for kind in MEMORY_KINDS}
+WORST = {kind: "lowest" if kind == "available" else "peak" for kind in MEMORY_KINDS}
 #: Columns of a query whose names and values a `Sums` takes over.
 _AS_THEY_ARE = (
     *("count", "busy_s", "gaps", "gap_s", "waits", "queue_wait_s", "longest_wait_s", "steps"),
@@ -139,7 +139,7 @@ def sums_queries(*where: ColumnElement[bool]) -> tuple[Select[Any], Select[Any]]
     columns |= {f"{part}_s": func.sum(getattr(Attempt, f"{part}_s")) for part in PARTS}
     columns |= {
         f"{kind}_worst": (func.min if kind == "available" else func.max)(getattr(Attempt, f"{kind}_{worst}_bytes"))
-        for kind, worst in _WORST.items()
+        for kind, worst in WORST.items()
     }
 
     def query(*scope: ColumnElement[bool]) -> Select[Any]:

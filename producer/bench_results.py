@@ -1,12 +1,13 @@
 """Files of what machines were measured to do, by `producer bench` or by others, and the table that compares them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field
 from rich.console import Console
+from rich.table import Table
 
 from models.errors import BadInputError
 from models.hardware import Pace
@@ -113,8 +114,8 @@ def print_result(out: Console, result: BenchResult) -> None:
     out.print(shown)
 
 
-def print_results(out: Console, title: str, results: Sequence[BenchResult]) -> None:
-    """Write the table that compares them to `out`, and where each is from if that differs."""
+def compared(title: str, results: Sequence[BenchResult]) -> Iterator[Table | str]:
+    """Yield the table that compares them, and where each is from if that differs."""
     figures = ("a picture", "a step", "Mpx steps/s", "peak memory")
     sources = list(dict.fromkeys(row.source for row in results))
     shown = table(title, "device", "picture", *figures, *["from"] * (len(sources) > 1), right=figures)
@@ -131,10 +132,10 @@ def print_results(out: Console, title: str, results: Sequence[BenchResult]) -> N
             *number,
         )
         shown.add_section()
-    out.print(shown)
+    yield shown
     if len(sources) > 1:
         for place, source in enumerate(sources, start=1):
-            out.print(f"{place}: {source}")
+            yield f"{place}: {source}"
 
 
 def _memory(row: BenchResult) -> str:

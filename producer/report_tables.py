@@ -1,14 +1,17 @@
-"""The report as people read it on a terminal."""
+"""The report as people read it: lines and tables, for a terminal or a page."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from models.causes import Cause
 from models.guard_actions import GuardFigures
 from models.memory_trend import FEWEST_PICTURES, SETTLING_JOBS, MemoryTrend
 from models.states import GuardStep, JobState
-from producer.bench_results import from_pace, print_results
+from producer.bench_results import compared, from_pace
 from producer.report import LoadFigures, Report, SettingSpeed, SpeedFigures
 from producer.terminal import (
     NOT_MEASURED,
@@ -24,11 +27,13 @@ from producer.terminal import (
     table,
 )
 
+#: What a report is made of: a heading, a line, or a table.
+Part = Text | str | Table
 #: Newest loads shown; a batch may have met many restarts.
 _SHOWN_LOADS = 3
 #: In a figure's place where it would be an average over settings.
 _BY_SETTING = "by setting"
-_MEMORY_WORDS = {
+MEMORY_WORDS = {
     "rss": "worker process (resident)",
     "device_allocated": "device, allocated",
     "device_driver": "device, held by the driver",
@@ -44,46 +49,56 @@ _STEP_WORDS = {
 
 
 def print_report(out: Console, report: Report) -> None:
-    """Write the report's tables to `out`."""
-    _print_progress(out, report)
+    """Write the report to `out`."""
+    for part in report_parts(report):
+        # A line is never broken, so that it is found by its words.
+        out.print(part, soft_wrap=not isinstance(part, Table))
+
+
+def report_parts(report: Report) -> Iterator[Part]:
+    """Yield the report's heading, its lines and its tables, in their order."""
+    yield from _progress(report)
     for load in report.loads[-_SHOWN_LOADS:]:
-        _print_load(out, load)
+        yield _load(load)
     if len(report.loads) > _SHOWN_LOADS:
-        out.print(f"… and {len(report.loads) - _SHOWN_LOADS} earlier loads")
+        yield f"… and {len(report.loads) - _SHOWN_LOADS} earlier loads"
     if report.speed is None:
-        out.print("No picture is finished yet: speed, memory and estimates are not measured.")
+        yield "No picture is finished yet: speed, memory and estimates are not measured."
     else:
-        _print_speed(out, report.speed)
-        _print_memory(out, report)
-        _print_trend(out, report.memory_trend)
-        _print_guard(out, report.guard)
+        yield from _speed(report.speed)
+        yield _memory(report)
+        yield _trend(report.memory_trend)
+        yield _guard(report.guard)
     if report.failures or report.lost_attempts:
-        _print_failures(out, report)
-    _print_estimates(out, report)
-    _print_hardware(out, report)
+        yield _failures(report)
+    if report.estimates:
+        yield _estimates(report)
+    if report.hardware:
+        rows = [from_pace(pace, "this machine's database") for pace in report.hardware]
+        yield from compared("Hardware and settings, newest 1,000 pictures of each load", rows)
 
 
-def _print_progress(out: Console, report: Report) -> None:
+def _progress(report: Report) -> Iterator[Part]:
     progress = report.progress
     if progress is None:
-        out.print("All batches", style="bold")
+        yield Text("All batches", "bold")
         return
     counts = progress.counts
-    out.print(f"Batch {progress.name}", style="bold")
+    yield Text(f"Batch {progress.name}", "bold")
     line = f"{progress.made:,} of {progress.total:,} pictures made"
     extra = [f"{counts[s]:,} {s}" for s in JobState if s is not JobState.SUCCEEDED and counts[s]]
-    out.print(", ".join([line, *extra]))
+    yield ", ".join([line, *extra])
     if report.acceptance is not None:
-        out.print(f"{acceptance(progress, report.acceptance)}; {per_hour(report.acceptance.accepted_per_hour)}")
+        yield f"{acceptance(progress, report.acceptance)}; {per_hour(report.acceptance.accepted_per_hour)}"
         for picture in report.acceptance.unreached:
-            out.print(given_up(picture), soft_wrap=True)
+            yield given_up(picture)
     if progress.remaining:
         done_at = datetime.now(UTC) + timedelta(seconds=report.remaining_s) if report.remaining_s is not None else None
         when = f", done about {moment(done_at)} if one such device works on" if done_at else ""
-        out.print(f"{progress.remaining:,} to go: {duration(report.remaining_s)}{when}")
+        yield f"{progress.remaining:,} to go: {duration(report.remaining_s)}{when}"
 
 
-def _print_load(out: Console, load: LoadFigures) -> None:
+def _load(load: LoadFigures) -> Table:
     shown = table(f"Worker boot {load.boot}, {moment(load.started_at)}", "", "")
     shown.show_header = False
     versions = ", ".join(f"{name} {version}" for name, version in load.versions.items() if name != "system")
@@ -103,7 +118,7 @@ def _print_load(out: Console, load: LoadFigures) -> None:
         ("peak", _peak(load)),
     ):
         shown.add_row(name, value)
-    out.print(shown)
+    return shown
 
 
 def _peak(load: LoadFigures) -> str:
@@ -115,7 +130,7 @@ def _available(count: int | None, total: int | None) -> str:
     return size(count) if count is None or not total else f"{size(count)} ({1 - count / total:.1%} in use)"
 
 
-def _print_speed(out: Console, speed: SpeedFigures) -> None:
+def _speed(speed: SpeedFigures) -> Iterator[Part]:
     columns = ("pictures", "mean", "median", "p95", "min", "max", "steps/s")
     shown = table("Steady state, seconds a picture", *columns, right=columns)
     shown.add_row(
@@ -124,75 +139,73 @@ def _print_speed(out: Console, speed: SpeedFigures) -> None:
         *map(seconds, (speed.median_s, speed.p95_s, speed.min_s, speed.max_s)),
         _BY_SETTING if speed.by_setting else number(speed.steps_per_s),
     )
-    out.print(shown)
+    yield shown
     if speed.cold_pictures:
-        out.print(
+        yield (
             f"{speed.cold_pictures} first of their size after a load, or made at a second try, are left out of steady "
             "state."
         )
     if speed.by_setting:
-        _print_by_setting(out, speed.by_setting)
+        yield _by_setting(speed.by_setting)
     rate = table("Throughput, all pictures", "over", "time", "pictures a minute", right=("time", "pictures a minute"))
     rate.add_row("wall-clock time, first start to last finish", duration(speed.wall_s), number(speed.per_minute_wall))
     rate.add_row("busy time of the device", duration(speed.busy_s), number(speed.per_minute_busy))
-    out.print(rate)
+    yield rate
     where = table("Device time by part", "part", "mean", "share", right=("mean", "share"))
     for part, (mean, share) in speed.parts.items():
         where.add_row(part, seconds(mean), f"{share:.1%}")
-    out.print(where)
+    yield where
     busy = NOT_MEASURED if speed.busy_share is None else f"{speed.busy_share:.1%}"
-    out.print(f"\nThe device was busy, of the time in which pictures waited: {busy}")
-    out.print(f"It waited from one picture to the next: {seconds(speed.gap_mean_s)}")
-    out.print(f"Saving, beside the device: {seconds(speed.save_mean_s)} a picture")
-    out.print(f"Queue wait: mean {duration(speed.queue_wait_mean_s)}, longest {duration(speed.queue_wait_max_s)}")
+    yield f"\nThe device was busy, of the time in which pictures waited: {busy}"
+    yield f"It waited from one picture to the next: {seconds(speed.gap_mean_s)}"
+    yield f"Saving, beside the device: {seconds(speed.save_mean_s)} a picture"
+    yield f"Queue wait: mean {duration(speed.queue_wait_mean_s)}, longest {duration(speed.queue_wait_max_s)}"
 
 
-def _print_by_setting(out: Console, speeds: list[SettingSpeed]) -> None:
+def _by_setting(speeds: list[SettingSpeed]) -> Table:
     columns = ("pictures", "mean", "steps/s")
     shown = table("Steady state by setting", "device", "dtype", "attention", "checkpoint", *columns, right=columns)
     for row in speeds:
         device = f"{row.device_name} ({row.device})"
         what = (device, row.dtype, attention(row.attention_slicing), row.checkpoint)
         shown.add_row(*what, f"{row.pictures:,}", seconds(row.mean_s), number(row.steps_per_s))
-    out.print(shown)
+    return shown
 
 
-def _print_memory(out: Console, report: Report) -> None:
+def _memory(report: Report) -> Table:
     shown = table("Memory", "what", "source", "before", "peak", "after", right=("before", "peak", "after"))
     for figures in report.memory:
         shown.add_row(
-            _MEMORY_WORDS[figures.kind],
+            MEMORY_WORDS[figures.kind],
             figures.source or NOT_MEASURED,
             size(figures.before),
             size(figures.peak),
             size(figures.after),
         )
-    out.print(shown)
+    return shown
 
 
-def _print_trend(out: Console, trend: MemoryTrend | None) -> None:
+def _trend(trend: MemoryTrend | None) -> Part:
     if trend is None:
-        out.print(f"\nMemory growth: {NOT_MEASURED} below {SETTLING_JOBS + FEWEST_PICTURES} pictures of one boot")
-        return
+        return f"\nMemory growth: {NOT_MEASURED} below {SETTLING_JOBS + FEWEST_PICTURES} pictures of one boot"
     over = f"over {trend.pictures:,} pictures of boot {trend.boot}"
     shown = table("Memory growth", over, "per 100 pictures", right=("per 100 pictures",))
     for kind, growth in trend.per_100_pictures.items():
-        shown.add_row(_MEMORY_WORDS[kind], f"{'+' if growth and growth > 0 else ''}{size(growth)}")
-    out.print(shown)
+        shown.add_row(MEMORY_WORDS[kind], f"{'+' if growth and growth > 0 else ''}{size(growth)}")
+    return shown
 
 
-def _print_guard(out: Console, guard: list[GuardFigures]) -> None:
+def _guard(guard: list[GuardFigures]) -> Part:
     if not guard:
-        out.print("\nMemory guard: nothing to do")
-        return
+        return "\nMemory guard: nothing to do"
     shown = table("Memory guard, between two jobs", "step", "times", "cost", right=("times", "cost"))
     for figures in guard:
         untimed = "" if figures.timed in (0, figures.times) else f" ({figures.timed} of {figures.times} measured)"
         shown.add_row(_STEP_WORDS[figures.step], f"{figures.times:,}", duration(figures.cost_s) + untimed)
-    out.print(shown)
+    return shown
 
 
-def _print_failures(out: Console, report: Report) -> None:
+def _failures(report: Report) -> Table:
     shown = table("Failures by cause", "cause", "jobs", "what it means", right=("jobs",))
     for cause, count in report.failures.items():
         # A row of another version may name a cause that this one does not know.
@@ -200,12 +213,10 @@ def _print_failures(out: Console, report: Report) -> None:
     if report.lost_attempts:
         what = "their worker went away, and their jobs were queued again"
         shown.add_row("lost attempts", f"{report.lost_attempts:,}", what)
-    out.print(shown)
+    return shown
 
 
-def _print_estimates(out: Console, report: Report) -> None:
-    if not report.estimates:
-        return
+def _estimates(report: Report) -> Table:
     # Where some are rejected, more are made than are counted here.
     what = "accepted pictures" if report.acceptance and report.acceptance.accepted else "pictures"
     shown = table("Estimates from steady state", what, "time", "95 of 100 times between", right=(what, "time"))
@@ -216,10 +227,4 @@ def _print_estimates(out: Console, report: Report) -> None:
             else f"{NOT_MEASURED}: fewer than 3 pictures"
         )
         shown.add_row(f"{estimate.pictures:,}", duration(estimate.seconds), between)
-    out.print(shown)
-
-
-def _print_hardware(out: Console, report: Report) -> None:
-    if report.hardware:
-        rows = [from_pace(pace, "this machine's database") for pace in report.hardware]
-        print_results(out, "Hardware and settings, newest 1,000 pictures of each load", rows)
+    return shown

@@ -1,0 +1,1 @@
+"""The page of a report: its figures, plots over time, and a gallery of the pictures."""

@@ -1,0 +1,77 @@
+"""The page of a report: figures, plots, coverage and a gallery, in one file that needs nothing but its pictures."""
+
+import hashlib
+from base64 import b64encode
+from itertools import takewhile
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from rich.table import Table
+
+from models.coverage import coverage
+from models.database import Session
+from models.made_pictures import MadePicture, made_pictures, newest_from
+from models.states import MADE
+from models.tables import now
+from models.timeline import events, stretches
+from producer.coverage_table import coverage_table
+from producer.exports.folder import write_text
+from producer.page.figures import bars, shown_parts
+from producer.page.gallery import Gallery
+from producer.page.over_time import plots_over_time
+from producer.page.plots import ROW, WIDTH
+from producer.report import Report
+from producer.report_tables import report_parts
+from producer.terminal import moment
+
+#: Places of a plot: more could not be told apart.
+_MOST_PLACES = 400
+
+
+def newest_pictures(session: Session, batch_id: int | None, most: int) -> list[MadePicture]:
+    """Return the newest pictures of a batch, or of all, accepted or not, in the order of their jobs."""
+    pictures: list[MadePicture] = []
+    after = newest_from(session, batch_id, MADE, most)
+    while page := made_pictures(session, batch_id, MADE, pictures[-1].job_id if pictures else after):
+        pictures += page
+    return pictures
+
+
+def write_page(file: Path, session: Session, report: Report, batch_id: int | None, gallery: Gallery) -> None:
+    """Write the page of a report.
+
+    What people wrote, such as prompts, is text in it and never markup: the template escapes it, the gallery's script
+    knows text alone, and a browser runs no other script than that one, which it knows by its digest.
+
+    Raises:
+        StorageError: if it cannot be written.
+    """
+    heading, *parts = report_parts(report)
+    combinations = [] if batch_id is None else coverage(session, batch_id)
+    if any(one.attributes for one in combinations):
+        parts.append(coverage_table(combinations, "Coverage"))
+    lines = list(takewhile(lambda part: not isinstance(part, Table), parts))
+    happened = events(session, batch_id)
+    templates = PackageLoader("producer.page")
+    environment = Environment(
+        loader=templates, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    script, style = (templates.get_source(environment, name)[0] for name in ("gallery.js", "page.css"))
+    text = environment.get_template("page.html").render(
+        title=str(heading),
+        lines=[str(line) for line in lines],
+        figures=list(shown_parts(parts[len(lines) :])),
+        bars=bars(report),
+        plots=plots_over_time(stretches(session, batch_id, _MOST_PLACES), happened),
+        events=happened,
+        gallery=gallery.as_dict(),
+        made=report.progress.made if report.progress else report.speed.pictures if report.speed else 0,
+        script=script,
+        style=style,
+        digest=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        written_at=moment(now()),
+        moment=moment,
+        row=ROW,
+        width=WIDTH,
+    )
+    write_text(file, text)
