@@ -47,6 +47,7 @@ bench: $(VENV)/.dev ## The benchmarks that end within minutes, one after the oth
 	$(BIN)/python -m benchmarks.judging --rounds 3
 	$(BIN)/python -m benchmarks.figures
 	$(BIN)/python -m benchmarks.checks
+	$(BIN)/python -m benchmarks.page
 	$(BIN)/python -m benchmarks.start
 	$(BIN)/python -m benchmarks.memory_watch
 	$(BIN)/python -m benchmarks.threads

@@ -4,15 +4,17 @@ from itertools import islice
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from models.database import Database
 from models.errors import BrokerError
 from models.pauses import paused_since
 from models.printable import printable
-from models.settings import load_settings
+from models.settings import Settings, load_settings
 from producer.checkpoints_here import is_here, remedy
 from producer.cli import FAILED
 from producer.duplicates import count_duplicates
+from producer.filling import fill_batch
 from producer.follow import follow
 from producer.job_options import Order, job_options, read_order
 from producer.preview import preview
@@ -27,17 +29,29 @@ _SHOWN_LINES = 5
 
 @click.command
 @job_options
+@click.option(
+    "--fill", metavar="BATCH", help="Queue what is missing of BATCH until --each so many of each combination are there."
+)
+@click.option("--each", type=click.IntRange(1), help="With --fill: accepted pictures of each combination.")
 @click.option("--follow", "following", is_flag=True, help="Show progress until the batch is done.")
 @click.option("--dry-run", is_flag=True, help="Say what would be made, how long and how much disk it would take.")
 @click.pass_context
-def command(ctx: click.Context, /, following: bool, dry_run: bool, **options: Any) -> None:
+def command(
+    ctx: click.Context, /, fill: str | None, each: int | None, following: bool, dry_run: bool, **options: Any
+) -> None:
     """Put the prompts of a file on the queue, as one batch of jobs.
 
     The whole file is validated first: every problem is listed with its line, and then nothing is queued.
     Columns of .csv and keys of .jsonl are named as the flags; a line's own value wins over a flag. --help-format shows
     all forms of prompts. A batch that asks for the same is not made a second time, unless --new says so.
+
+    --fill takes the prompts of a batch that is there, with other seeds, for those combinations of attributes of which
+    `producer coverage` shows fewer accepted pictures, and adds them to that batch.
     """
     settings = load_settings()
+    if fill is not None or each is not None:
+        _fill(ctx, settings, fill, each, following=following, dry_run=dry_run)
+        return
     order = read_order(settings, **options)
     for checkpoint in order.plan.checkpoints:
         settings.require_allowed(checkpoint)
@@ -75,6 +89,24 @@ def command(ctx: click.Context, /, following: bool, dry_run: bool, **options: An
     if since is not None:
         click.echo(f"the queue is paused since {moment(since)}: `producer resume` goes on")
     if following and follow(database, batch.name).is_short:
+        ctx.exit(FAILED)
+
+
+def _fill(
+    ctx: click.Context, settings: Settings, name: str | None, each: int | None, *, following: bool, dry_run: bool
+) -> None:
+    if name is None or each is None:
+        raise click.UsageError("--fill BATCH and --each N go together")
+    allowed = {"fill", "each", "following", "dry_run"}
+    for parameter in ctx.command.params:
+        if (
+            parameter.name not in allowed
+            and ctx.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+        ):
+            raise click.UsageError(f"{parameter.opts[0]} is for new prompts; --fill takes those of {name}")
+    database = Database(settings.database)
+    fill_batch(settings, database, name, each, dry_run=dry_run)
+    if following and not dry_run and follow(database, name).is_short:
         ctx.exit(FAILED)
 
 

@@ -137,7 +137,7 @@ def plot(
         (_TOP + ROW * place, kind.value, [bar(event) for event in events if event.kind is kind])
         for place, kind in enumerate(kinds)
     ]
-    counts = [f"{len(bars):,} times {kind}" for _, kind, bars in rows]
+    counts = [f"{kind}: {len(bars):,}" for _, kind, bars in rows]
     summary = ", ".join([f"{title}, between {shown(lowest)} and {shown(highest)}", *counts])
     up = [(y(step * n), shown(step * n) if n else "0") for n in range(round(top_value / step) + 1)]
     across = [(x(moment), text) for moment, text in _moments(*span)]

@@ -9,8 +9,8 @@ from PIL import Image
 
 from producer.exports.folder import new_file
 
-#: Pixels of the longer side: twice what a tile has, for screens that put two pixels in the place of one.
-SIDE = 320
+#: Pixels of the longer side: more than a tile has, for screens that put two pixels in the place of one.
+SIDE = 256
 _QUALITY = 80
 
 

@@ -238,8 +238,11 @@
     }
     const top = grid.getBoundingClientRect().top;
     const height = side + CAPTION + GAP;
-    const first = Math.max(0, Math.floor((-top - window.innerHeight) / height)) * columns;
-    const last = Math.min(shown.length, Math.ceil((2 * window.innerHeight - top) / height) * columns);
+    // What is on the screen comes first after a change; what a scroll will bring comes a moment later.
+    const ahead = anew ? 0 : window.innerHeight / 2;
+    if (anew) setTimeout(draw, 150);
+    const first = Math.max(0, Math.floor((-top - ahead) / height)) * columns;
+    const last = Math.min(shown.length, Math.ceil((window.innerHeight + ahead - top) / height) * columns);
     for (const [number, item] of tiles) {
       if ((number < first || number >= last) && !item.contains(document.activeElement)) {
         item.remove();
@@ -293,6 +296,7 @@
   // The large view: one picture, or one that is held beside those that the arrows go through.
 
   const dialog = $("large");
+  let large = 0;
   let held = null;
 
   function pane(picture, other) {
@@ -336,30 +340,30 @@
   }
 
   function drawLarge() {
-    const picture = shown[current];
+    const picture = shown[large];
     const isBeside = held !== null && held !== picture;
     $("large-heading").textContent = isBeside ? `job ${held.job} beside job ${picture.job}` : `job ${picture.job}`;
     $("panes").replaceChildren(...(isBeside ? [pane(held, picture), pane(picture, held)] : [pane(picture, null)]));
     $("hold").setAttribute("aria-pressed", String(held !== null));
-    $("earlier").disabled = current === 0;
-    $("later").disabled = current === shown.length - 1;
+    $("earlier").disabled = large === 0;
+    $("later").disabled = large === shown.length - 1;
   }
 
   function open(number) {
-    current = number;
+    large = number;
     held = null;
     drawLarge();
     dialog.showModal();
   }
 
   function go(step) {
-    if (current + step < 0 || current + step >= shown.length) return;
-    current += step;
+    if (large + step < 0 || large + step >= shown.length) return;
+    large += step;
     drawLarge();
   }
 
   function hold() {
-    held = held === null ? shown[current] : null;
+    held = held === null ? shown[large] : null;
     drawLarge();
   }
 
@@ -367,7 +371,8 @@
   $("later").addEventListener("click", () => go(1));
   $("hold").addEventListener("click", hold);
   $("close").addEventListener("click", () => dialog.close());
-  dialog.addEventListener("close", () => focus(current));
+  // A person goes on from the picture that the arrows led to.
+  dialog.addEventListener("close", () => focus(large));
   dialog.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "ArrowLeft") go(-1);
@@ -380,6 +385,8 @@
   fillVerdicts();
   fillAttributes();
   const form = $("filters");
+  form.hidden = false;
+  $("scriptless").hidden = true;
   form.addEventListener("input", filter);
   form.addEventListener("submit", (event) => event.preventDefault());
   // The fields are empty after the event.
