@@ -54,6 +54,8 @@ def decide(session: Session, store: PictureStore, job_ids: Collection[int], *, a
     jobs = {job.id: job for job in session.scalars(select(Job).where(Job.id.in_(job_ids)))}
     problems = [f"there is no job {number}" for number in job_ids if number not in jobs]
     problems += [f"job {job.id} has no picture: it is {job.state}" for job in jobs.values() if job.state not in MADE]
+    gone = [job.id for job in jobs.values() if job.state in MADE and job.picture is None]
+    problems += [f"job {job_id}: its picture has been removed" for job_id in gone]
     if problems:
         raise BadInputError(problems)
     session.execute(update(Job).where(Job.id.in_(jobs)).values(accepted_by_person=accepted))

@@ -103,6 +103,18 @@ class PictureStore:
         path = self.path(name)
         return Aside(path.parent.parent / path.name if path.parent.name == _REJECTED else path, attempt_id)
 
+    def thumbnails(self) -> list[Path]:
+        """Return the small copies of pictures that are there."""
+        return sorted((self._data_dir / _THUMBNAILS).glob("*/*.webp"))
+
+    def pictures(self) -> Iterator[tuple[int, Path]]:
+        """Yield the pictures that have their names, accepted or rejected, each with its job's number."""
+        for pattern in ("*/job-*.png", f"*/{_REJECTED}/job-*.png"):
+            for file in (self._data_dir / _PICTURES).glob(pattern):
+                number = file.stem.removeprefix("job-")
+                if number.isdecimal():
+                    yield int(number), file
+
     def asides(self) -> dict[int, "Aside"]:
         """Return the places where attempts left a picture, a note of it, or both, by the attempts' numbers."""
         found = {}
@@ -121,6 +133,11 @@ class Aside:
     #: Where the picture will be, if it is accepted.
     path: Path
     attempt_id: int
+
+    @property
+    def files(self) -> list[Path]:
+        """What of the picture and its note is there."""
+        return [file for file in (self._file, self._note) if file.exists()]
 
     @property
     def is_there(self) -> bool:

@@ -117,8 +117,10 @@ def has_work(session: Session, boot_id: int) -> bool:
 
 
 def missing_pictures(session: Session, batch_id: int, pictures: PictureStore) -> int:
-    """Return how many of the batch's accepted pictures are no longer where they were put."""
-    made = select(Job.picture).where(Job.batch_id == batch_id, Job.state == JobState.SUCCEEDED)
+    """Return how many of the batch's accepted pictures are no longer where they were put, removed ones left out."""
+    made = select(Job.picture).where(
+        Job.batch_id == batch_id, Job.state == JobState.SUCCEEDED, Job.picture.is_not(None)
+    )
     there = pictures.names(batch_id)
     return sum(picture not in there for picture in session.scalars(made))
 

@@ -29,7 +29,7 @@ from models.clock import Instant, instant
 from models.states import JobState, Outcome
 
 #: The version in `migrations` that makes these tables.
-SCHEMA_VERSION = "0009"
+SCHEMA_VERSION = "0010"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -162,7 +162,7 @@ class Job(Base):
     #: Short word under which failures are counted, and the line that says what happened.
     cause: Mapped[str | None] = mapped_column(String(32))
     error: Mapped[LongTextOrNone]
-    #: Path below the data folder.
+    #: Path below the data folder; None before it is made, and once it is removed.
     picture: Mapped[LongTextOrNone]
     #: The job whose picture was not accepted, and which this one stands in for; no job has two such.
     replaces: Mapped[int | None] = mapped_column(index=True, unique=True)
@@ -170,6 +170,8 @@ class Job(Base):
     replacement: Mapped[int] = mapped_column(default=0, server_default="0")
     #: What a person decided of the picture, whatever the checks say; None where nobody did.
     accepted_by_person: Mapped[bool | None]
+    #: When an export last had the picture; None where none has.
+    exported_at: Mapped[MomentOrNone]
 
 
 class Boot(Base):

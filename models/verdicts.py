@@ -47,7 +47,7 @@ def finished_pictures(session: Session, batch_id: int, after: int = 0) -> list[F
         select(
             Job.id, Job.picture, Job.prompt, Job.width, Job.height, Job.attributes, Job.accepted_by_person, Job.state
         )
-        .where(Job.batch_id == batch_id, Job.state.in_(MADE), Job.id > after)
+        .where(Job.batch_id == batch_id, Job.state.in_(MADE), Job.picture.is_not(None), Job.id > after)
         .order_by(Job.id)
         .limit(_CHUNK)
     )

@@ -19,6 +19,7 @@ COMMANDS = {
     "coverage": "Show what is missing of each combination of attributes.",
     "grid": "Put a batch's pictures on a contact sheet.",
     "export": "Make a data set of accepted pictures.",
+    "gc": "Say what pictures take on the disk, and remove what is named.",
     "report": "Say how fast it went and when it will be done.",
     "check": "Judge the pictures of a batch.",
     "accept": "Accept pictures, whatever the checks say.",

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from models.database import Database
 from models.errors import BadInputError
 from models.made_pictures import MadePicture, made_pictures
 from models.picture_store import PictureStore
+from models.removal import mark_exported, removed_pictures
 from models.settings import load_settings
 from models.states import MADE, JobState
 from models.tables import Batch
@@ -72,7 +73,9 @@ def command(
     with database.reading() as session:
         found = [find_batch(session, batch) for batch in dict.fromkeys(batches)]
     store = PictureStore(settings.data_dir)
-    pictures = [(batch, made) for batch in found for made in _pictures(database, batch.id, everything=everything)]
+    states = MADE if everything else (JobState.SUCCEEDED,)
+    _warn_of_removed(database, found, states)
+    pictures = [(batch, made) for batch in found for made in _pictures(database, batch.id, states)]
     samples = _samples(pictures, store, template, test)
     manifest = {
         "format": layout,
@@ -84,6 +87,7 @@ def command(
     }
     place = ExportFolder(folder, manifest)
     if place.is_done():
+        _mark(database, pictures)
         click.echo(f"{folder} holds this very export already: {len(samples):,} pictures")
         return
     place.begin()
@@ -91,15 +95,31 @@ def command(
         LAYOUTS[layout](place.work, samples, name=name, repeats=repeats, advance=advance)
     write_text(place.work / "README.md", card(folder.name, layout, samples, {b.name: b.checks for b in found}))
     place.finish()
+    _mark(database, pictures)
     tests = sum(sample.split == TEST for sample in samples)
     click.echo(
         f"{folder}: {len(samples) - tests:,} pictures for training" + (f", {tests:,} for testing" if test else "")
     )
 
 
-def _pictures(database: Database, batch_id: int, *, everything: bool) -> list[MadePicture]:
+def _mark(database: Database, pictures: Sequence[tuple[Batch, MadePicture]]) -> None:
+    """Note what the export has; where it was killed before, the same command does so."""
+    with database.writing() as session:
+        mark_exported(session, [made.job_id for _, made in pictures])
+
+
+def _warn_of_removed(database: Database, batches: Sequence[Batch], states: Collection[JobState]) -> None:
+    for batch in batches:
+        with database.reading() as session:
+            removed = removed_pictures(session, batch.id, states)
+        if removed:
+            click.echo(
+                f"producer: warning: {removed:,} pictures of {batch.name} have been removed and are left out", err=True
+            )
+
+
+def _pictures(database: Database, batch_id: int, states: Collection[JobState]) -> list[MadePicture]:
     pictures: list[MadePicture] = []
-    states = MADE if everything else (JobState.SUCCEEDED,)
     while True:
         with database.reading() as session:
             page = made_pictures(session, batch_id, states, pictures[-1].job_id if pictures else 0)
