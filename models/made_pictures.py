@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.batches import CHUNK, spec_of
+from models.database import Database
 from models.finding import Finding
 from models.job import JobSpec
 from models.states import JobState, Outcome
@@ -44,7 +45,7 @@ def newest_from(session: Session, batch_id: int | None, states: Collection[JobSt
 
 
 def made_pictures(
-    session: Session, batch_id: int | None, states: Collection[JobState], after: int
+    session: Session, batch_id: int | None, states: Collection[JobState], after: int, limit: int = CHUNK
 ) -> list[MadePicture]:
     """Return the next pictures of a batch, or of all, in these states: those behind job `after`, in the jobs' order."""
     of_batch = [] if batch_id is None else [Job.batch_id == batch_id]
@@ -56,7 +57,7 @@ def made_pictures(
         .where(*of_batch, Job.state.in_(states), Job.id > after)
         .where(Attempt.outcome == Outcome.SUCCEEDED, Job.picture.is_not(None))
         .order_by(Job.id)
-        .limit(CHUNK)
+        .limit(limit)
     ).all()
     findings: dict[int, list[Finding]] = {row.Job.id: [] for row in rows}
     for verdict in session.scalars(select(Verdict).where(Verdict.job_id.in_(findings)).order_by(Verdict.id)):
@@ -78,3 +79,16 @@ def made_pictures(
         )
         for row in rows
     ]
+
+
+def all_made_pictures(
+    database: Database, batch_id: int | None, states: Collection[JobState], after: int = 0
+) -> list[MadePicture]:
+    """Return all of them, read page by page, so that no worker waits for the reader."""
+    pictures: list[MadePicture] = []
+    while True:
+        with database.reading() as session:
+            page = made_pictures(session, batch_id, states, pictures[-1].job_id if pictures else after)
+        if not page:
+            return pictures
+        pictures += page

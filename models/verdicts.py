@@ -8,28 +8,8 @@ from sqlalchemy import case, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from models.finding import Finding
-from models.states import MADE, JobState
+from models.states import JobState
 from models.tables import Batch, Job, Likeness, Verdict, now
-
-#: Pictures that are read at a time, so that a batch of any size takes as much memory.
-_CHUNK = 100
-
-
-@dataclass(frozen=True)
-class FinishedPicture:
-    """A picture that is there, and what it was to show."""
-
-    job_id: int
-    #: Its name in the store.
-    picture: str
-    prompt: str
-    width: int
-    height: int
-    attributes: Mapping[str, str]
-    #: None where no person decided.
-    accepted_by_person: bool | None
-    #: One of `models.states.MADE`.
-    state: str
 
 
 @dataclass(frozen=True)
@@ -39,31 +19,6 @@ class CheckCount:
     check: str
     passed: int
     rejected: int
-
-
-def finished_pictures(session: Session, batch_id: int, after: int = 0) -> list[FinishedPicture]:
-    """Return the next pictures of a batch in the order of its jobs, those behind job `after`; none behind the last."""
-    rows = session.execute(
-        select(
-            Job.id, Job.picture, Job.prompt, Job.width, Job.height, Job.attributes, Job.accepted_by_person, Job.state
-        )
-        .where(Job.batch_id == batch_id, Job.state.in_(MADE), Job.picture.is_not(None), Job.id > after)
-        .order_by(Job.id)
-        .limit(_CHUNK)
-    )
-    return [
-        FinishedPicture(
-            row.id,
-            row.picture or "",
-            row.prompt,
-            row.width,
-            row.height,
-            row.attributes or {},
-            row.accepted_by_person,
-            row.state,
-        )
-        for row in rows
-    ]
 
 
 def record_verdicts(session: Session, found: Mapping[int, Sequence[Finding]]) -> None:

@@ -11,8 +11,8 @@ from checks.asked import Asked
 from checks.examiner import Examined, Examiner
 from checks.registry import Selection
 from models.errors import StorageError
+from models.made_pictures import MadePicture
 from models.picture_store import PictureStore
-from models.verdicts import FinishedPicture
 
 
 class Examiners:
@@ -35,13 +35,13 @@ class Examiners:
             examiner.close()
 
     def look_at(
-        self, pictures: Sequence[FinishedPicture], store: PictureStore, selection: Selection
-    ) -> Iterator[tuple[FinishedPicture, Examined]]:
+        self, pictures: Sequence[MadePicture], store: PictureStore, selection: Selection
+    ) -> Iterator[tuple[MadePicture, Examined]]:
         """Yield the pictures in their order, each with what the checks of single pictures find of it."""
         found = self._threads.map(lambda one: self._look_at(one, store, selection), pictures)
         return zip(pictures, found, strict=True)
 
-    def _look_at(self, one: FinishedPicture, store: PictureStore, selection: Selection) -> Examined:
+    def _look_at(self, one: MadePicture, store: PictureStore, selection: Selection) -> Examined:
         try:
             content = store.read(one.picture)
         except StorageError:
@@ -50,6 +50,6 @@ class Examiners:
             self._own.examiner = Examiner()
             self._all.append(self._own.examiner)
         examined: Examined = self._own.examiner.examine(
-            content, Asked(one.prompt, one.width, one.height, one.attributes), selection
+            content, Asked(one.spec.prompt, one.spec.width, one.spec.height, one.attributes), selection
         )
         return examined

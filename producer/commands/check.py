@@ -12,6 +12,7 @@ from models.batches import find_batch
 from models.database import Database
 from models.errors import BadInputError
 from models.finding import Finding
+from models.made_pictures import made_pictures
 from models.picture_store import PictureStore
 from models.printable import printable
 from models.progress import batch_progress
@@ -19,7 +20,6 @@ from models.settings import load_settings
 from models.states import MADE
 from models.verdicts import (
     count_verdicts,
-    finished_pictures,
     record_likenesses,
     record_limits,
     record_verdicts,
@@ -30,6 +30,8 @@ from producer.progress_bar import progress_bar
 from producer.terminal import console, table
 
 _SHOWN = 10
+#: Pictures between two times that what was found is recorded: an interrupted check loses no more than that.
+_PAGE = 100
 #: Pictures from which on a bar is shown.
 _LONG = 100
 
@@ -86,7 +88,7 @@ def _judge(
     with Examiners() as examiners:
         while True:
             with database.reading() as session:
-                pictures = finished_pictures(session, batch_id, last)
+                pictures = made_pictures(session, batch_id, MADE, last, _PAGE)
             if not pictures:
                 return
             verdicts: dict[int, list[Finding]] = {}

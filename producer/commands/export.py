@@ -11,7 +11,7 @@ import click
 from models.batches import find_batch
 from models.database import Database
 from models.errors import BadInputError
-from models.made_pictures import MadePicture, made_pictures
+from models.made_pictures import MadePicture, all_made_pictures
 from models.picture_store import PictureStore
 from models.removal import mark_exported, removed_pictures
 from models.settings import load_settings
@@ -19,8 +19,10 @@ from models.states import MADE, JobState
 from models.tables import Batch
 from producer.exports.captions import PROMPT, Caption
 from producer.exports.card import card
+from producer.exports.distinct import distinct
 from producer.exports.folder import ExportFolder, write_text
 from producer.exports.layouts import LAYOUTS
+from producer.exports.resizing import Fit, Resizing
 from producer.exports.sample import Sample
 from producer.exports.split import TEST, TRAIN, prompts_for_testing
 from producer.progress_bar import progress_bar
@@ -42,6 +44,17 @@ _LONG = 200
 @click.option(
     "--test", type=click.FloatRange(0, 0.5), default=0.0, show_default=True, help="Share of prompts for testing."
 )
+@click.option(
+    "--distinct", "is_distinct", is_flag=True, help="Leave out what is nearly the same as an earlier picture."
+)
+@click.option("--size", metavar="WIDTHxHEIGHT", help="Bring each picture to this size. Default: as they were made.")
+@click.option(
+    "--fit",
+    type=click.Choice([fit.value for fit in Fit]),
+    default=Fit.PAD.value,
+    show_default=True,
+    help="With --size, for other proportions: white beside the picture, or what stands out cut off.",
+)
 @click.option("--name", default="shoe", show_default=True, help="What kohya's folder REPEATS_NAME is called.")
 @click.option(
     "--repeats", type=click.IntRange(1), default=10, show_default=True, help="Times that kohya takes each picture."
@@ -54,6 +67,9 @@ def command(
     everything: bool,
     caption: str,
     test: float,
+    is_distinct: bool,
+    size: str | None,
+    fit: str,
     name: str,
     repeats: int,
 ) -> None:
@@ -68,6 +84,10 @@ def command(
         template = Caption(caption)
     except ValueError as error:
         raise BadInputError([f"--caption: {error}"]) from None
+    try:
+        resizing = None if size is None else Resizing.of(size, Fit(fit))
+    except ValueError as error:
+        raise BadInputError([f"--size: {error}"]) from None
     settings = load_settings()
     database = Database(settings.database)
     with database.reading() as session:
@@ -75,13 +95,19 @@ def command(
     store = PictureStore(settings.data_dir)
     states = MADE if everything else (JobState.SUCCEEDED,)
     _warn_of_removed(database, found, states)
-    pictures = [(batch, made) for batch in found for made in _pictures(database, batch.id, states)]
-    samples = _samples(pictures, store, template, test)
+    pictures = [made for batch in found for made in all_made_pictures(database, batch.id, states)]
+    alike = 0
+    if is_distinct:
+        with progress_bar("looking for near duplicates", len(pictures), long=_LONG) as advance:
+            chosen = distinct(pictures, store, advance)
+        alike, pictures = len(pictures) - len(chosen), chosen
+    samples = _samples(pictures, store, template, test, resizing)
     manifest = {
         "format": layout,
         "batches": [batch.name for batch in found],
         "name": name,
         "repeats": repeats,
+        "size": None if resizing is None else str(resizing),
         "samples": len(samples),
         "digest": _digest(samples),
     }
@@ -93,19 +119,23 @@ def command(
     place.begin()
     with progress_bar("exporting", len(samples), long=_LONG) as advance:
         LAYOUTS[layout](place.work, samples, name=name, repeats=repeats, advance=advance)
-    write_text(place.work / "README.md", card(folder.name, layout, samples, {b.name: b.checks for b in found}))
+    remarks = [f"Each picture was brought to {resizing}."] if resizing else []
+    remarks += [f"{alike:,} pictures that are nearly the same as an earlier one were left out."] if is_distinct else []
+    write_text(place.work / "README.md", card(folder.name, layout, samples, {b.name: b.checks for b in found}, remarks))
     place.finish()
     _mark(database, pictures)
     tests = sum(sample.split == TEST for sample in samples)
     click.echo(
-        f"{folder}: {len(samples) - tests:,} pictures for training" + (f", {tests:,} for testing" if test else "")
+        f"{folder}: {len(samples) - tests:,} pictures for training"
+        + (f", {tests:,} for testing" if test else "")
+        + (f"; {alike:,} near duplicates were left out" if is_distinct else "")
     )
 
 
-def _mark(database: Database, pictures: Sequence[tuple[Batch, MadePicture]]) -> None:
+def _mark(database: Database, pictures: Sequence[MadePicture]) -> None:
     """Note what the export has; where it was killed before, the same command does so."""
     with database.writing() as session:
-        mark_exported(session, [made.job_id for _, made in pictures])
+        mark_exported(session, [made.job_id for made in pictures])
 
 
 def _warn_of_removed(database: Database, batches: Sequence[Batch], states: Collection[JobState]) -> None:
@@ -118,18 +148,8 @@ def _warn_of_removed(database: Database, batches: Sequence[Batch], states: Colle
             )
 
 
-def _pictures(database: Database, batch_id: int, states: Collection[JobState]) -> list[MadePicture]:
-    pictures: list[MadePicture] = []
-    while True:
-        with database.reading() as session:
-            page = made_pictures(session, batch_id, states, pictures[-1].job_id if pictures else 0)
-        if not page:
-            return pictures
-        pictures += page
-
-
 def _samples(
-    pictures: Sequence[tuple[Batch, MadePicture]], store: PictureStore, template: Caption, test: float
+    pictures: Sequence[MadePicture], store: PictureStore, template: Caption, test: float, resizing: Resizing | None
 ) -> list[Sample]:
     """Return the samples.
 
@@ -138,11 +158,11 @@ def _samples(
     """
     if not pictures:
         raise BadInputError(["no picture of these batches is accepted; `producer status BATCH` says how they stand"])
-    tested = prompts_for_testing({made.spec.prompt for _, made in pictures}, test)
-    attributes = sorted({name for _, made in pictures for name in made.attributes})
+    tested = prompts_for_testing({made.spec.prompt for made in pictures}, test)
+    attributes = sorted({name for made in pictures for name in made.attributes})
     problems: list[str] = []
     samples = []
-    for batch, made in pictures:
+    for made in pictures:
         file = store.where(made.picture)
         if not file.exists():
             problems.append(
@@ -152,17 +172,18 @@ def _samples(
         try:
             text = template.of(made.spec.prompt, made.attributes)
         except ValueError as error:
-            raise BadInputError([f"--caption: job {made.job_id} of {batch.name}: {error}"]) from None
+            raise BadInputError([f"--caption: job {made.job_id} of {made.batch}: {error}"]) from None
         split = TEST if made.spec.prompt in tested else TRAIN
-        samples.append(Sample(f"{batch.name}-{made.job_id:08d}", file, text, split, _columns(batch, made, attributes)))
+        key = f"{made.batch}-{made.job_id:08d}"
+        samples.append(Sample(key, file, text, split, _columns(made, attributes), resizing))
     if problems:
         raise BadInputError(problems)
     return samples
 
 
-def _columns(batch: Batch, made: MadePicture, attributes: Sequence[str]) -> Mapping[str, object]:
+def _columns(made: MadePicture, attributes: Sequence[str]) -> Mapping[str, object]:
     """Return the same columns for every picture, since a table has no others."""
-    own = {"job": made.job_id, "batch": batch.name, "accepted": made.is_accepted, "revision": made.revision}
+    own = {"job": made.job_id, "batch": made.batch, "accepted": made.is_accepted, "revision": made.revision}
     chosen = {f"attribute_{name}": made.attributes.get(name) for name in attributes}
     return {**own, **made.spec.model_dump(), "total_s": made.total_s, **chosen}
 

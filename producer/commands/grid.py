@@ -8,11 +8,11 @@ import click
 from models.batches import find_batch
 from models.database import Database
 from models.errors import BadInputError, StorageError
+from models.made_pictures import MadePicture, all_made_pictures
 from models.picture_store import PictureStore
 from models.printable import printable
 from models.settings import load_settings
 from models.states import JobState
-from models.verdicts import FinishedPicture, finished_pictures
 from producer.contact_sheet import Cell, Row, pages, rows_by_attribute, rows_of
 from producer.progress_bar import progress_bar
 
@@ -40,7 +40,7 @@ def command(batch: str | None, output: Path | None, columns: int | None, side: i
     with database.reading() as session:
         found = find_batch(session, batch)
     wanted = JobState.REJECTED if rejected else JobState.SUCCEEDED
-    pictures = _pictures(database, found.id, wanted)
+    pictures = all_made_pictures(database, found.id, [wanted])
     if not pictures:
         raise BadInputError([f"{found.name}: no picture is {'rejected' if rejected else 'there'} yet"])
     store = PictureStore(settings.data_dir)
@@ -63,21 +63,7 @@ def command(batch: str | None, output: Path | None, columns: int | None, side: i
     click.echo(f"{found.name}: {what} on {where}")
 
 
-def _pictures(database: Database, batch_id: int, state: JobState) -> list[FinishedPicture]:
-    pictures: list[FinishedPicture] = []
-    last = 0
-    while True:
-        with database.reading() as session:
-            page = finished_pictures(session, batch_id, last)
-        if not page:
-            return pictures
-        pictures += [picture for picture in page if picture.state == state]
-        last = page[-1].job_id
-
-
-def _rows(
-    pictures: Sequence[FinishedPicture], store: PictureStore, columns: int | None
-) -> tuple[list[Row], Sequence[str]]:
+def _rows(pictures: Sequence[MadePicture], store: PictureStore, columns: int | None) -> tuple[list[Row], Sequence[str]]:
     values: dict[str, dict[str, None]] = {}
     for picture in pictures:
         for name, value in picture.attributes.items():
@@ -85,7 +71,7 @@ def _rows(
     # One value says nothing; more columns than that are no table any more.
     telling = sorted((name for name in values if 1 < len(values[name]) <= 50), key=lambda name: -len(values[name]))
     if columns is not None or not telling:
-        return rows_of([_cell(picture, store, picture.prompt) for picture in pictures], columns or _COLUMNS), ()
+        return rows_of([_cell(picture, store, picture.spec.prompt) for picture in pictures], columns or _COLUMNS), ()
     across, down = telling[0], telling[1] if len(telling) > 1 else None
     cells = [
         (_cell(picture, store, _others(picture.attributes, across, down)), picture.attributes) for picture in pictures
@@ -99,7 +85,7 @@ def _others(attributes: Mapping[str, str], *named: str | None) -> str:
     return ", ".join(value for name, value in attributes.items() if name not in named)
 
 
-def _cell(picture: FinishedPicture, store: PictureStore, text: str) -> Cell:
+def _cell(picture: MadePicture, store: PictureStore, text: str) -> Cell:
     file = store.where(picture.picture)
     gone = "" if file.exists() else "not there any more"
     caption = ": ".join(filter(None, [f"job {picture.job_id}", gone, printable(text)]))

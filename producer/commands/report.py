@@ -13,8 +13,10 @@ from models.batches import find_batch
 from models.database import Database
 from models.errors import BadInputError
 from models.hardware import paces
+from models.made_pictures import all_made_pictures, newest_from
 from models.picture_store import PictureStore
 from models.settings import load_settings
+from models.states import MADE
 from producer.bench_results import compared, from_pace, read_bench_file
 from producer.report import Report, build_report
 from producer.report_tables import print_report
@@ -77,14 +79,15 @@ def command(
 
 def _write_page(file: Path, report: Report, batch: str | None, *, inline: bool) -> None:
     # Imported here, since what finds the colours that prompts name takes a while, and no other report needs it.
-    from producer.page.page import newest_pictures, write_page
+    from producer.page.page import write_page
     from producer.page.pictures import gallery_beside
 
     settings = load_settings()
     database = Database(settings.database)
     with database.reading() as session:
         batch_id = None if report.progress is None else find_batch(session, batch).id
-        pictures = newest_pictures(session, batch_id, _MOST_PICTURES)
+        after = newest_from(session, batch_id, MADE, _MOST_PICTURES)
+    pictures = all_made_pictures(database, batch_id, MADE, after)
     if inline and len(pictures) > _MOST_INLINE:
         raise BadInputError(
             [f"--inline holds at most {_MOST_INLINE:,} pictures, and there are {len(pictures):,}: leave it out"]

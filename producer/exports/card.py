@@ -18,8 +18,8 @@ from datasets import load_dataset
 
 dataset = load_dataset("imagefolder", data_dir="FOLDER")""",
     "kohya": """\
-# the folder in which REPEATS_NAME is
-accelerate launch train_network.py --train_data_dir FOLDER/train""",
+# sd-scripts; in this folder is REPEATS_NAME, and captions are .txt files there
+accelerate launch train_network.py --train_data_dir FOLDER/train --caption_extension .txt""",
     "webdataset": """\
 import webdataset
 
@@ -32,8 +32,9 @@ def card(
     layout: str,
     samples: Sequence[Sample],
     checks: Mapping[str, Mapping[str, Mapping[str, object]] | None],
+    remarks: Sequence[str] = (),
 ) -> str:
-    """Return the card as Markdown; `checks` are the limits by which each batch was judged."""
+    """Return the card as Markdown; `checks` are the limits by which each batch was judged, `remarks` sentences."""
     splits = Counter(sample.split for sample in samples)
     times = [float(str(s.columns["total_s"])) for s in samples if s.columns["total_s"] is not None]
     lines = [
@@ -48,6 +49,7 @@ def card(
         f"{len(samples):,} pictures made by Nightshift: "
         + ", ".join(f"{count:,} for {split}" for split, count in splits.items())
         + ". Pictures of one prompt are all on one side.",
+        *remarks,
         "",
         "## Load it",
         "",

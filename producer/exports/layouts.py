@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from producer.exports.folder import new_file, put_file, write_text
+from producer.exports.folder import new_file, write_text
 from producer.exports.sample import Sample
 from producer.exports.split import TRAIN
 
@@ -35,7 +35,7 @@ def imagefolder(
         lines = []
         for sample in some:
             file_name = f"{sample.key}.png"
-            put_file(sample.file, folder / split / file_name)
+            sample.put(folder / split / file_name)
             lines.append(_json({"file_name": file_name, "text": sample.caption, **sample.columns}))
             advance(1)
         write_text(folder / split / "metadata.jsonl", "".join(f"{line}\n" for line in lines))
@@ -46,7 +46,7 @@ def kohya(folder: Path, samples: Sequence[Sample], *, name: str, repeats: int, a
     for split, some in _by_split(samples).items():
         own = folder / split / f"{repeats}_{name}"
         for sample in some:
-            put_file(sample.file, own / f"{sample.key}.png")
+            sample.put(own / f"{sample.key}.png")
             write_text(own / f"{sample.key}.txt", f"{sample.caption}\n")
             advance(1)
     write_text(folder / "metadata.jsonl", "".join(f"{_json({'key': s.key, **s.columns})}\n" for s in samples))
@@ -64,7 +64,7 @@ def webdataset(
             ):
                 for sample in some[start : start + _SHARD]:
                     _add(tar, f"{sample.key}.json", _json({"text": sample.caption, **sample.columns}).encode())
-                    _add(tar, f"{sample.key}.png", sample.file.read_bytes())
+                    _add(tar, f"{sample.key}.png", sample.content())
                     _add(tar, f"{sample.key}.txt", sample.caption.encode())
                     advance(1)
 

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from producer.exports.folder import new_file, put_file
+from producer.exports.resizing import Resizing
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -16,3 +19,21 @@ class Sample:
     split: str
     #: What is known of it, by column.
     columns: Mapping[str, object]
+    #: None where it is taken as it is.
+    resizing: Resizing | None = None
+
+    def content(self) -> bytes:
+        """Return the picture's file as the data set has it."""
+        return self.file.read_bytes() if self.resizing is None else self.resizing.content(self.file)
+
+    def put(self, target: Path) -> None:
+        """Have the picture at a place of the data set, unless it is there already.
+
+        Raises:
+            StorageError: if it cannot be put there.
+        """
+        if self.resizing is None:
+            put_file(self.file, target)
+        elif not target.exists():
+            with new_file(target) as new:
+                new.write_bytes(self.content())

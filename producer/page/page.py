@@ -10,8 +10,6 @@ from rich.table import Table
 
 from models.coverage import coverage
 from models.database import Session
-from models.made_pictures import MadePicture, made_pictures, newest_from
-from models.states import MADE
 from models.tables import now
 from models.timeline import events, stretches
 from producer.coverage_table import coverage_table
@@ -26,15 +24,6 @@ from producer.terminal import moment
 
 #: Places of a plot: more could not be told apart.
 _MOST_PLACES = 400
-
-
-def newest_pictures(session: Session, batch_id: int | None, most: int) -> list[MadePicture]:
-    """Return the newest pictures of a batch, or of all, accepted or not, in the order of their jobs."""
-    pictures: list[MadePicture] = []
-    after = newest_from(session, batch_id, MADE, most)
-    while page := made_pictures(session, batch_id, MADE, pictures[-1].job_id if pictures else after):
-        pictures += page
-    return pictures
 
 
 def write_page(file: Path, session: Session, report: Report, batch_id: int | None, gallery: Gallery) -> None:

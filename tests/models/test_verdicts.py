@@ -1,14 +1,9 @@
 """Verdicts: kept for each picture and replaced picture by picture, so that a check cut short takes nothing away."""
 
-from sqlalchemy import update
-
 from models.finding import Finding
-from models.states import JobState
-from models.tables import Job
 from models.verdicts import (
     CheckCount,
     count_verdicts,
-    finished_pictures,
     record_verdicts,
     rejections,
 )
@@ -28,15 +23,3 @@ def test_a_picture_is_judged_anew_and_the_others_keep_what_was_found(records, re
     counts = sorted(read(count_verdicts, batch.id), key=lambda count: count.check)
     assert counts == [CheckCount("colour", 0, 1), CheckCount("edge", 2, 0)]
     assert read(count_verdicts, records.batch("blue").id) == []
-
-
-def test_finished_pictures_come_page_by_page_and_each_once(records, read):
-    batch, _ = records.batch("red", 250), records.batch("blue", 3)
-    queued = records.jobs(batch)[7].id
-    with records.database.writing() as session:
-        session.execute(update(Job).where(Job.id != queued).values(state=JobState.SUCCEEDED, picture="x.png"))
-    found, last = [], 0
-    while page := read(finished_pictures, batch.id, last):
-        found += [picture.job_id for picture in page]
-        last = found[-1]
-    assert found == [job.id for job in records.jobs(batch) if job.id != queued]

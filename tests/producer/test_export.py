@@ -8,15 +8,19 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import webdataset
 from datasets import load_dataset
 from installation import PATIENCE_S, Installation
+from made_rows import Made, write_batch
 from PIL import Image
+from sd_parsers import ParserManager
 
 from models.tables import Batch, Job
 from producer.exports.captions import Caption
 from producer.exports.split import prompts_for_testing
+from training.drawing import draw_shoe
 
 TEMPLATE = "${colour=!{red|blue|green}}a photo of ${colour} ${kind=!{boots|loafers}}${kind} on white background"
 CAPTION = "sks, {prompt}, {colour}"
@@ -122,6 +126,53 @@ def test_webdataset_reads_its_tar_files(nightshift: Installation, tmp_path):
         assert sample["png"].size == (job.width, job.height)
 
 
+def test_a_reader_of_others_finds_the_parameters_in_each_picture(nightshift: Installation, tmp_path):
+    for name, more in (("as-made", ()), ("resized", ("--size", "64x64"))):
+        export(nightshift, "shoes", "other", tmp_path / name, *more)
+        jobs = accepted(nightshift) | accepted(nightshift, "other")
+        for file in (tmp_path / name).rglob("*.png"):
+            job = jobs[int(file.stem[-8:])]
+            found = ParserManager().parse(file)
+            [sampler] = found.samplers
+            assert [prompt.value for prompt in sampler.prompts] == [job.prompt]
+            assert (sampler.name, sampler.model.name) == (job.scheduler, "demo")
+            said = {"seed": str(job.seed), "steps": str(job.steps), "cfg_scale": f"{job.guidance:g}"}
+            assert sampler.parameters == said
+            assert found.metadata["Size"] == f"{job.width}x{job.height}"
+
+
+@pytest.mark.parametrize(("fit", "corner"), [("pad", (255, 255, 255)), ("crop", (200, 30, 30))])
+def test_pictures_are_brought_to_a_size(installation, tmp_path, fit, corner):
+    with installation() as made:
+        write_batch(made, "red", [Made(rgb=(200, 30, 30))])
+        export(made, "red", tmp_path / "set", "--size", "96x32", "--fit", fit)
+        [file] = (tmp_path / "set").rglob("*.png")
+        with Image.open(file) as picture:
+            assert picture.size == (96, 32)
+            assert picture.getpixel((0, 0)) == corner
+            assert picture.getpixel((48, 16)) == (200, 30, 30)
+        assert f"Each picture was brought to 96x32, {fit}." in (tmp_path / "set" / "README.md").read_text()
+        other = made.producer("export", "red", tmp_path / "set", "--size", "96x64")
+        assert "holds another export" in other.stderr
+
+
+def test_near_duplicates_are_left_out_over_all_batches(installation, tmp_path):
+    drawn = [draw_shoe("boot", colour, np.random.default_rng(1)) for colour in ("red", "blue", "green")]
+    with installation() as made:
+        for name in ("one", "two"):
+            numbers = write_batch(made, name, [Made(seed=seed) for seed in range(3)])
+            for number, picture in zip(numbers, drawn, strict=True):
+                file = made.data_dir / "pictures" / f"batch-{1 + (number > 3):04d}" / f"job-{number:08d}.png"
+                picture.save(file, compress_level=9 if name == "two" else 1)
+        said = export(made, "one", "two", tmp_path / "set", "--distinct")
+        assert said.endswith("3 pictures for training; 3 near duplicates were left out\n")
+        assert {file.stem[:3] for file in (tmp_path / "set").rglob("*.png")} == {"one"}
+        assert "3 pictures that are nearly the same" in (tmp_path / "set" / "README.md").read_text()
+        assert export(made, "one", "two", tmp_path / "all").endswith("6 pictures for training\n")
+        # What was left out of the one is in the other.
+        assert [row["exported"] for row in made.read_json("gc")["batches"]] == [True, True]
+
+
 @pytest.mark.parametrize("layout", ["imagefolder", "kohya", "webdataset"])
 def test_the_same_command_gives_the_same_bytes_and_finds_its_own(nightshift: Installation, tmp_path, layout):
     first, second = tmp_path / "one" / "set", tmp_path / "two" / "set"
@@ -207,6 +258,8 @@ def test_a_folder_that_holds_something_else_is_left_alone(nightshift: Installati
         (("shoes", "there", "--caption", "{prompt"), "producer: --caption: expected '}'"),
         (("shoes", "there", "--caption", "{}"), "producer: --caption: braces stand around names alone"),
         (("shoes", "there", "--name", "../x"), "producer: --name '../x'"),
+        (("shoes", "there", "--size", "huge"), "producer: --size: 'huge' is no size; write WIDTHxHEIGHT"),
+        (("shoes", "there", "--size", "8x512"), "producer: --size: '8x512' is no size"),
         (("shoes", "there", "--test", "1"), "Error: Invalid value for '--test'"),
     ],
 )
