@@ -15,6 +15,7 @@ from producer.cli import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
+TRAIN_LORA = (ROOT / "examples" / "train_lora.md").read_text()
 PATIENCE_S = 120
 
 #: Lines that need what this machine may not have; tests/compose runs the first, tests/producer/test_hub.py the second.
@@ -24,12 +25,13 @@ WORKER = "celery -A worker worker"
 MAY_FAIL = {"producer doctor"}
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 def lines() -> list[str]:
-    return [line for block in blocks("sh") for line in block.splitlines()]
+    """Return the commands, and those of the example that goes on from the README's batch."""
+    return [line for text in (README, TRAIN_LORA) for block in blocks("sh", text) for line in block.splitlines()]
 
 
 class Terminal:

@@ -113,7 +113,8 @@ def plot(
     lowest = min(point.low for one in series for point in one.points)
     step, top_value = _scale(highest)
     kinds = [kind for kind in EventKind if any(event.kind is kind for event in events)]
-    top = _TOP + ROW * len(kinds)
+    # The scale's highest mark stands halfway above its line.
+    top = _TOP + ROW * len(kinds) + (_TOP if kinds else 0)
     bottom = top + _HEIGHT - _BOTTOM
     right = WIDTH - _RIGHT
 
