@@ -1,6 +1,8 @@
 """Pictures in the terminal, where it can show them."""
 
+import os
 import sys
+from base64 import b64encode
 from pathlib import Path
 
 from rich.console import Console
@@ -10,11 +12,24 @@ _WIDTH = 60
 
 
 def print_picture(out: Console, path: Path) -> None:
-    """Show a picture on a terminal that knows Sixel or kitty's protocol; nothing anywhere else."""
+    """Show a picture on a terminal that knows iTerm2's protocol, kitty's, or Sixel; nothing anywhere else."""
     # The terminal is asked when the library is imported, and answers by standard input.
     if not (sys.stdout.isatty() and sys.stdin.isatty()):
+        return
+    width = min(_WIDTH, out.width)
+    if _is_iterm():
+        # https://iterm2.com/documentation-images.html; it takes the file as it is.
+        content = path.read_bytes()
+        arguments = f"inline=1;size={len(content)};width={width};preserveAspectRatio=1"
+        out.file.write(f"\x1b]1337;File={arguments}:{b64encode(content).decode()}\x07\n")
+        out.file.flush()
         return
     from textual_image import renderable
 
     if renderable.Image in (renderable.SixelImage, renderable.TGPImage):
-        out.print(renderable.Image(path, width=min(_WIDTH, out.width), height="auto"))
+        out.print(renderable.Image(path, width=width, height="auto"))
+
+
+def _is_iterm() -> bool:
+    """Tell whether the terminal says that it is iTerm2; the second variable reaches a machine that ssh leads to."""
+    return os.environ.get("TERM_PROGRAM") == "iTerm.app" or os.environ.get("LC_TERMINAL") == "iTerm2"

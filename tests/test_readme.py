@@ -1,6 +1,7 @@
 """The README is true: its commands run as they stand, its tables name what there is."""
 
 import re
+import shlex
 import signal
 import subprocess
 import sysconfig
@@ -104,6 +105,10 @@ def test_every_command_of_the_readme_runs_as_it_stands(terminal: Terminal):
             if own_worker:
                 terminal.start_worker()
         ran.add(line.split()[1])
+    for block in blocks("python"):
+        done = terminal.run(f"python -c {shlex.quote(block)}")
+        assert done.returncode == 0, done
+        assert "num_rows" in done.stdout
     assert {"enqueue", "report", "run", "watch", "-A"} <= ran
 
 

@@ -21,8 +21,8 @@ from producer.terminal import NOT_MEASURED, console, moment, seconds, size, tabl
 def command(job: int, as_json: bool) -> None:
     """Show everything that is known of JOB, by its number, and its picture where the terminal can.
 
-    The number is the one in its picture's name. Terminals that show pictures are kitty and those that know Sixel, such
-    as iTerm2, WezTerm, foot and Windows Terminal; elsewhere there is the path.
+    The number is the one in its picture's name. Terminals that show pictures are iTerm2, kitty and those that know
+    Sixel, such as WezTerm, foot and Windows Terminal; elsewhere there is the path.
     """
     settings = load_settings()
     with Database(settings.database).reading() as session:

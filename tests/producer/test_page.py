@@ -256,6 +256,23 @@ def test_the_command_that_is_copied_makes_the_picture_again(nightshift: Installa
     assert {job.state for job in again} == {JobState.QUEUED}
 
 
+def test_a_browser_that_has_less_for_files_copies_and_leads_on_all_the_same(night, chromium):
+    with opened(chromium, night, permissions=["clipboard-read", "clipboard-write"]) as page:
+        page.evaluate("() => { Object.defineProperty(navigator, 'clipboard', { value: undefined }) }")
+        page.evaluate("() => { history.replaceState = () => { throw new DOMException('no', 'SecurityError') } }")
+        page.locator("nav a[href='#plots']").click()
+        expect(page.locator("#plots")).to_be_visible()
+        page.locator("nav a[href='#pictures']").click()
+        page.locator(".tile button").first.click()
+        page.get_by_role("button", name="Copy as command").click()
+        expect(page.get_by_text("copied", exact=True)).to_be_visible()
+        line = page.locator("#panes code").text_content()
+        page.keyboard.press("Escape")
+        field_of(page, "Prompt").focus()
+        page.keyboard.press("Control+V")
+        assert field_of(page, "Prompt").input_value() == line
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
 def test_everyone_can_read_it(night, chromium, scheme, width):

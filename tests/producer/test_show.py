@@ -1,5 +1,6 @@
 """`producer show`: all that is known of a job, and its picture where the terminal says that it can."""
 
+import base64
 import fcntl
 import os
 import pty
@@ -83,12 +84,15 @@ def test_a_job_that_is_not_there_is_one_line(nightshift: Installation):
     assert (done.returncode, done.stderr.startswith("producer: there is no job 99")) == (2, True)
 
 
-def on_terminal(nightshift: Installation, *arguments: object, attributes: bytes, graphics: bytes | None) -> bytes:
-    """Return what the producer writes on a terminal that answers so."""
+def on_terminal(
+    nightshift: Installation, *arguments: object, attributes: bytes, graphics: bytes | None, **variables: str
+) -> bytes:
+    """Return what the producer writes on a terminal that answers so, and that says of itself what `variables` do."""
     ours, theirs = pty.openpty()
     # 100 columns of 10 pixels, 50 lines of 20.
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 100, 1000, 1000))
-    environment = os.environ | nightshift.environment | {"TERM": "xterm-256color"}
+    own = {"TERM": "xterm-256color", "TERM_PROGRAM": "", "LC_TERMINAL": ""} | variables
+    environment = os.environ | nightshift.environment | own
     process = subprocess.Popen(
         [str(PRODUCER), *map(str, arguments)], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
     )
@@ -110,7 +114,7 @@ def on_terminal(nightshift: Installation, *arguments: object, attributes: bytes,
                 os.write(ours, answer)
     assert process.wait(PATIENCE_S) == 0, said
     os.close(ours)
-    assert ATTRIBUTES in answered
+    assert (ATTRIBUTES in answered) != bool(variables)
     return said
 
 
@@ -124,6 +128,17 @@ def test_kitty_shows_the_picture(nightshift: Installation):
     said = on_terminal(nightshift, "show", 1, attributes=PLAIN, graphics=KITTY)
     assert b"\x1bP" not in said
     assert said.count(GRAPHICS) > 1
+
+
+@pytest.mark.parametrize("variables", [{"TERM_PROGRAM": "iTerm.app"}, {"LC_TERMINAL": "iTerm2"}])
+def test_iterm_gets_the_file(nightshift: Installation, variables):
+    said = on_terminal(nightshift, "show", 1, attributes=SIXEL, graphics=None, **variables)
+    content = (nightshift.data_dir / nightshift.jobs()[0].picture).read_bytes()
+    head, _, rest = said.partition(b"\x1b]1337;File=")
+    arguments, _, encoded = rest.partition(b":")
+    assert b"inline=1" in arguments.split(b";")
+    assert base64.b64decode(encoded.partition(b"\x07")[0]) == content
+    assert b"job-00000001.png" in head
 
 
 def test_a_terminal_that_shows_no_pictures_gets_the_path(nightshift: Installation):

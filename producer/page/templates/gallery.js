@@ -5,8 +5,8 @@
   const parts = [...document.querySelectorAll("main > section")];
   const links = [...document.querySelectorAll("nav a")];
 
-  function show() {
-    const named = parts.find((part) => `#${part.id}` === location.hash);
+  function show(hash) {
+    const named = parts.find((part) => `#${part.id}` === hash);
     const shown = named || (document.getElementById("grid") ? parts[0] : parts.at(-1));
     for (const part of parts) part.hidden = part !== shown;
     for (const link of links) {
@@ -17,15 +17,19 @@
   }
 
   for (const link of links) {
-    // The hash is set without the jump that a link would make below the heading.
     link.addEventListener("click", (event) => {
+      // Without the jump that a link would make below the heading.
       event.preventDefault();
-      history.replaceState(null, "", link.hash);
-      show();
+      show(link.hash);
+      try {
+        history.replaceState(null, "", link.hash);
+      } catch {
+        // Safari lets no page that is a file change its address, which only a reload would miss.
+      }
     });
   }
-  window.addEventListener("hashchange", show);
-  show();
+  window.addEventListener("hashchange", () => show(location.hash));
+  show(location.hash);
 })();
 
 (() => {
@@ -299,6 +303,17 @@
   let large = 0;
   let held = null;
 
+  async function copied(element) {
+    try {
+      await navigator.clipboard.writeText(element.textContent);
+      return true;
+    } catch {
+      // Safari and Firefox have no clipboard for a page that is a file, but copy what is selected.
+      getSelection().selectAllChildren(element);
+      return document.execCommand("copy");
+    }
+  }
+
   function pane(picture, other) {
     const article = $("pane").content.cloneNode(true).firstElementChild;
     const image = article.querySelector("img");
@@ -325,16 +340,12 @@
       const said = made("dd", value, other && theirs.get(name) !== value ? "differs" : "");
       article.querySelector("dl").append(made("dt", name), said);
     }
-    const line = command(picture);
-    article.querySelector("code").textContent = line;
+    const line = article.querySelector("code");
+    line.textContent = command(picture);
     const status = article.querySelector("[role=status]");
     article.querySelector(".copy").addEventListener("click", async () => {
-      try {
-        await navigator.clipboard.writeText(line);
-        status.textContent = "copied";
-      } catch {
-        status.textContent = "the browser does not let this page copy; the command is below";
-      }
+      const isCopied = await copied(line);
+      status.textContent = isCopied ? "copied" : "the browser does not let this page copy; the command is below";
     });
     return article;
   }
