@@ -43,6 +43,12 @@ def unpublished(
     return [(JobMessage(job=job_id, batch=uid), priority) for job_id, uid, priority in session.execute(query)]
 
 
+def cancelled(session: Session, batch_id: int) -> list[JobMessage]:
+    """Return the messages of a batch's cancelled jobs, which may still be on the queue."""
+    query = select(Job.id, Batch.uid).join(Batch).where(Job.batch_id == batch_id, Job.state == JobState.CANCELLED)
+    return [JobMessage(job=job_id, batch=uid) for job_id, uid in session.execute(query)]
+
+
 def due() -> ColumnElement[bool]:
     """Return what holds for a job that does not wait for its next try."""
     # A clock that was set back must not make a job wait for as long.

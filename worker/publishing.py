@@ -11,6 +11,7 @@ from models.batches import CHUNK
 from models.database import Database
 from models.errors import BrokerError
 from models.job import LOWEST_PRIORITY
+from models.message import JobMessage
 from models.publication import mark_published, unpublished
 from models.settings import without_password
 from models.tables import now
@@ -47,7 +48,7 @@ def publish(
                     return published
                 with producer.batch(CHUNK):
                     for message, priority in page:
-                        _send(app, message.model_dump(), f"{message.batch}-{message.job}", priority, producer)
+                        _send(app, message.model_dump(), task_id(message), priority, producer)
                 sent = [message.job for message, _ in page]
                 with database.writing() as session:
                     mark_published(session, sent, now())
@@ -56,6 +57,11 @@ def publish(
                 progress(len(sent))
     except (OperationalError, RedisError, OSError) as error:
         raise explain_broker_error(app, error) from error
+
+
+def task_id(message: JobMessage) -> str:
+    """Return the id that a job's message has on the queue."""
+    return f"{message.batch}-{message.job}"
 
 
 def messages_waiting(app: Celery) -> int:

@@ -1,0 +1,84 @@
+"""Taking messages off the queue whose jobs were cancelled, so that no worker has to drop them one by one."""
+
+import json
+from collections.abc import Collection
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis import Redis
+from redis.exceptions import RedisError, ResponseError, WatchError
+
+from models.database import Database
+from models.publication import cancelled
+from worker.publishing import explain_broker_error, task_id
+from worker.queue import KEY_PREFIX, QUEUE, SOCKET_TIMEOUT_S
+
+#: Messages that are looked at between two commands, so that nobody else waits for Redis meanwhile.
+_CHUNK = 1_000
+
+
+def withdraw(app: Celery, database: Database, batch_id: int) -> int:
+    """Take the messages of a batch's cancelled jobs off the queue, and return how many those were.
+
+    The others keep their order. They are out of reach for as long as it takes, a few seconds for 100,000; where this is
+    killed then, they are put back by the next withdrawal, or published again once the queue is empty.
+
+    Raises:
+        BrokerError: if Redis is away or refuses it; what was not looked at stays where it is.
+    """
+    with database.reading() as session:
+        unwanted = {task_id(message) for message in cancelled(session, batch_id)}
+    try:
+        with app.connection_for_write(connect_timeout=SOCKET_TIMEOUT_S) as connection:
+            channel = connection.default_channel
+            # kombu's own client puts the prefix before the keys of some commands and not of others.
+            client: Redis = Redis(connection_pool=channel.client.connection_pool)
+            queues = [f"{KEY_PREFIX}{channel._q_for_pri(QUEUE, step)}" for step in channel.priority_steps]
+            return sum(_withdraw(client, queue, unwanted) for queue in queues)
+    except (OperationalError, RedisError, OSError) as error:
+        raise explain_broker_error(app, error) from error
+
+
+def _withdraw(client: Redis, queue: str, unwanted: Collection[str]) -> int:
+    aside = f"{queue}:withdrawal"
+    # What one that was killed has left there is older than what waits now.
+    count = _sift(client, aside, queue, unwanted)
+    try:
+        client.rename(queue, aside)
+    except ResponseError:
+        # Nothing waits there.
+        return count
+    return count + _sift(client, aside, queue, unwanted)
+
+
+def _sift(client: Redis, aside: str, queue: str, unwanted: Collection[str]) -> int:
+    """Bring the messages that lie aside back to the queue, but for the unwanted ones, and return how many those were.
+
+    The newest come first, behind what was put on the queue meanwhile: workers take from the other end.
+    """
+    count = 0
+    with client.pipeline() as pipe:
+        while True:
+            try:
+                pipe.watch(aside)  # type: ignore[no-untyped-call]
+                found = pipe.lrange(aside, 0, _CHUNK - 1)
+                if not found:
+                    return count
+                kept = [message for message in found if _task_id(message) not in unwanted]
+                pipe.multi()
+                if kept:
+                    pipe.rpush(queue, *kept)
+                pipe.ltrim(aside, len(found), -1)
+                pipe.execute()
+            except WatchError:
+                # Another withdrawal was faster; what it left is looked at anew.
+                continue
+            count += len(found) - len(kept)
+
+
+def _task_id(message: bytes | str) -> str:
+    """Return the id in a message of Celery's; nothing of one that is none, which a worker drops and says so."""
+    try:
+        return str(json.loads(message)["headers"]["id"])
+    except (ValueError, KeyError, TypeError):
+        return ""
