@@ -1,6 +1,7 @@
 """Messages of cancelled jobs leave the queue; all others stay, in their order, each once."""
 
 import json
+from typing import Any
 
 import pytest
 from installation import Installation, RedisServer
@@ -26,12 +27,11 @@ def nightshift(installation, redis_server):
         yield made
 
 
-def waiting(server: RedisServer) -> dict[str, list[bytes]]:
+def waiting(server: RedisServer) -> dict[str, list[Any]]:
     """Return what lies in each list of the queue, and in those of a withdrawal."""
     with server.client() as client:
-        return {
-            key.decode(): client.lrange(key, 0, -1) for key in client.keys(f"{FIRST}*") if client.type(key) == b"list"
-        }
+        keys: list[Any] = [key for key in client.keys(f"{FIRST}*") if client.type(key) == b"list"]
+        return {key.decode(): client.lrange(key, 0, -1) for key in keys}
 
 
 def ids(messages: list[bytes]) -> list[str]:
