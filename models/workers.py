@@ -8,7 +8,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models.clock import Instant
-from models.tables import Boot, seconds_since
+from models.states import JobState
+from models.tables import Batch, Boot, Job, seconds_since
 
 
 class WorkerState(StrEnum):
@@ -26,7 +27,12 @@ class KnownWorker:
 
     host: str
     device: str
+    device_name: str
     state: WorkerState
+    started_at: datetime
+    #: The job that it is at, and the batch of that; None between two jobs.
+    job_id: int | None
+    batch: str | None
     #: Its last sign of life.
     seen_at: datetime
     #: Seconds since then, None where that cannot be told.
@@ -44,5 +50,21 @@ def known_workers(session: Session, stall_s: float) -> list[KnownWorker]:
         quiet_s = seconds_since(seen_at, Instant(boot.alive_s, boot.clock))
         silent = quiet_s is None or quiet_s > stall_s
         state = WorkerState.SILENT if silent else WorkerState.ALIVE if boot.ready_at else WorkerState.LOADING
-        known.append(KnownWorker(boot.host, boot.device, state, seen_at, quiet_s, boot.waiting_for))
+        at = session.execute(
+            select(Job.id, Batch.name).join(Batch).where(Job.boot_id == boot.id, Job.state == JobState.RUNNING).limit(1)
+        ).first()
+        known.append(
+            KnownWorker(
+                boot.host,
+                boot.device,
+                boot.device_name,
+                state,
+                boot.started_at,
+                at and at.id,
+                at and at.name,
+                seen_at,
+                quiet_s,
+                boot.waiting_for,
+            )
+        )
     return known

@@ -1,9 +1,11 @@
 """`producer status`."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import click
+from rich.table import Table
 
 from models.acceptance import is_judged, standing, unreached
 from models.batches import find_batch
@@ -20,8 +22,9 @@ from models.progress import (
 )
 from models.settings import load_settings
 from models.states import JobState
+from models.workers import KnownWorker
 from producer.queue_state import queue_state
-from producer.terminal import acceptance, console, faults, given_up, moment, per_hour, table
+from producer.terminal import acceptance, ago, console, faults, given_up, moment, per_hour, table
 
 _NEWEST = 20
 _SHOWN_FAILURES = 10
@@ -51,14 +54,13 @@ def command(batch: str | None, as_json: bool) -> None:
         extra = lists | figures | asdict(state) if batch else {}
         click.echo(json.dumps((rows[0] | extra) if batch else rows, indent=2, default=str))
         return
-    if not progress:
-        click.echo("There is no batch yet: `producer enqueue --prompts FILE` makes one.")
-        return
     out = console()
-    shown = table(None, "batch", "made at", *JobState, "of", right=(*JobState, "of"))
-    for row in progress:
-        shown.add_row(row.name, moment(row.created_at), *(str(row.counts[s]) for s in JobState), str(row.total))
-    out.print(shown)
+    if progress:
+        out.print(_batches(progress))
+    else:
+        out.print("There is no batch yet: `producer enqueue --prompts FILE` makes one.")
+    if state.workers:
+        out.print(_workers(state.workers))
     for line in state.lines(work_left=any(row.remaining for row in progress)):
         out.print(line, soft_wrap=True)
     for row in progress:
@@ -75,6 +77,23 @@ def command(batch: str | None, as_json: bool) -> None:
     more = progress[0].faulty - len(failed) if batch else 0
     if more > 0:
         out.print(f"… and {more:,} more of them")
+
+
+def _batches(progress: Sequence[BatchProgress]) -> Table:
+    shown = table(None, "batch", "made at", *JobState, "of", right=(*JobState, "of"))
+    for row in progress:
+        shown.add_row(row.name, moment(row.created_at), *(str(row.counts[s]) for s in JobState), str(row.total))
+    return shown
+
+
+def _workers(workers: Sequence[KnownWorker]) -> Table:
+    shown = table("Workers", "on", "device", "since", "is", "at", "last sign of life")
+    for worker in workers:
+        at = "-" if worker.job_id is None else f"job {worker.job_id} of {worker.batch}"
+        device = f"{worker.device}: {worker.device_name}"
+        since = moment(worker.started_at)
+        shown.add_row(worker.host, device, since, worker.state, at, ago(worker.seen_at))
+    return shown
 
 
 def _advise(row: BatchProgress) -> None:
