@@ -14,6 +14,8 @@ class ExitStatus(IntEnum):
     HUNG = 70
     #: Memory stayed beyond the limit; a new process begins with less.
     MEMORY = 71
+    #: Several attempts in a row failed for no reason of their jobs; a new process starts clean.
+    FAULTY = 74
     #: What was done could not be recorded before the worker was told to end.
     DATABASE = 75
     #: It took no job although messages waited, and connecting to Redis anew did not help.
@@ -21,4 +23,4 @@ class ExitStatus(IntEnum):
 
 
 #: After these a new worker goes on where the old one stopped.
-RESTARTED = (ExitStatus.HUNG, ExitStatus.MEMORY, ExitStatus.DATABASE, ExitStatus.IDLE)
+RESTARTED = (ExitStatus.HUNG, ExitStatus.MEMORY, ExitStatus.FAULTY, ExitStatus.DATABASE, ExitStatus.IDLE)

@@ -71,6 +71,13 @@ class Settings(BaseSettings):
     retry_s: float = Field(
         10.0, gt=0, le=3600, description="seconds until the first of those tries; each next one waits twice as long"
     )
+    faults_in_a_row: int = Field(
+        5,
+        # At 2 a job that fails each time is failed by the boot that meets it first; at 1 it would go back for ever.
+        ge=2,
+        le=1000,
+        description="attempts in a row that fail for no reason of their jobs until the worker ends itself",
+    )
     quarantine_after: int = Field(
         3, ge=1, le=100, description="set a job aside when its worker went away this often while it ran"
     )

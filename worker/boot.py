@@ -26,6 +26,7 @@ from models.progress import has_work
 from models.rescue import Rescued, ended_attempts, rescue
 from models.settings import Settings, load_settings
 from worker.awake import Awake
+from worker.breaker import Breaker
 from worker.claiming import Claimer
 from worker.deliveries import Deliveries
 from worker.device_lock import DeviceLock
@@ -53,6 +54,7 @@ from worker.settling import Settler
 from worker.sweep import Sweep
 from worker.task import GenerateTask
 from worker.threads import Processors
+from worker.watchdog import Watchdog
 
 _LOOK_S = 0.2
 #: Shorter than elsewhere: a worker waits by trying again, and between two tries it can be told to end.
@@ -74,11 +76,14 @@ class Boot(bootsteps.StartStopStep):
         self._finisher: Finisher | None = None
         self._rounds: Rounds | None = None
         self._awake: Awake | None = None
+        self._watchdog: Watchdog | None = None
 
     def start(self, parent: Any) -> None:
         """Load and warm up on the pool's thread, which owns the device from then on."""
-        loading: Future[None] = parent.pool.executor.submit(self._boot, parent, load_settings())
         limit_s = load_settings().hang_s
+        self._watchdog = Watchdog(limit_s)
+        self._watchdog.start()
+        loading: Future[None] = parent.pool.executor.submit(self._boot, parent, load_settings())
         waited_s = 0.0
         # Looks are counted, not time: a process that was frozen for an hour has not hung for one.
         while not wait([loading], timeout=_LOOK_S).done:
@@ -109,6 +114,8 @@ class Boot(bootsteps.StartStopStep):
         if self._awake is not None:
             self._awake.let_go()
         self._note_end()
+        if self._watchdog is not None:
+            self._watchdog.stop()
         if self._lock is not None:
             self._lock.release()
 
@@ -188,6 +195,7 @@ class Boot(bootsteps.StartStopStep):
             Maker(engine, loads),
             self._finisher,
             MemoryGuard(engine, loads, database, settings, boot_id),
+            Breaker(settings.faults_in_a_row, self._shutdown),
             database=database,
             settings=settings,
             shutdown=self._shutdown,

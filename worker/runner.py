@@ -11,6 +11,7 @@ from models.message import JobMessage
 from models.settings import Settings
 from models.states import GuardStep
 from worker.attempt import Attempt, through
+from worker.breaker import Breaker
 from worker.claiming import Claimer
 from worker.finishing import Finisher
 from worker.gate import Gate
@@ -32,6 +33,7 @@ class AttemptRunner:
         maker: Maker,
         finisher: Finisher,
         guard: MemoryGuard,
+        breaker: Breaker,
         *,
         database: Database,
         settings: Settings,
@@ -43,6 +45,7 @@ class AttemptRunner:
         self._maker = maker
         self._finisher = finisher
         self._guard = guard
+        self._breaker = breaker
         self._database = database
         self._settings = settings
         self._shutdown = shutdown
@@ -87,7 +90,7 @@ class AttemptRunner:
             stack.enter_context(heartbeat.beating())
             self._finisher.give_way_no_more()
             steps = (self._maker.prepare, lambda attempt: self._maker.make(attempt, nearly_made))
-            attempt = through(steps, Attempt(claim, heartbeat))
+            attempt = self._breaker.look(through(steps, Attempt(claim, heartbeat)))
             self._finisher.hand_over(attempt, stack.pop_all())
         after = attempt.measured.after
         if after is not None and self._guard.after_job(after) is GuardStep.RESTART:

@@ -1,11 +1,13 @@
 """Goes into a worker process by its PYTHONPATH: at the places that files in the folder FAULTS name, something happens.
 
 A file is named as the place and says what: `hold` until the file `PLACE.held` goes away, `hang` for ever, `raise NAME`
-or `raise NAME TEXT`, `kill` the process, `spoil`. It is used up by that, unless `always` or `twice` comes first. The
-file `clock` says how many seconds to add to every time of day. The product knows nothing of it.
+or `raise NAME TEXT`, `kill` the process, `grip` the interpreter so that no thread runs, `spoil`. It is used up by that,
+unless `always` or `twice` comes first. The file `clock` says how many seconds to add to every time of day. The product
+knows nothing of it.
 """
 
 import builtins
+import ctypes
 import os
 import signal
 import threading
@@ -38,6 +40,9 @@ def reach(place):
             time.sleep(0.01)
     elif words[0] == "hang":
         threading.Event().wait()
+    elif words[0] == "grip":
+        # A call that holds the interpreter, as one of a driver's may.
+        ctypes.PyDLL(None).sleep(3_600)
     elif words[0] == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     elif words[0] == "raise":

@@ -1,0 +1,41 @@
+"""Noticing that jobs fail one after the other for no reason of their own: then it is the process or the device."""
+
+from dataclasses import replace
+
+from models.causes import Cause
+from models.exit_status import ExitStatus
+from models.states import Outcome
+from worker.attempt import Attempt
+from worker.log import event, log
+from worker.shutdown import Shutdown
+
+#: What a driver that is broken for good says, or a process in which something is.
+_NOBODYS = (Cause.DRIVER, Cause.UNEXPECTED)
+
+
+class Breaker:
+    """Has the worker leave once so many attempts in a row failed so; the last job goes back, for a new process."""
+
+    def __init__(self, limit: int, shutdown: Shutdown) -> None:
+        self._limit = limit
+        self._shutdown = shutdown
+        self._in_a_row = 0
+
+    def look(self, attempt: Attempt) -> Attempt:
+        """Count the attempt, which the device is done with; return it, given back where it is one too many."""
+        if attempt.outcome is Outcome.RUNNING:
+            self._in_a_row = 0
+        if attempt.outcome is not Outcome.FAILED or attempt.cause not in _NOBODYS:
+            return attempt
+        self._in_a_row += 1
+        if self._in_a_row < self._limit:
+            return attempt
+        log.critical(
+            "%d attempts in a row failed (%s): job %d goes back, and the worker ends, to be started anew",
+            self._in_a_row,
+            attempt.error,
+            attempt.claim.job_id,
+            extra=event("worker.faulty", job=attempt.claim.job_id),
+        )
+        self._shutdown.ask(ExitStatus.FAULTY)
+        return replace(attempt, outcome=Outcome.LOST)
