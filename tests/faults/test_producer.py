@@ -4,16 +4,22 @@ import fcntl
 import json
 import os
 import pty
+import random
 import signal
 import struct
+import subprocess
 import termios
+import time
+from collections import Counter
 from contextlib import suppress
 
 import pytest
 from faults import assert_promise_kept, outcomes
 from installation import PATIENCE_S
 
+from models.batches import CHUNK
 from models.states import JobState
+from models.tables import Batch
 
 JOBS = 4
 RUN = ("run", "--prompt", "a red boot", "--count", JOBS, "--seed", 1)
@@ -61,6 +67,36 @@ def test_an_enqueue_killed_there_is_published_by_the_next_one_too(nightshift, fa
     assert_all_made_once(nightshift)
     assert outcomes(nightshift) == [["succeeded"]] * (JOBS + 1)
     assert worker.status is None
+
+
+def test_an_enqueue_of_thousands_killed_at_any_moment_leaves_whole_batches_only(installation, new_server):
+    server, rng, many = new_server(), random.Random(1), 3_000
+    server.start()
+    with installation(server.url()) as nightshift:
+        begun = time.monotonic()
+        nightshift.enqueue("--prompt", "a boot", "--count", many, "--batch", "whole")
+        usual = time.monotonic() - begun
+        for number in range(10):
+            asked = ("enqueue", "--new", "--prompt", "a boot", "--count", many, "--batch", f"cut-{number}")
+            producer = nightshift.start_producer(*asked)
+            # Wherever that is: while it reads, writes rows, or publishes.
+            with suppress(subprocess.TimeoutExpired):
+                producer.wait(rng.uniform(0.3, 1.1) * usual)
+            producer.kill()
+            producer.communicate()
+        uids = {batch.id: batch.uid for batch in nightshift.rows(Batch)}
+        jobs = nightshift.jobs()
+        assert set(Counter(job.batch_id for job in jobs).values()) == {many}
+        assert nightshift.producer("publish").returncode == 0
+        expected = {f"{uids[job.batch_id]}-{job.id}" for job in jobs}
+        with server.client() as client:
+            lists = [key for key in client.keys("nightshift:jobs*") if client.type(key) == b"list"]
+            messages = [message for key in lists for message in client.lrange(key, 0, -1)]
+        found = Counter(json.loads(message)["headers"]["id"] for message in messages)
+    # None is missing; sent twice was no more than what a kill found sent and not yet noted.
+    assert set(found) == expected
+    assert len(messages) - len(expected) <= 10 * CHUNK
+    assert max(found.values()) <= 2
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
