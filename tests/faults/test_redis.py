@@ -94,6 +94,17 @@ def test_links_cut_in_the_middle_of_a_job(nightshift, faults, own_server, worker
     assert_all_made_once_by(worker, nightshift)
 
 
+def test_links_cut_ten_times_while_jobs_are_made(nightshift, faults, own_server, worker, batch):
+    with own_server.client() as client:
+        for _ in range(10):
+            faults.release("step")
+            faults.hold("step")
+            faults.wait_until_held("step")
+            client.client_kill_filter(_type="normal", skipme=True)
+    faults.release("step")
+    assert_all_made_once_by(worker, nightshift)
+
+
 def test_frozen_while_a_job_is_made(nightshift, faults, own_server, worker, batch):
     own_server.send(signal.SIGSTOP)
     faults.release("step")

@@ -2,8 +2,10 @@
 
 import pytest
 
+from models.exit_status import ExitStatus
 from producer import restarts
 from producer.restarts import FIRST_PAUSE_S, LONGEST_PAUSE_S, MOST_IN_VAIN, Restarts
+from producer.worker_process import _reason
 
 
 class Clock:
@@ -61,3 +63,10 @@ def test_being_ready_once_begins_the_count_anew(clock):
         for _ in range(MOST_IN_VAIN - 1):
             assert ends(policy, clock, ready=False) is not None
         assert ends(policy, clock, ready=True) is not None
+
+
+@pytest.mark.parametrize("status", [*ExitStatus, -9, 3], ids=str)
+def test_each_end_has_its_reason(status):
+    said = _reason(int(status))
+    assert said == {-9: "SIGKILL ended it", 3: "it ended with status 3"}.get(status, said)
+    assert len(said) > 10
