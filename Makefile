@@ -1,6 +1,7 @@
 # Works with GNU make 3.81 and BSD tools, which is what macOS has.
 PYTHON ?= python3
 ARGS ?=
+MINUTES ?= 30
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -52,8 +53,8 @@ bench: $(VENV)/.dev ## The benchmarks that end within minutes, one after the oth
 	$(BIN)/python -m benchmarks.memory_watch
 	$(BIN)/python -m benchmarks.threads
 
-soak: $(VENV)/.dev ## Faults at random for half an hour while 1,000 jobs run; make soak ARGS="--minutes 5 --seed 42"
-	OMP_NUM_THREADS=1 PYTHONPATH=tests/support $(BIN)/python tests/faults/soak.py $(ARGS)
+soak: $(VENV)/.dev ## Faults at random while 1,000 jobs run; make soak MINUTES=5 ARGS="--seed 42"
+	OMP_NUM_THREADS=1 PYTHONPATH=tests/support $(BIN)/python tests/faults/soak.py --minutes $(MINUTES) $(ARGS)
 
 # Each stamp is written last, so an install that was interrupted is done again and a finished one costs nothing.
 $(VENV)/.made:

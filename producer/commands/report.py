@@ -49,7 +49,7 @@ def command(
     """Say how fast it went and when it will be done, for BATCH or the newest batch; or compare machines.
 
     The page that --html writes holds all of the report, plots over time, and every picture, to be looked through with
-    a browser. It needs no network. Small copies of the pictures lie in a folder beside it, which is called as FILE is.
+    a browser. It needs no network. Small copies of the pictures lie beside it, for night.html in night-pictures.
     """
     if compare:
         if everything or as_json or as_csv or html or not names:

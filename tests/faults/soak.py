@@ -1,6 +1,6 @@
 """The soak: faults drawn at random while a thousand jobs run, and the promise checked at the end.
 
-`make soak` runs it for half an hour; `make soak ARGS="--minutes 5 --seed 42"` repeats a shorter one. What is drawn
+`make soak` runs it for half an hour; `make soak MINUTES=5 ARGS="--seed 42"` repeats a shorter one. What is drawn
 comes from the seed, which is printed; what a fault meets depends on the machine.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import click
 import redis
-from faults import INSIDE, QUICK, Faults, assert_promise_kept
+from faults import INSIDE, QUICK, Faults, assert_promise_kept, helpers_of, messages_in
 from installation import Installation, RedisServer, WorkerProcess, inside_worker
 from rich.console import Console
 from rich.table import Table
@@ -27,11 +27,13 @@ from models.causes import Cause
 from models.job_control import cancel, job_scope
 from models.message import JobMessage
 from models.settings import Settings
-from models.states import FINISHED, JobState
+from models.states import FINISHED, MADE, JobState
 from models.tables import Attempt, Batch, Job
 from worker.queue import KEY_PREFIX, QUEUE, TASK, make_app
 
 _JOBS_A_BATCH = 25
+#: So narrow a limit that about half of the pictures are rejected; and a batch that has others made instead of them.
+_PICKY, _TARGET = "centre,centre.off=0.04", ("--target", _JOBS_A_BATCH, "--replacements", 3)
 _PROMPTS = ("a red boot", "a blue loafer", "white sneakers", "a green high-top")
 #: Longest that one fault lasts, and that anything may take once they are over.
 _LONGEST_S, _PATIENCE_S = 8.0, 1800.0
@@ -85,7 +87,10 @@ class Soak:
 
     def enqueue(self, count: int) -> None:
         prompt, steps = self._random.choice(_PROMPTS), self._random.randint(6, 30)
-        self.nightshift.producer("enqueue", "--new", "--prompt", prompt, "--count", count, "--steps", steps)
+        asked = ("enqueue", "--new", "--prompt", prompt, "--count", count, "--steps", steps)
+        self.nightshift.producer(
+            *asked, *self._random.choice(((), ("--checks", _PICKY), ("--checks", _PICKY, *_TARGET)))
+        )
 
     def jobs(self) -> int:
         with self.nightshift.database.reading() as session:
@@ -194,6 +199,24 @@ class Soak:
     def hang_a_step(self) -> None:
         self.faults.at("step", "hang")
 
+    def hold_the_interpreter(self) -> None:
+        self.faults.at("step", "grip")
+
+    def cancel_a_batch_and_queue_it_again(self) -> None:
+        with self.nightshift.database.reading() as session:
+            name = session.scalar(
+                select(Batch.name).join(Job).where(Job.state == JobState.QUEUED).order_by(func.random()).limit(1)
+            )
+        if name is not None:
+            self.nightshift.producer("cancel", name)
+            self.nightshift.producer("retry", name, "--cancelled")
+
+    def reject_a_picture(self) -> None:
+        with self.nightshift.database.reading() as session:
+            job = session.scalar(select(Job.id).where(Job.state == JobState.SUCCEEDED).order_by(func.random()).limit(1))
+        if job is not None:
+            self.nightshift.producer("reject", job)
+
     def cancel_a_job(self) -> None:
         with self.nightshift.database.writing() as session:
             job = session.scalar(select(Job.id).where(Job.state.not_in(FINISHED)).order_by(func.random()).limit(1))
@@ -229,6 +252,9 @@ FAULTS: tuple[Callable[[Soak], None], ...] = (
     Soak.raise_in_a_step,
     Soak.spoil_a_picture,
     Soak.hang_a_step,
+    Soak.hold_the_interpreter,
+    Soak.cancel_a_batch_and_queue_it_again,
+    Soak.reject_a_picture,
     Soak.cancel_a_job,
     Soak.pause_the_queue,
     Soak.enqueue_without_redis,
@@ -250,7 +276,7 @@ def main(minutes: float, wanted: int, seed: int | None) -> None:
             _settle(soak)
             _tell(soak)
             assert_promise_kept(soak.nightshift)
-            causes = {job.cause for job in soak.nightshift.jobs() if job.state != JobState.SUCCEEDED}
+            causes = {job.cause for job in soak.nightshift.jobs() if job.state not in MADE}
             assert causes <= _EXPECTED_CAUSES, f"causes that nobody put in: {causes - _EXPECTED_CAUSES}"
         except AssertionError:
             _out.print(f"seed {seed}: THE PROMISE IS BROKEN; the last worker's log ends with")
@@ -281,7 +307,14 @@ def _settle(soak: Soak) -> None:
         assert time.monotonic() < until, f"{soak.left()} jobs are still not done"
         soak.supervise()
         time.sleep(1)
+    # What was sent twice is dropped one by one.
+    while messages_in(soak.server):
+        assert time.monotonic() < until, f"{messages_in(soak.server)} messages still wait"
+        soak.supervise()
+        time.sleep(1)
     soak.worker.stop()
+    left = soak.nightshift.left_running() + helpers_of(soak.nightshift)
+    assert left == [], f"still running: {left}"
 
 
 def _tell(soak: Soak) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 from installation import Installation, RedisServer, WorkerProcess, inside_worker
 from PIL import Image
 
@@ -115,6 +116,22 @@ def messages_in(server: RedisServer) -> int:
     with server.client() as client:
         keys = client.scan_iter(match="nightshift:jobs*")
         return sum(int(client.llen(key)) for key in keys if client.type(key) == b"list")
+
+
+def helpers_of(nightshift: Installation) -> list[str]:
+    """Return the processes that workers of the installation have started beside them and that are still there."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = " ".join(process.cmdline())
+            if process.status() != psutil.STATUS_ZOMBIE and (
+                "worker.watchdog_process" in words or "-m checks" in words
+            ):
+                mine = process.environ().get("NIGHTSHIFT_DATA_DIR", "") == str(nightshift.data_dir)
+                found += [words] * mine
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
 
 
 def wait_for_looks(nightshift: Installation, count: int) -> None:
