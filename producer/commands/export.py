@@ -20,11 +20,12 @@ from models.tables import Batch
 from producer.exports.captions import PROMPT, Caption
 from producer.exports.card import card
 from producer.exports.distinct import distinct
-from producer.exports.folder import ExportFolder, write_text
+from producer.exports.folder import ExportFolder
 from producer.exports.layouts import LAYOUTS
 from producer.exports.resizing import Fit, Resizing
 from producer.exports.sample import Sample
 from producer.exports.split import TEST, TRAIN, prompts_for_testing
+from producer.files import write_text
 from producer.progress_bar import progress_bar
 
 _LONG = 200

@@ -1,13 +1,12 @@
 """A folder that is there whole or not at all: filled beside its place, and put there by one rename."""
 
 import json
-import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
-from models.errors import BadInputError, StorageError
+from models.errors import BadInputError
+from producer.files import explained, write_text
 
 #: Says in a finished folder what it is, and in an unfinished one what it is to be.
 MANIFEST = "nightshift.json"
@@ -51,7 +50,7 @@ class ExportFolder:
             self.work.mkdir(parents=True, exist_ok=True)
             write_text(self.work / MANIFEST, self._manifest)
         except OSError as error:
-            raise _explained(self._target, error) from error
+            raise explained(self._target, error) from error
 
     def finish(self) -> None:
         """Put the folder in its place.
@@ -65,54 +64,7 @@ class ExportFolder:
                 self._target.rmdir()
             self.work.rename(self._target)
         except OSError as error:
-            raise _explained(self._target, error) from error
-
-
-def put_file(source: Path, target: Path) -> None:
-    """Have the file at another place, too: by a hard link where the disk has them, else by a copy.
-
-    Raises:
-        StorageError: if it cannot be put there.
-    """
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            if target.samefile(source) or target.stat().st_size == source.stat().st_size:
-                return
-            target.unlink()
-        try:
-            os.link(source, target)
-        except OSError:
-            with new_file(target) as new:
-                shutil.copyfile(source, new)
-    except OSError as error:
-        raise _explained(target, error) from error
-
-
-@contextmanager
-def new_file(target: Path) -> Iterator[Path]:
-    """Give the path of a file to be written, which gets its name after the block: it is there whole or not at all.
-
-    Raises:
-        StorageError: if it cannot be written.
-    """
-    new = target.with_name(f".{target.name}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield new
-        new.replace(target)
-    except OSError as error:
-        raise _explained(target, error) from error
-
-
-def write_text(target: Path, content: str) -> None:
-    """Write a text file, whole or not at all.
-
-    Raises:
-        StorageError: if it cannot be written.
-    """
-    with new_file(target) as new:
-        new.write_text(content, encoding="utf-8")
+            raise explained(self._target, error) from error
 
 
 def _read(file: Path) -> str | None:
@@ -120,9 +72,3 @@ def _read(file: Path) -> str | None:
         return file.read_text()
     except (OSError, UnicodeDecodeError):
         return None
-
-
-def _explained(target: Path, error: OSError) -> StorageError:
-    return StorageError(
-        f"{target} cannot be written ({error.strerror or error}); free some space, or name another folder"
-    )

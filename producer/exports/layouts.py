@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from producer.exports.folder import new_file, write_text
 from producer.exports.sample import Sample
 from producer.exports.split import TRAIN
+from producer.files import new_file, write_text
 
 #: Samples of one tar file.
 _SHARD = 1_000

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from producer.exports.folder import new_file, put_file
 from producer.exports.resizing import Resizing
+from producer.files import new_file, put_file
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from models.database import Session
 from models.tables import now
 from models.timeline import events, stretches
 from producer.coverage_table import coverage_table
-from producer.exports.folder import write_text
+from producer.files import write_text
 from producer.page.figures import bars, shown_parts
 from producer.page.gallery import Gallery
 from producer.page.over_time import plots_over_time

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from models.made_pictures import MadePicture
 from models.picture_store import PictureStore
-from producer.exports.folder import put_file
+from producer.files import put_file
 from producer.page.gallery import Gallery
 from producer.page.thumbnails import make_thumbnails
 from producer.progress_bar import progress_bar

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from producer.exports.folder import new_file
+from producer.files import new_file
 
 #: Pixels of the longer side: more than a tile has, for screens that put two pixels in the place of one.
 SIDE = 256
