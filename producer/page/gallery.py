@@ -58,9 +58,6 @@ class Gallery:
             }
         )
 
-    def __len__(self) -> int:
-        return len(self._pictures)
-
     def as_dict(self) -> dict[str, Any]:
         """Return all of it; `flags` are those of `producer enqueue` by field."""
         return {

@@ -89,6 +89,8 @@ def test_the_guards_work_and_lost_attempts_are_marked(nightshift: Installation):
             )
         )
         first, second, *_ = session.query(Attempt).filter_by(batch_id=2).order_by(Attempt.id)
+        # Of the other batch, which has nothing to do with this one.
+        session.query(Attempt).filter_by(batch_id=1).first().outcome = Outcome.LOST
         first.outcome, first.finished_at, first.cause = Outcome.LOST, None, None
         second.outcome, second.cause = Outcome.FAILED, "not_finite"
     with nightshift.database.reading() as session:
@@ -102,3 +104,4 @@ def test_the_guards_work_and_lost_attempts_are_marked(nightshift: Installation):
         (EventKind.GUARD, at(12), at(14), "memory guard: restart"),
     ]
     assert sum(one.kind is EventKind.GUARD for one in everything) == 4
+    assert sum(one.kind is EventKind.LOST for one in everything) == 2
