@@ -18,6 +18,7 @@ class Cause(StrEnum):
     QUARANTINED = "quarantined"
     #: Of attempts alone: their jobs go back to the queue.
     HUNG = "hung"
+    DEVICE = "device"
     STOPPED = "stopped"
     STORAGE = "storage"
     WORKER_LOST = "worker_lost"
@@ -43,6 +44,7 @@ _SENTENCES = {
     Cause.CANCELLED: "cancelled by `producer cancel`",
     Cause.QUARANTINED: "its worker went away too often while it ran: `producer retry` tries it again",
     Cause.HUNG: "the device hung, and the worker ended itself",
+    Cause.DEVICE: "the device did not do what it was told, and the worker ended itself",
     Cause.STOPPED: "the worker was told to end at once",
     Cause.STORAGE: "the picture could not be written before the worker was told to end",
     Cause.WORKER_LOST: "the worker went away before it settled",

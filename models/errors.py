@@ -46,6 +46,10 @@ class DeviceError(NightshiftError):
     """The device that was asked for is absent, or another worker has it."""
 
 
+class DeviceFaultError(NightshiftError):
+    """The device did not do what it was told: what came of it is no picture, and only a new process helps."""
+
+
 class GenerationError(NightshiftError):
     """One job cannot become a picture; `cause` is the short word under which the report counts it."""
 

@@ -14,6 +14,8 @@ class ExitStatus(IntEnum):
     HUNG = 70
     #: Memory stayed beyond the limit; a new process begins with less.
     MEMORY = 71
+    #: The device did not do what it was told; a new process sets it up anew.
+    DEVICE = 73
     #: Several attempts in a row failed for no reason of their jobs; a new process starts clean.
     FAULTY = 74
     #: What was done could not be recorded before the worker was told to end.
@@ -23,4 +25,4 @@ class ExitStatus(IntEnum):
 
 
 #: After these a new worker goes on where the old one stopped.
-RESTARTED = (ExitStatus.HUNG, ExitStatus.MEMORY, ExitStatus.FAULTY, ExitStatus.DATABASE, ExitStatus.IDLE)
+RESTARTED = tuple(status for status in ExitStatus if status not in (ExitStatus.DONE, ExitStatus.CANNOT_START))

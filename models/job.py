@@ -95,6 +95,11 @@ class JobSpec(BaseModel):
         return Weights(self.checkpoint)
 
     @property
+    def is_guided(self) -> bool:
+        """Whether the negative prompt is looked at, and goes through the denoiser beside the prompt."""
+        return self.guidance > 1
+
+    @property
     def kind(self) -> Kind:
         """What decides how long the job takes."""
         return Kind(**{field.name: getattr(self, field.name) for field in fields(Kind)})

@@ -348,7 +348,7 @@ class Attempt(Base):
     save_s: Mapped[float | None]
     total_s: Mapped[float | None]
     steps_per_s: Mapped[float | None]
-    #: Memory ran out, and a second try with the attention sliced made it.
+    #: Made by a second try: memory ran out, or it was not finite.
     made_again: Mapped[bool] = mapped_column(default=False, server_default=false())
     #: Decoded a second time in float32 after NaN or infinity.
     decoded_again: Mapped[bool] = mapped_column(default=False)

@@ -29,6 +29,7 @@ _REASONS = {
     ExitStatus.CANNOT_START: "it could not start",
     ExitStatus.HUNG: "its device hung",
     ExitStatus.MEMORY: "its memory was beyond the limit",
+    ExitStatus.DEVICE: "its device did not do what it was told",
     ExitStatus.FAULTY: "one job after the other failed",
     ExitStatus.DATABASE: "the database did not take what it did",
     ExitStatus.IDLE: "it no longer heard its queue",

@@ -12,6 +12,7 @@ from models.errors import (
     CancelledError,
     CheckpointError,
     DatabaseError,
+    DeviceFaultError,
     GenerationError,
     LostClaimError,
     StorageError,
@@ -109,6 +110,8 @@ def ended_by(attempt: Attempt, error: BaseException) -> Attempt:
             outcome, cause = Outcome.LOST, Cause.STOPPED
         case StorageError():
             outcome, cause = Outcome.LOST, Cause.STORAGE
+        case DeviceFaultError():
+            outcome, cause = Outcome.LOST, Cause.DEVICE
         case GenerationError():
             cause = error.cause
         case CheckpointError():

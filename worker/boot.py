@@ -18,7 +18,7 @@ from celery.worker import state
 
 from models.boots import Machine, mark_ended, mark_ready, note_waiting, record_boot
 from models.database import Database
-from models.errors import BrokerError, DatabaseError, NightshiftError
+from models.errors import BrokerError, DatabaseError, DeviceFaultError, NightshiftError
 from models.exit_status import ExitStatus
 from models.job import Weights
 from models.picture_store import PictureStore
@@ -95,6 +95,9 @@ class Boot(bootsteps.StartStopStep):
             self.stop(parent)
         try:
             loading.result()
+        except DeviceFaultError as error:
+            log.critical("the worker cannot start: %s", error, extra=event("device.faulty"))
+            raise SystemExit(ExitStatus.DEVICE) from error
         except NightshiftError as error:
             if not self._shutdown.asked.is_set():
                 log.critical("the worker cannot start: %s", error, extra=event("worker.cannot_start"))

@@ -1,4 +1,4 @@
-"""Noticing that jobs fail one after the other for no reason of their own: then it is the process or the device."""
+"""Noticing that attempts fail for no reason of their jobs: then it is the process or the device."""
 
 from dataclasses import replace
 
@@ -14,7 +14,10 @@ _NOBODYS = (Cause.DRIVER, Cause.UNEXPECTED)
 
 
 class Breaker:
-    """Has the worker leave once so many attempts in a row failed so; the last job goes back, for a new process."""
+    """Has the worker leave, so that a new process goes on with the job.
+
+    That is at once where the device did not do what it was told, and otherwise after so many attempts in a row.
+    """
 
     def __init__(self, limit: int, shutdown: Shutdown) -> None:
         self._limit = limit
@@ -23,6 +26,14 @@ class Breaker:
 
     def look(self, attempt: Attempt) -> Attempt:
         """Count the attempt, which the device is done with; return it, given back where it is one too many."""
+        if attempt.cause is Cause.DEVICE:
+            log.critical(
+                "job %d: %s; the worker ends, to be started anew",
+                attempt.claim.job_id,
+                attempt.error,
+                extra=event("device.faulty", job=attempt.claim.job_id),
+            )
+            self._shutdown.ask(ExitStatus.DEVICE)
         if attempt.outcome is Outcome.RUNNING:
             self._in_a_row = 0
         if attempt.outcome is not Outcome.FAILED or attempt.cause not in _NOBODYS:

@@ -8,29 +8,46 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from models.causes import Cause
-from models.errors import CheckpointError, GenerationError
+from models.errors import CheckpointError, GenerationError, NightshiftError
 from models.job import JobSpec, Weights
 from models.measurement import LoadMeasurement, Measurement
 from models.settings import Settings
+from worker.canary import Canary
 from worker.devices.device import Device
-from worker.generation import Generation, generate
+from worker.generation import Generation, LatentsError, generate
 from worker.loading import LoadedCheckpoint, load_checkpoint
 from worker.local_checkpoint import find_checkpoint
 from worker.log import event, gigabytes, log
 from worker.memory import MemoryWatch, read_memory
 from worker.warm_up import warm_up, warm_up_spec
 
+_Made = TypeVar("_Made")
+#: What kernels are compiled for: width and height, and whether two prompts go through at once or one.
+_Shape = tuple[int, int, bool]
+#: What torch's allocators, Metal and NVIDIA's libraries say when memory runs out. torch.OutOfMemoryError is CUDA's; MPS
+#: and the CPU's allocator raise plain RuntimeErrors.
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "outofmemory",
+    "can't allocate memory",
+    "not enough memory",
+    "insufficient memory",
+    "invalid buffer size",
+    "alloc_failed",
+)
+
 
 @dataclass
 class _Current:
     loaded: LoadedCheckpoint
     load: LoadMeasurement
-    #: Sizes generated since the load: the first of each is untypical (kernels compiled, memory allocated).
-    warm_sizes: set[tuple[int, int]]
+    #: Shapes generated since the load: the first of each is untypical (kernels compiled, memory allocated).
+    warm_shapes: set[_Shape]
 
 
 class Engine:
@@ -39,6 +56,7 @@ class Engine:
     def __init__(self, device: Device, settings: Settings) -> None:
         self.device = device
         self._settings = settings
+        self._canary = Canary(device)
         self._current: _Current | None = None
         self._thread: int | None = None
         self._made_any = False
@@ -49,6 +67,7 @@ class Engine:
         Raises:
             CheckpointError: if they cannot be loaded, or others are pinned.
             GenerationError: if they cannot make the warm-up's picture, out of memory included.
+            DeviceFaultError: if the device does not compute.
         """
         self._own_thread()
         if self._current is not None and self._current.load.weights == weights:
@@ -66,17 +85,20 @@ class Engine:
 
         Raises:
             GenerationError: if it cannot become a picture, out of memory included.
+            DeviceFaultError: if the device did not make it.
         """
         self._own_thread()
         assert self._current is not None
-        current, size = self._current, (spec.width, spec.height)
-        first_of_boot, cold = not self._made_any, size not in current.warm_sizes
-        with (
-            self._memory_explained(f"at {spec.width}x{spec.height}: make it smaller"),
-            MemoryWatch(self.device, self._settings.memory_sample_s) as memory,
-        ):
-            made, again = self._generate(current.loaded, spec, on_step)
-        current.warm_sizes.add(size)
+        current, shape = self._current, _shape(spec)
+        first_of_boot, cold = not self._made_any, shape not in current.warm_shapes
+        with MemoryWatch(self.device, self._settings.memory_sample_s) as memory:
+            made, again = self._memory_explained(
+                lambda: self._checked(lambda: self._generate(current.loaded, spec, on_step)),
+                f"at {spec.width}x{spec.height}: make it smaller",
+            )
+            self._canary.require_computing()
+            self._canary.require_made(made.picture, made.given)
+        current.warm_shapes.add(shape)
         self._made_any = True
         assert made.timings.denoise_s is not None
         return made, Measurement(
@@ -94,30 +116,51 @@ class Engine:
             after=memory.after,
         )
 
+    def _checked(self, make: Callable[[], _Made]) -> _Made:
+        """Make something; after an error that nobody foresaw look whether the device still computes.
+
+        Raises:
+            DeviceFaultError: if it does not, for then the error was no fault of the job's.
+        """
+        try:
+            return make()
+        except NightshiftError:
+            raise
+        except Exception as error:
+            if not _is_out_of_memory(error):
+                self._canary.require_computing()
+            raise
+
     def _generate(
         self, loaded: LoadedCheckpoint, spec: JobSpec, on_step: Callable[[int], None]
     ) -> tuple[Generation, bool]:
-        """Generate; out of memory, empty the caches and try once more with the attention sliced, which takes less."""
+        """Generate; out of memory or not finite, empty the caches and try once more.
+
+        After a lack of memory with the attention sliced, which takes less. Returns whether it took a second try.
+        """
         try:
             return generate(loaded, self.device, spec, on_step), False
+        except LatentsError:
+            sliced, what = False, "NaN or infinity: tried once more with empty caches"
         except (MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
-            log.warning(
-                "out of memory at %dx%d: tried once more with attention slicing",
-                spec.width,
-                spec.height,
-                extra=event("attempt.sliced"),
-            )
+            sliced, what = True, "out of memory: tried once more with attention slicing"
         # Not within the handler: the error holds what the failed try had in memory.
+        log.warning("%s (%dx%d)", what, spec.width, spec.height, extra=event("attempt.made_again"))
         gc.collect()
         self.device.empty_cache()
-        loaded.pipeline.enable_attention_slicing()
-        try:
+        with self._sliced(loaded.pipeline) if sliced else nullcontext():
             return generate(loaded, self.device, spec, on_step), True
+
+    @contextmanager
+    def _sliced(self, pipeline: Any) -> Iterator[None]:
+        pipeline.enable_attention_slicing()
+        try:
+            yield
         finally:
             if not self._settings.attention_slicing:
-                loaded.pipeline.disable_attention_slicing()
+                pipeline.disable_attention_slicing()
 
     def reload(self) -> LoadMeasurement:
         """Load the same weights anew, warm-up included, so that nothing which the old pipeline held stays.
@@ -133,18 +176,19 @@ class Engine:
         gc.collect()
         return self._load(weights)
 
-    @contextmanager
-    def _memory_explained(self, where_and_remedy: str) -> Iterator[None]:
+    def _memory_explained(self, make: Callable[[], _Made], where_and_remedy: str) -> _Made:
         """Turn what the device says when its memory runs out into a cause of its own."""
         try:
-            yield
+            return make()
         except (MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
-            self.device.empty_cache()
-            raise GenerationError(
-                Cause.OUT_OF_MEMORY, f"out of memory {where_and_remedy}, or NIGHTSHIFT_ATTENTION_SLICING=true"
-            ) from error
+        # As in `_generate`.
+        gc.collect()
+        self.device.empty_cache()
+        raise GenerationError(
+            Cause.OUT_OF_MEMORY, f"out of memory {where_and_remedy}, or NIGHTSHIFT_ATTENTION_SLICING=true"
+        )
 
     def _own_thread(self) -> None:
         # Two threads at work on Metal at once crash the process, so the first caller stays the only one.
@@ -162,8 +206,10 @@ class Engine:
         log.info("loading %s from %s …", local.name, local.path, extra=event("load.begun"))
         before = read_memory(self.device)
         begun = time.perf_counter()
-        with self._memory_explained(f"while loading {local.name}: close other applications"):
-            loaded = load_checkpoint(local, self.device, self._settings)
+        loaded = self._memory_explained(
+            lambda: load_checkpoint(local, self.device, self._settings),
+            f"while loading {local.name}: close other applications",
+        )
         self.device.synchronize()
         load_s = time.perf_counter() - begun
         log.info(
@@ -177,8 +223,11 @@ class Engine:
         )
         spec = warm_up_spec(local.name, self._settings)
         begun = time.perf_counter()
-        with self._memory_explained(f"in the warm-up at {spec.width}x{spec.height}: close other applications"):
-            warm_up(loaded, self.device, spec)
+        self._memory_explained(
+            lambda: self._checked(lambda: warm_up(loaded, self.device, spec)),
+            f"in the warm-up at {spec.width}x{spec.height}: close other applications",
+        )
+        self._canary.require_computing()
         warmup_s = time.perf_counter() - begun
         after = read_memory(self.device)
         log.info(
@@ -200,15 +249,17 @@ class Engine:
             before=before,
             after=after,
         )
-        self._current = _Current(loaded, load, {(spec.width, spec.height)})
+        self._current = _Current(loaded, load, {_shape(spec)})
         return load
 
 
+def _shape(spec: JobSpec) -> _Shape:
+    return spec.width, spec.height, spec.is_guided
+
+
 def _is_out_of_memory(error: BaseException) -> bool:
-    # torch.OutOfMemoryError is CUDA's; MPS and the CPU's allocator raise plain RuntimeErrors.
-    return isinstance(error, MemoryError) or any(
-        phrase in str(error) for phrase in ("out of memory", "can't allocate memory", "not enough memory")
-    )
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or any(phrase in said for phrase in _OUT_OF_MEMORY)
 
 
 def _short(revision: str) -> str:

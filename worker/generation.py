@@ -4,7 +4,7 @@ Knows nothing of queues and rows. Must run on the thread that owns the device.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,15 @@ class Generation:
     decoded_again: bool
     prompt_tokens: int
     prompt_cut: str | None
+    #: All that the pixels depend on, as the device was given it: prompts of the same tokens are the same to it.
+    given: Hashable
+
+
+class LatentsError(GenerationError):
+    """NaN or infinity after denoising. What comes of recycled memory need not come a second time."""
+
+    def __init__(self) -> None:
+        super().__init__(Cause.NOT_FINITE, _not_finite("denoising"))
 
 
 class _Lap:
@@ -54,20 +63,20 @@ def generate(loaded: LoadedCheckpoint, device: Device, spec: JobSpec, on_step: C
     so the same spec gives the same picture whatever ran before it.
 
     Raises:
+        LatentsError: NaN or infinity after denoising.
         GenerationError: `not_finite` if NaN or infinity is left after decoding again in float32;
             `blocked` if the safety checker is on and blocks the picture.
     """
     pipeline = loaded.pipeline
     lap = _Lap(device)
-    guided = spec.guidance > 1
     prompt = loaded.prompt_embeddings.of(spec.prompt)
-    negative = loaded.prompt_embeddings.of(spec.negative_prompt).embeddings if guided else None
+    negative = loaded.prompt_embeddings.of(spec.negative_prompt) if spec.is_guided else None
     encode_s = lap()
 
     pipeline.scheduler = loaded.schedulers.new(spec.scheduler)
     latents = pipeline(
         prompt_embeds=prompt.embeddings,
-        negative_prompt_embeds=negative,
+        negative_prompt_embeds=None if negative is None else negative.embeddings,
         num_inference_steps=spec.steps,
         guidance_scale=spec.guidance,
         width=spec.width,
@@ -79,15 +88,18 @@ def generate(loaded: LoadedCheckpoint, device: Device, spec: JobSpec, on_step: C
         callback_on_step_end_tensor_inputs=[],
     )[0]
     denoise_s = lap()
+    if not _finite(latents):
+        raise LatentsError
+    validate_s = lap()
 
     image = _decode(pipeline.vae, latents)
     decode_s = lap()
     decoded_again = not _finite(image)
-    validate_s = lap()
+    validate_s += lap()
     if decoded_again:
         image = _decode_in_float32(pipeline.vae, latents)
         decode_s += lap()
-        _require_finite(image, latents)
+        _require_finite(image)
         validate_s += lap()
     if pipeline.safety_checker is not None:
         _require_harmless(pipeline, image, device)
@@ -95,7 +107,12 @@ def generate(loaded: LoadedCheckpoint, device: Device, spec: JobSpec, on_step: C
     picture = pipeline.image_processor.postprocess(image.float(), output_type="pil")[0]
     decode_s += lap()
     timings = Timings(encode_s, denoise_s, decode_s, validate_s)
-    return Generation(picture, timings, decoded_again, prompt.tokens, prompt.cut)
+    given = (
+        prompt.ids,
+        negative and (negative.ids, spec.guidance),
+        (spec.checkpoint, spec.seed, spec.steps, spec.width, spec.height, spec.scheduler),
+    )
+    return Generation(picture, timings, decoded_again, prompt.tokens, prompt.cut, given)
 
 
 def _step_callback(on_step: Callable[[int], None]) -> Callable[..., dict[str, Any]]:
@@ -125,14 +142,15 @@ def _finite(image: torch.Tensor) -> bool:
     return bool(torch.isfinite(image).all())
 
 
-def _require_finite(image: torch.Tensor, latents: torch.Tensor) -> None:
-    if _finite(image):
-        return
-    where = "decoding, in float32 too" if _finite(latents) else "denoising"
-    raise GenerationError(
-        Cause.NOT_FINITE,
+def _require_finite(image: torch.Tensor) -> None:
+    if not _finite(image):
+        raise GenerationError(Cause.NOT_FINITE, _not_finite("decoding, in float32 too"))
+
+
+def _not_finite(where: str) -> str:
+    return (
         f"NaN or infinity after {where}; no picture was written. Try NIGHTSHIFT_DTYPE=float32, "
-        "NIGHTSHIFT_ATTENTION_SLICING=false, or a lower guidance",
+        "NIGHTSHIFT_ATTENTION_SLICING=false, or a lower guidance"
     )
 
 

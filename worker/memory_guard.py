@@ -12,7 +12,7 @@ import time
 import psutil
 
 from models.database import Database
-from models.errors import CheckpointError, DatabaseError, GenerationError
+from models.errors import CheckpointError, DatabaseError, DeviceFaultError, GenerationError
 from models.exit_status import ExitStatus
 from models.guard_actions import record_guard_action
 from models.measurement import MemoryReading
@@ -73,7 +73,7 @@ class MemoryGuard:
                 held = self._take(step, held)
                 if held <= self._limit:
                     return step
-        except (CheckpointError, GenerationError) as error:
+        except (CheckpointError, DeviceFaultError, GenerationError) as error:
             # The engine is empty now, which a new process says at its start, before it fails every job of the night.
             log.error(
                 "memory guard: the checkpoint could not be loaded anew: %s", error, extra=event("guard.reload_failed")

@@ -15,6 +15,8 @@ class EncodedText:
     """A text as the denoiser takes it, 1 x 77 x 768 for SD 1.5, and how much of it the encoder saw."""
 
     embeddings: torch.Tensor
+    #: The tokens that the encoder saw.
+    ids: tuple[int, ...]
     #: With start and end token, and those that were cut off.
     tokens: int
     #: The end of the text that was cut off, None if nothing was.
@@ -38,4 +40,4 @@ def _encode(pipeline: Any, device: torch.device, text: str) -> EncodedText:
     # The last place belongs to the end token, in the cut sequence as in the whole one.
     cut = pipeline.tokenizer.decode(ids[limit - 1 : -1]).strip() if len(ids) > limit else None
     embeddings, _ = pipeline.encode_prompt(text, device, 1, do_classifier_free_guidance=False)
-    return EncodedText(embeddings, len(ids), cut)
+    return EncodedText(embeddings, tuple(ids[: limit - 1]), len(ids), cut)

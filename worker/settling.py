@@ -3,9 +3,9 @@
 import random
 from dataclasses import replace
 
-from models.attempts import Claim, Ended, give_back, postpone, settle
+from models.attempts import Claim, Ended, give_back, lose, postpone, settle
 from models.boots import note_peak
-from models.causes import PASSING
+from models.causes import PASSING, Cause
 from models.database import Database
 from models.errors import DatabaseError
 from models.picture_store import Aside, PictureStore
@@ -64,7 +64,10 @@ class Settler:
         claim, result = attempt.claim, attempt.result
         tries_again = result.cause in PASSING and claim.failures < self._settings.retries
         with self._database.writing() as session:
-            if result.outcome is Outcome.LOST:
+            if result.cause is Cause.DEVICE:
+                # A picture that is meant to have one value must not end a worker each time, for ever.
+                owned = lose(session, claim, result, self._settings.quarantine_after) is not None
+            elif result.outcome is Outcome.LOST:
                 owned = give_back(session, claim, result)
             elif tries_again:
                 owned = postpone(session, claim, result, self._wait_s(claim))

@@ -37,6 +37,8 @@ _PICKY, _TARGET = "centre,centre.off=0.04", ("--target", _JOBS_A_BATCH, "--repla
 _PROMPTS = ("a red boot", "a blue loafer", "white sneakers", "a green high-top")
 #: Longest that one fault lasts, and that anything may take once they are over.
 _LONGEST_S, _PATIENCE_S = 8.0, 1800.0
+#: Longest that a fault may keep jobs from ending before the next one strikes.
+_STANDSTILL_S = 40.0
 #: What a row may say that has no picture: what was put in, and nothing else.
 _EXPECTED_CAUSES = {
     Cause.UNEXPECTED,
@@ -61,6 +63,9 @@ class Soak:
             "PYTHONPATH": inside_worker(INSIDE),
             "NIGHTSHIFT_HANG_S": "20",
             "NIGHTSHIFT_QUARANTINE_AFTER": "5",
+            # A device that can be told not to compute.
+            "NIGHTSHIFT_DEVICE": "mps",
+            "STAND_IN": "0",
         }
         self.nightshift = Installation(folder, self.server.url(), **settings)
         self.faults = Faults(self.nightshift)
@@ -106,6 +111,13 @@ class Soak:
         fault(self)
         self.met[fault.__name__.replace("_", " ")] += 1
         return fault.__name__.replace("_", " ")
+
+    def wait_for_progress(self) -> None:
+        """Wait until a job ended since the last fault, so that faults strike work and not only starts."""
+        left, until = self.left(), time.monotonic() + _STANDSTILL_S
+        while self.left() == left and time.monotonic() < until:
+            self.supervise()
+            time.sleep(0.1)
 
     def pause_s(self) -> float:
         return self._random.uniform(0.2, _LONGEST_S)
@@ -187,6 +199,15 @@ class Soak:
     def spoil_a_picture(self) -> None:
         self.faults.at("decoding", "spoil")
 
+    def spoil_latents(self) -> None:
+        self.faults.at("denoised", self._random.choice(("spoil", "twice spoil")))
+
+    def have_the_device_make_nothing(self) -> None:
+        self.faults.at("decoding", self._random.choice(("blank", "stale")))
+
+    def have_the_device_not_compute(self) -> None:
+        self.faults.at("computing", "stale")
+
     def kill_worker_at_a_place(self) -> None:
         place = self._random.choice(("encoding", "decoding", "writing", "written", "settling", "named", "settled"))
         self.faults.hold(place)
@@ -251,6 +272,9 @@ FAULTS: tuple[Callable[[Soak], None], ...] = (
     Soak.move_pictures_away_and_back,
     Soak.raise_in_a_step,
     Soak.spoil_a_picture,
+    Soak.spoil_latents,
+    Soak.have_the_device_make_nothing,
+    Soak.have_the_device_not_compute,
     Soak.hang_a_step,
     Soak.hold_the_interpreter,
     Soak.cancel_a_batch_and_queue_it_again,
@@ -294,6 +318,7 @@ def _run(soak: Soak, seconds: float, wanted: int) -> None:
         # Jobs come bit by bit, so that there is work as long as there are faults.
         while soak.jobs() < wanted * min(1, spent / seconds / 0.8 + 0.05):
             soak.enqueue(_JOBS_A_BATCH)
+        soak.wait_for_progress()
         time.sleep(soak.pause_s())
         fault = soak.strike()
         _out.print(f"{spent:6.0f} s  {soak.jobs() - soak.left():5} of {soak.jobs()} done  {fault}")

@@ -108,7 +108,7 @@ def test_out_of_memory_is_tried_once_more_with_slicing_in_the_same_attempt(night
     batch = nightshift.enqueue(*usual)
     nightshift.wait_until_finished(batch)
     assert outcomes(nightshift, batch) == [["succeeded"]]
-    assert "out of memory at 128x128: tried once more with attention slicing" in worker.log
+    assert "out of memory: tried once more with attention slicing (128x128)" in worker.log
     # The slicing is over with the job that needed it.
     (after,) = nightshift.wait_until_finished(nightshift.enqueue(*usual))
     assert digest(nightshift, after) == digest(nightshift, plain)

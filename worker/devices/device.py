@@ -3,9 +3,10 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,10 @@ class Device(ABC):
         Raises:
             DeviceError: if the driver does not let it be used.
         """
+
+    def read(self, values: Tensor) -> Any:
+        """Bring values of the device into the machine's memory, as an array of numpy."""
+        return values.cpu().numpy()
 
     def synchronize(self) -> None:
         """Wait until everything given to the device is done: read no clock before."""

@@ -1,9 +1,9 @@
 """Goes into a worker process by its PYTHONPATH: at the places that files in the folder FAULTS name, something happens.
 
 A file is named as the place and says what: `hold` until the file `PLACE.held` goes away, `hang` for ever, `raise NAME`
-or `raise NAME TEXT`, `kill` the process, `grip` the interpreter so that no thread runs, `spoil`. It is used up by that,
-unless `always` or `twice` comes first. The file `clock` says how many seconds to add to every time of day. The product
-knows nothing of it.
+or `raise NAME TEXT`, `kill` the process, `grip` the interpreter so that no thread runs, or how a result is false:
+`spoil` (NaN), `stale` (the last one again), `blank`. It is used up by that, unless `always` or `twice` comes first. The
+file `clock` says how many seconds to add to every time of day. The product knows nothing of it.
 """
 
 import builtins
@@ -21,12 +21,12 @@ FOLDER = Path(os.environ["FAULTS"])
 
 
 def reach(place):
-    """Do what the place's file says; return whether that is to spoil the result."""
+    """Do what the place's file says; return how the result is to be false, None if it is not."""
     file = FOLDER / place
     try:
         words = file.read_text().split()
     except FileNotFoundError:
-        return False
+        return None
     if words[0] == "always":
         del words[0]
     elif words[0] == "twice":
@@ -47,7 +47,7 @@ def reach(place):
         os.kill(os.getpid(), signal.SIGKILL)
     elif words[0] == "raise":
         raise getattr(builtins, words[1])(" ".join(words[2:]))
-    return words[0] == "spoil"
+    return words[0] if words[0] in ("spoil", "stale", "blank") else None
 
 
 #: Set while a job is made: the warm-up goes through the same code, and is none.
@@ -55,7 +55,7 @@ at_job = threading.Event()
 
 
 def reach_in_job(place):
-    return at_job.is_set() and reach(place)
+    return reach(place) if at_job.is_set() else None
 
 
 def before(place, function):
@@ -76,7 +76,7 @@ def after(place, function):
 
 
 def patch_generation(module):
-    generate, decode = module.generate, module._decode
+    generate, decode, images = module.generate, module._decode, []
 
     def with_places(loaded, device, spec, on_step):
         def step(number):
@@ -87,11 +87,23 @@ def patch_generation(module):
         return generate(loaded, device, spec, step)
 
     def decoded(*args):
-        spoilt = reach_in_job("decoding")
-        image = decode(*args)
-        return image * float("nan") if spoilt else image
+        image = false(reach_in_job("decoding"), decode(*args), images)
+        images[:] = [image]
+        return image
 
     module.generate, module._decode = with_places, decoded
+
+
+def false(how, tensor, last):
+    """Return the tensor as a device leaves it that does not do what it is told."""
+    match how:
+        case "spoil":
+            return tensor * float("nan")
+        case "blank":
+            return tensor * 0
+        case "stale" if last:
+            return last[0]
+    return tensor
 
 
 def patch_engine(module):
@@ -108,7 +120,22 @@ def patch_engine(module):
 
 
 def patch_loading(module):
-    module.load_checkpoint = before("loading", module.load_checkpoint)
+    load = module.load_checkpoint
+
+    def loading(*args):
+        reach("loading")
+        loaded = load(*args)
+        denoise = type(loaded.pipeline).__call__
+
+        class Pipeline(type(loaded.pipeline)):
+            def __call__(self, *args, **kwargs):
+                latents, *more = denoise(self, *args, **kwargs)
+                return false(reach_in_job("denoised"), latents, []), *more
+
+        loaded.pipeline.__class__ = Pipeline
+        return loaded
+
+    module.load_checkpoint = loading
 
 
 def patch_picture_store(module):
@@ -152,8 +179,16 @@ def patch_transport(module):
     module._QoS._strike = before("acknowledging", module._QoS._strike)
 
 
+def patch_devices(module):
+    if "STAND_IN" in os.environ:
+        from stand_in import device
+
+        module.BACKENDS = (device(reach, reach_in_job), *module.BACKENDS[1:])
+
+
 patch_on_import(
     {
+        "worker.devices.registry": patch_devices,
         "models.publication": patch_publication,
         "worker.engine": patch_engine,
         "worker.generation": patch_generation,
