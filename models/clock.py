@@ -13,7 +13,13 @@ from pathlib import Path
 
 #: clock_gettime(2) of Linux: BOOTTIME is MONOTONIC with the time asleep. clock_gettime(3) of macOS: MONOTONIC_RAW goes
 #: on in sleep, and nothing adjusts it.
-_CLOCK = time.CLOCK_MONOTONIC_RAW if sys.platform == "darwin" else time.CLOCK_BOOTTIME
+#: The second of each stands still in sleep.
+if sys.platform == "darwin":
+    _CLOCK, _CLOCK_AWAKE = time.CLOCK_MONOTONIC_RAW, time.CLOCK_UPTIME_RAW
+else:
+    _CLOCK, _CLOCK_AWAKE = time.CLOCK_BOOTTIME, time.CLOCK_MONOTONIC
+#: The two are read one after the other, and the network adjusts one of Linux's: nobody sleeps for less than this.
+_SHORTEST_SLEEP_S = 1.0
 _LINUX_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -34,6 +40,24 @@ class Instant:
 def instant() -> Instant:
     """Read the clock."""
     return Instant(time.clock_gettime(_CLOCK), clock_name())
+
+
+class Sleep:
+    """Tells a machine that slept from one that was slow."""
+
+    def __init__(self) -> None:
+        self._asleep_s = _asleep_s()
+
+    def since_last(self) -> float:
+        """Return for how many seconds the machine slept since this was asked for last, or since the making."""
+        asleep_s = _asleep_s()
+        slept_s, self._asleep_s = asleep_s - self._asleep_s, asleep_s
+        return slept_s if slept_s >= _SHORTEST_SLEEP_S else 0.0
+
+
+def _asleep_s() -> float:
+    """Return the seconds that the machine has slept since its start."""
+    return time.clock_gettime(_CLOCK) - time.clock_gettime(_CLOCK_AWAKE)
 
 
 @cache

@@ -78,6 +78,8 @@ class Measurement:
     cold: bool = False
     #: For how long the device waited before it, where the job was there to be had.
     gap_s: float | None = None
+    #: For how long the machine slept since the picture before.
+    slept_s: float | None = None
     timings: Timings = field(default_factory=Timings)
     #: For how long the device was busy with it.
     total_s: float | None = None
@@ -87,6 +89,8 @@ class Measurement:
     prompt_tokens: int | None = None
     prompt_cut: str | None = None
     picture_bytes: int | None = None
+    #: What macOS says of the machine's memory: 1 at ease, 2 warned of, 4 critical.
+    memory_pressure: int | None = None
     before: MemoryReading | None = None
     peak: MemoryReading | None = None
     after: MemoryReading | None = None

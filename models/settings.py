@@ -48,7 +48,10 @@ class Settings(BaseSettings):
         True, description="free memory between two jobs once the worker holds more than the limit"
     )
     memory_limit_gb: float = Field(
-        0.0, ge=0, le=100_000, description="that limit, in units of 10^9 bytes; 0: 75 % of the machine's memory"
+        0.0,
+        ge=0,
+        le=100_000,
+        description="that limit, in units of 10^9 bytes; 0: 75 % of the machine's memory, or less where Metal says so",
     )
     heartbeat_s: float = Field(5.0, gt=0, le=600, description="seconds between two signs of life of a running job")
     stall_s: float = Field(

@@ -18,8 +18,8 @@ from models.tables import Attempt
 WORST = {kind: "lowest" if kind == "available" else "peak" for kind in MEMORY_KINDS}
 #: Columns of a query whose names and values a `Sums` takes over.
 _AS_THEY_ARE = (
-    *("count", "busy_s", "gaps", "gap_s", "waits", "queue_wait_s", "longest_wait_s", "steps"),
-    *("first_start", "last_finish", "first_s", "last_s", "first_id", "last_id", "picture_bytes"),
+    *("count", "busy_s", "slept_s", "gaps", "gap_s", "waits", "queue_wait_s", "longest_wait_s", "steps"),
+    *("first_start", "last_finish", "first_s", "last_s", "first_id", "last_id", "picture_bytes", "memory_pressure"),
 )
 
 
@@ -30,6 +30,8 @@ class Sums:
     count: int
     cold: int
     busy_s: float
+    #: None where none of the pictures has it measured.
+    slept_s: float | None
     steady_count: int
     steady_s: float
     gaps: int
@@ -49,6 +51,8 @@ class Sums:
     first_id: int | None
     last_id: int | None
     memory_peaks: dict[str, int | None]
+    #: The worst; None where the system has no word for it.
+    memory_pressure: int | None
     picture_bytes: int
 
     def __add__(self, other: "Sums") -> "Sums":
@@ -57,6 +61,7 @@ class Sums:
             count=self.count + other.count,
             cold=self.cold + other.cold,
             busy_s=self.busy_s + other.busy_s,
+            slept_s=_of_both(_plus, self.slept_s, other.slept_s),
             steady_count=self.steady_count + other.steady_count,
             steady_s=self.steady_s + other.steady_s,
             gaps=self.gaps + other.gaps,
@@ -76,6 +81,7 @@ class Sums:
                 kind: _of_both(min if kind == "available" else max, self.memory_peaks[kind], other.memory_peaks[kind])
                 for kind in MEMORY_KINDS
             },
+            memory_pressure=_of_both(max, self.memory_pressure, other.memory_pressure),
             picture_bytes=self.picture_bytes + other.picture_bytes,
         )
 
@@ -127,12 +133,14 @@ def sums_queries(*where: ColumnElement[bool]) -> tuple[Select[Any], Select[Any]]
     columns: dict[str, ColumnElement[Any]] = {
         "count": func.count(),
         "busy_s": func.coalesce(func.sum(Attempt.total_s), 0.0),
+        "slept_s": func.sum(Attempt.slept_s),
         "gaps": func.count(Attempt.gap_s),
         "gap_s": func.coalesce(func.sum(Attempt.gap_s), 0.0),
         "waits": func.count(Attempt.queue_wait_s),
         "queue_wait_s": func.coalesce(func.sum(Attempt.queue_wait_s), 0.0),
         "longest_wait_s": func.max(Attempt.queue_wait_s),
         "steps": func.coalesce(func.sum(Attempt.steps_per_s * Attempt.denoise_s), 0.0),
+        "memory_pressure": func.max(Attempt.memory_pressure),
         # PostgreSQL sums such integers up to a decimal.
         "picture_bytes": cast(func.coalesce(func.sum(Attempt.picture_bytes), 0), BigInteger),
     }

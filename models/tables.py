@@ -29,7 +29,7 @@ from models.clock import Instant, instant
 from models.states import JobState, Outcome
 
 #: The version in `migrations` that makes these tables.
-SCHEMA_VERSION = "0010"
+SCHEMA_VERSION = "0011"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -341,6 +341,8 @@ class Attempt(Base):
     queue_wait_s: Mapped[float | None]
     #: From the end of the boot's attempt before to this delivery; NULL where the job was not waiting then.
     gap_s: Mapped[float | None]
+    #: For how long the machine slept since the boot's picture before; no part of any other duration of the attempt.
+    slept_s: Mapped[float | None]
     encode_s: Mapped[float | None]
     denoise_s: Mapped[float | None]
     decode_s: Mapped[float | None]
@@ -368,6 +370,8 @@ class Attempt(Base):
     available_before_bytes: Mapped[Bytes]
     available_lowest_bytes: Mapped[Bytes]
     available_after_bytes: Mapped[Bytes]
+    #: macOS's own word on the machine's memory: 1 at ease, 2 warned of, 4 critical; NULL elsewhere.
+    memory_pressure: Mapped[int | None]
     swap_before_bytes: Mapped[Bytes]
     swap_peak_bytes: Mapped[Bytes]
     swap_after_bytes: Mapped[Bytes]

@@ -85,6 +85,9 @@ class SpeedFigures:
     wall_s: float | None
     busy_s: float
     per_minute_wall: float | None
+    #: For how long the machine slept meanwhile, and the pace over the rest of the time.
+    slept_s: float | None
+    per_minute_awake: float | None
     per_minute_busy: float | None
     #: Of the mean seconds from one picture to the next, how many the device waited, and for what share it was busy.
     gap_mean_s: float | None
@@ -120,6 +123,8 @@ class Report:
     loads: list[LoadFigures]
     speed: SpeedFigures | None
     memory: list[MemoryFigures]
+    #: The worst of macOS's own words on the machine's memory: 1 at ease, 2 warned of, 4 critical.
+    memory_pressure: int | None
     #: Of the newest boot with enough pictures.
     memory_trend: MemoryTrend | None
     guard: list[GuardFigures]
@@ -162,6 +167,7 @@ def build_report(session: Session, batch_name: str | None, *, everything: bool) 
         loads=[_load_figures(load) for load in loads],
         speed=_speed(session, batch_id, sums, wall_s, by_setting) if sums else None,
         memory=memory_figures(session, sums, loads[-1].boot.memory_sources) if sums else [],
+        memory_pressure=sums.memory_pressure if sums else None,
         memory_trend=_memory_trend(session, loads),
         guard=_guard(session, loads, sums, progress),
         failures=failures_by_cause(session, batch_id),
@@ -260,6 +266,7 @@ def _speed(
     parts = {part: total for part in DEVICE_PARTS if (total := sums.parts_s[part]) is not None}
     measured = sum(parts.values())
     save_s = sums.parts_s["save"]
+    awake_s = None if wall_s is None or sums.slept_s is None else wall_s - sums.slept_s
     return SpeedFigures(
         pictures=sums.count,
         cold_pictures=sums.cold,
@@ -273,6 +280,8 @@ def _speed(
         wall_s=wall_s,
         busy_s=sums.busy_s,
         per_minute_wall=60 * sums.count / wall_s if wall_s else None,
+        slept_s=sums.slept_s,
+        per_minute_awake=60 * sums.count / awake_s if awake_s else None,
         per_minute_busy=60 * sums.count / sums.busy_s if sums.busy_s else None,
         gap_mean_s=sums.mean_gap_s,
         busy_share=sums.busy_share,

@@ -34,13 +34,14 @@ _SHOWN_LOADS = 3
 #: In a figure's place where it would be an average over settings.
 _BY_SETTING = "by setting"
 MEMORY_WORDS = {
-    "rss": "worker process (resident)",
+    "rss": "worker process",
     "device_allocated": "device, allocated",
     "device_driver": "device, held by the driver",
     "available": "machine, available (lowest)",
     "swap": "machine, swap used",
 }
 
+_PRESSURE_WORDS = {1: "none", 2: "it warned of a lack of memory", 4: "critical"}
 _STEP_WORDS = {
     GuardStep.EMPTY_CACHES: "emptied caches",
     GuardStep.RELOAD: "loaded the checkpoint anew",
@@ -67,6 +68,8 @@ def report_parts(report: Report) -> Iterator[Part]:
     else:
         yield from _speed(report.speed)
         yield _memory(report)
+        if report.memory_pressure is not None:
+            yield f"\nMemory pressure, by macOS, at its worst: {_PRESSURE_WORDS[report.memory_pressure]}"
         yield _trend(report.memory_trend)
         yield _guard(report.guard)
     if report.failures or report.lost_attempts:
@@ -149,6 +152,13 @@ def _speed(speed: SpeedFigures) -> Iterator[Part]:
         yield _by_setting(speed.by_setting)
     rate = table("Throughput, all pictures", "over", "time", "pictures a minute", right=("time", "pictures a minute"))
     rate.add_row("wall-clock time, first start to last finish", duration(speed.wall_s), number(speed.per_minute_wall))
+    if speed.slept_s:
+        awake_s = None if speed.wall_s is None else speed.wall_s - speed.slept_s
+        rate.add_row(
+            f"the same without {duration(speed.slept_s)} in which the machine slept",
+            duration(awake_s),
+            number(speed.per_minute_awake),
+        )
     rate.add_row("busy time of the device", duration(speed.busy_s), number(speed.per_minute_busy))
     yield rate
     where = table("Device time by part", "part", "mean", "share", right=("mean", "share"))

@@ -153,7 +153,7 @@ class Boot(bootsteps.StartStopStep):
             leave_processors_to_others(program.processors)
         patience = self._patience
         database = self._database = patience.until_free(lambda: Database(settings.database, _BUSY_TIMEOUT_S))
-        self._lock = DeviceLock(device.name, settings.data_dir)
+        self._lock = DeviceLock(device, settings.data_dir)
         machine = _machine(device, self._lock.uid)
         boot_id, recorded, rescued = patience.until_free(lambda: _begin(database, machine, settings))
         self._boot_id = boot_id

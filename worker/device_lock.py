@@ -6,6 +6,7 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 
 from models.errors import DeviceError
+from worker.devices.device import Device
 
 
 class DeviceLock:
@@ -15,14 +16,14 @@ class DeviceLock:
     are gone. A host's name would not do, since macOS changes it with the network.
     """
 
-    def __init__(self, device: str, data_dir: Path) -> None:
+    def __init__(self, device: Device, data_dir: Path) -> None:
         """Take the lock of `device` in this data folder.
 
         Raises:
             DeviceError: if another process has it, or the folder cannot be written.
         """
         folder = data_dir / "locks"
-        stem = device.replace(":", "-")
+        stem = device.identity()
         self._lock = FileLock(folder / f"{stem}.lock", thread_local=False)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -30,7 +31,7 @@ class DeviceLock:
             self.uid = _uid(folder / f"{stem}.uid")
         except Timeout:
             raise DeviceError(
-                f"another worker has the device {device} ({folder} is locked): stop that one first, or set "
+                f"another worker has the device {device.name} ({folder} is locked): stop that one first, or set "
                 "NIGHTSHIFT_DEVICE to another device"
             ) from None
         except OSError as error:

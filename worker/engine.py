@@ -111,6 +111,7 @@ class Engine:
             decoded_again=made.decoded_again,
             prompt_tokens=made.prompt_tokens,
             prompt_cut=made.prompt_cut,
+            memory_pressure=memory.pressure,
             before=memory.before,
             peak=memory.peak,
             after=memory.after,

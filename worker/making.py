@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from models.clock import Sleep
 from worker.attempt import Attempt
 from worker.engine import Engine
 from worker.loads import Loads
@@ -18,6 +19,7 @@ class Maker:
         self._load_id: int | None = None
         #: When the device was last done, None where something else than work has come since.
         self._done: float | None = None
+        self._sleep = Sleep()
 
     def rest(self) -> None:
         """Note that what the device waits for is a person."""
@@ -58,7 +60,9 @@ class Maker:
             made, measured = self._engine.make(spec, on_step)
         finally:
             self._done = time.perf_counter()
-        measured = replace(measured, gap_s=gap_s, total_s=self._done - begun)
+        # What was slept through in an attempt that failed counts with the next one.
+        slept_s = self._sleep.since_last()
+        measured = replace(measured, gap_s=gap_s, slept_s=slept_s, total_s=self._done - begun)
         return replace(attempt, picture=made.picture, measured=measured)
 
     def _gap(self, queue_wait_s: float | None, begun: float) -> float | None:

@@ -10,15 +10,18 @@ import psutil
 from models.measurement import MemoryReading, extreme
 from worker.beat import Beat
 from worker.devices.device import Device
+from worker.macos import footprints, memory_pressure
 
 _PROCESS = psutil.Process()
 _STATUS = Path("/proc/self/status")
+_IS_MACOS = sys.platform == "darwin"
+_FOOTPRINT = "proc_pid_rusage, physical footprint"
 
 
 def read_memory(device: Device) -> MemoryReading:
     """Return this process's, the device's and the machine's memory at this moment."""
     return MemoryReading(
-        rss=_PROCESS.memory_info().rss,
+        rss=footprints()[0] if _IS_MACOS else _PROCESS.memory_info().rss,
         device_allocated=device.allocated_bytes(),
         device_driver=device.driver_bytes(),
         available=psutil.virtual_memory().available,
@@ -32,6 +35,8 @@ class MemoryWatch:
     before: MemoryReading
     peak: MemoryReading
     after: MemoryReading
+    #: What macOS says of the machine's memory at the end: 1 at ease, 2 warned of, 4 critical.
+    pressure: int | None
 
     def __init__(self, device: Device, interval_s: float) -> None:
         self._device = device
@@ -49,6 +54,7 @@ class MemoryWatch:
     ) -> None:
         self._beat.stop()
         self.after = read_memory(self._device)
+        self.pressure = memory_pressure() if _IS_MACOS else None
         allocated, driver = self._device.peak_bytes()
         counted = MemoryReading(device_allocated=allocated, device_driver=driver)
         self.peak = extreme([self._worst, self.after, counted])
@@ -59,21 +65,28 @@ class MemoryWatch:
 
 def memory_sources(device: Device) -> dict[str, str]:
     """Return which call each kind of memory figure comes from."""
-    of_the_machine = {"rss": "psutil rss", "available": "psutil available", "swap": "psutil swap used"}
+    of_the_machine = {
+        "rss": _FOOTPRINT if _IS_MACOS else "psutil rss",
+        "available": "psutil available",
+        "swap": "psutil swap used",
+    }
     return of_the_machine | device.counters() | {"rss_lifetime_peak": _lifetime_peak_source()}
 
 
 def _lifetime_peak_source() -> str:
+    if _IS_MACOS:
+        return "proc_pid_rusage, highest physical footprint"
     return "VmHWM of /proc/self/status" if _STATUS.exists() else "getrusage"
 
 
 def rss_lifetime_peak() -> int:
-    """Return the highest resident memory of this process so far, by the operating system's own accounting."""
+    """Return the highest memory of this process so far, by the operating system's own accounting."""
+    if _IS_MACOS:
+        return footprints()[1]
     # Not of getrusage(2) on Linux: that figure outlives exec(2), so it may be that of whoever started this process.
     for line in _STATUS.read_text().splitlines() if _STATUS.exists() else ():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Bytes on macOS, kibibytes elsewhere (getrusage(2) of each). Linux brings it up to date now and then only, so
-    # that it can lie some pages below what the process has this moment.
-    return max(peak if sys.platform == "darwin" else peak * 1024, _PROCESS.memory_info().rss)
+    # In kibibytes. Linux brings it up to date now and then only, so that it can lie some pages below what the process
+    # has this moment.
+    return max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, _PROCESS.memory_info().rss)

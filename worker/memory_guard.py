@@ -1,7 +1,7 @@
 """The memory guard: for nights of work, in which a small leak fills a machine's memory.
 
-What counts is the memory that the worker holds: its resident memory, or what the driver holds for it where that is
-more (on a Mac both are the machine's own memory, and what lies in both must not count twice), and what the machine's
+What counts is the memory that the worker holds: its resident memory (on macOS its footprint), or what the driver holds
+for it where that is more and is the machine's own (what lies in both must not count twice), and what the machine's
 swap has grown by since the boot's first job. macOS compresses and swaps what a process leaves alone, so that a leak
 shows there while resident memory stays as it was.
 """
@@ -19,6 +19,7 @@ from models.measurement import MemoryReading
 from models.memory_trend import SETTLING_JOBS
 from models.settings import Settings
 from models.states import GuardStep
+from worker.devices.device import Device
 from worker.engine import Engine
 from worker.loads import Loads
 from worker.log import event, gigabytes, log
@@ -45,7 +46,7 @@ class MemoryGuard:
         self._database = database
         self._on = settings.memory_guard
         self._boot_id = boot_id
-        self._limit = round(settings.memory_limit_gb * 1e9 or _SHARE * psutil.virtual_memory().total)
+        self._limit = round(settings.memory_limit_gb * 1e9) or _usual_limit(engine.device)
         self._jobs = 0
         self._first_swap: int | None = None
         self._needed = 0
@@ -86,7 +87,8 @@ class MemoryGuard:
         if self._first_swap is None:
             self._first_swap = reading.swap
         swapped = 0 if reading.swap is None or self._first_swap is None else max(0, reading.swap - self._first_swap)
-        return max(reading.rss or 0, reading.device_driver or 0) + swapped
+        driver = reading.device_driver if self._engine.device.shares_memory else None
+        return max(reading.rss or 0, driver or 0) + swapped
 
     def _settle(self, held: int) -> None:
         """Learn what the work takes; a limit below that is raised, with one line that says so."""
@@ -154,3 +156,10 @@ class MemoryGuard:
         except DatabaseError as error:
             # The log has it too, and the night goes on.
             log.warning("memory guard: not recorded: %s", error, extra=event("guard.not_recorded"))
+
+
+def _usual_limit(device: Device) -> int:
+    """Return the limit in bytes where the settings name none."""
+    of_the_machine = round(_SHARE * psutil.virtual_memory().total)
+    recommended = device.recommended_bytes()
+    return of_the_machine if recommended is None else min(of_the_machine, recommended)

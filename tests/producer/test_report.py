@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from installation import Installation
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from models.batches import PlannedJob, create_batch
 from models.causes import Cause
@@ -112,7 +112,7 @@ def test_the_figures_are_those_of_the_rows(nightshift: Installation):
 def test_what_was_not_measured_says_so_and_is_never_zero(nightshift: Installation):
     record(nightshift, "night", [8.0, 9.0])
     shown = lines(nightshift.producer("report").stdout)
-    assert "worker process (resident) psutil rss not measured 4.00 GB not measured" in shown
+    assert "worker process psutil rss not measured 4.00 GB not measured" in shown
     assert "machine, swap used" + " not measured" * 4 in shown
     assert "The device was busy, of the time in which pictures waited: not measured" in shown
     assert "It waited from one picture to the next: not measured" in shown
@@ -120,6 +120,22 @@ def test_what_was_not_measured_says_so_and_is_never_zero(nightshift: Installatio
     report = nightshift.read_json("report")
     assert {figures["kind"]: figures["peak"] for figures in report["memory"]}["swap"] is None
     assert report["speed"]["gap_mean_s"] is None
+
+
+def test_a_machine_that_slept_is_told_from_one_that_was_slow(nightshift: Installation):
+    record(nightshift, "night", [8.0, 9.0, 10.0, 9.0])
+    awake = lines(nightshift.producer("report").stdout)
+    assert not any("slept" in line for line in awake)
+    assert not any("Memory pressure" in line for line in awake)
+    with nightshift.database.writing() as session:
+        first, second = session.scalars(select(Attempt).order_by(Attempt.id).limit(2))
+        first.slept_s, second.slept_s, second.memory_pressure = 0.0, 24.0, 2
+    shown = lines(nightshift.producer("report").stdout)
+    assert "wall-clock time, first start to last finish 36.0 s 6.67" in shown
+    assert "the same without 24.0 s in which the machine slept 12.0 s 20.00" in shown
+    assert "Memory pressure, by macOS, at its worst: it warned of a lack of memory" in shown
+    speed = nightshift.read_json("report")["speed"]
+    assert (speed["slept_s"], speed["per_minute_awake"]) == (24.0, 20.0)
 
 
 def test_json_and_csv_agree(nightshift: Installation):
@@ -187,7 +203,7 @@ def test_what_memory_grows_by(nightshift: Installation):
     for report in (("long",), ("--all",)):
         shown = lines(nightshift.producer("report", *report).stdout)
         assert "over 30 pictures of boot 2 per 100 pictures" in shown
-        assert "worker process (resident) -100.00 MB" in shown
+        assert "worker process -100.00 MB" in shown
         assert "device, held by the driver not measured" in shown
     record(nightshift, "later", [8.0] * 30)
     grow(nightshift, 3, 2_000_000)

@@ -2,6 +2,7 @@
 
 import time
 from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -135,7 +136,44 @@ def test_the_memory_counters_of_mps_are_its_own_and_named(monkeypatch):
     sources = memory_sources(device)
     assert sources["device_allocated"] == "torch.mps.current_allocated_memory"
     assert sources["device_driver"] == "torch.mps.driver_allocated_memory"
-    assert device.peak_bytes() == (None, None)
+
+
+def test_the_peaks_of_mps_are_those_of_its_allocator(monkeypatch):
+    device, calls = Mps("mps", torch.float16), []
+    stand_in(monkeypatch, torch.mps, calls, current_allocated_memory=11, driver_allocated_memory=22)
+    stand_in(monkeypatch, torch.accelerator, calls, max_memory_allocated=111, max_memory_reserved=222)
+    stand_in(monkeypatch, torch.accelerator, calls, reset_peak_memory_stats=None)
+    with MemoryWatch(device, interval_s=10) as watch:
+        pass
+    assert (watch.peak.device_allocated, watch.peak.device_driver) == (111, 222)
+    assert calls[0] == ("reset_peak_memory_stats",)
+
+
+def test_mps_holds_no_more_than_metal_recommends(monkeypatch):
+    device, calls = Mps("mps", torch.float16), []
+    stand_in(monkeypatch, torch.mps, calls, set_per_process_memory_fraction=None, recommended_max_memory=48)
+    device.select()
+    assert calls == [("set_per_process_memory_fraction", "1.0")]
+    assert device.recommended_bytes() == 48
+
+
+def test_mps_is_described_by_its_chip_and_its_cores(monkeypatch):
+    stand_in(monkeypatch, torch.backends.mps, [], get_name="Apple M2 Max", get_core_count=38)
+    assert Mps("mps", torch.float16).describe() == "Apple M2 Max GPU, 38 cores (Metal)"
+
+
+def test_a_cuda_device_is_the_same_one_under_any_number(monkeypatch):
+    cards = {0: "GPU-a", 1: "GPU-b"}
+
+    def properties(device):
+        return SimpleNamespace(uuid=cards[device.index])
+
+    monkeypatch.setattr(torch.cuda, "get_device_properties", properties)
+    second = Cuda("cuda:1", torch.float16).identity()
+    # As CUDA_VISIBLE_DEVICES=1 has it.
+    cards = {0: "GPU-b"}
+    assert Cuda("cuda:0", torch.float16).identity() == second == "cuda-GPU-b"
+    assert Cpu("cpu", torch.float32).identity() == "cpu"
 
 
 def test_the_memory_counters_of_cuda_are_its_own_and_named(monkeypatch):
@@ -199,8 +237,8 @@ def test_no_clock_is_read_before_the_device_is_done(monkeypatch, load, spec):
     monkeypatch.setattr(generation, "time", Clock)
     monkeypatch.setattr(Cpu, "synchronize", lambda _device: events.append("synchronize"))
     generate(loaded, Cpu("cpu", torch.float32), spec(), lambda _step: None)
-    # One to begin with; then encoding, denoising, decoding, checking, and turning the tensor into a picture.
-    assert events == ["synchronize", "clock"] * 6
+    # One to begin with; then encoding, denoising, checking, decoding, checking, and turning the tensor into a picture.
+    assert events == ["synchronize", "clock"] * 7
 
 
 def test_the_chip_has_a_name():

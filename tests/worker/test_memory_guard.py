@@ -106,6 +106,21 @@ def after_job(guard, device):
     return lambda: guard.after_job(read_memory(device))
 
 
+@pytest.mark.parametrize(("recommended", "limit"), [(None, 0.75), (0.5, 0.5), (0.9, 0.75)])
+def test_the_usual_limit_is_the_machines_or_metals(engine, loads, database, settings, monkeypatch, recommended, limit):
+    total = psutil.virtual_memory().total
+    said = None if recommended is None else round(recommended * total)
+    monkeypatch.setattr(DriverDevice, "recommended_bytes", lambda _device: said)
+    guard = MemoryGuard(engine, loads, database, settings(memory_limit_gb=0), 1)
+    assert guard._limit == round(limit * total)
+
+
+def test_memory_of_the_devices_own_is_not_the_machines(new_guard, monkeypatch):
+    monkeypatch.setattr(DriverDevice, "shares_memory", False)
+    guard = new_guard()
+    assert guard.after_job(MemoryReading(rss=GB, device_driver=2 * LIMIT)) is None
+
+
 def rows(database, table=GuardAction):
     with database.reading() as session:
         return list(session.scalars(select(table).order_by(table.id)))

@@ -11,6 +11,7 @@ class Cuda(Device):
 
     kind = "cuda"
     usual_dtype = torch.float16
+    shares_memory = False
 
     @classmethod
     def absence(cls) -> str | None:
@@ -26,6 +27,10 @@ class Cuda(Device):
         """Return the name with its number: `cuda` beside `cuda:0` would be two locks for one device."""
         number = int(name.partition(":")[2] or 0)
         return f"cuda:{number}" if number < torch.cuda.device_count() else None
+
+    def identity(self) -> str:
+        """Return the UUID: with CUDA_VISIBLE_DEVICES set, `cuda:0` is another one in each process."""
+        return f"cuda-{torch.cuda.get_device_properties(self.torch).uuid}"
 
     def describe(self) -> str:
         """Return the driver's name of the device."""

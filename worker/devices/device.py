@@ -21,6 +21,9 @@ class Device(ABC):
     #: The dtype of weights where the settings name none.
     usual_dtype: ClassVar[torch.dtype]
 
+    #: Whether what the driver holds is the machine's own memory, as on Apple's chips, or the device's.
+    shares_memory: ClassVar[bool] = True
+
     #: As torch selects it, so that each device has one name: mps, cuda:0, cpu.
     name: str
     dtype: torch.dtype
@@ -44,6 +47,10 @@ class Device(ABC):
     def dtype_name(self) -> str:
         """The dtype's name as settings and rows have it."""
         return str(self.dtype).removeprefix("torch.")
+
+    def identity(self) -> str:
+        """Return what tells the device from all others of this machine, whatever variables are set: its lock's name."""
+        return self.name
 
     @abstractmethod
     def describe(self) -> str:
@@ -72,6 +79,10 @@ class Device(ABC):
 
     def driver_bytes(self) -> int | None:
         """Memory that the driver or torch's allocator holds, cached blocks included; None without a counter."""
+        return None
+
+    def recommended_bytes(self) -> int | None:
+        """Memory that the device's maker recommends to hold at most; None where there is no such word."""
         return None
 
     def reset_peaks(self) -> None:
