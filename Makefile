@@ -58,8 +58,8 @@ soak: $(VENV)/.dev ## Faults at random while 1,000 jobs run; make soak MINUTES=5
 
 # Each stamp is written last, so an install that was interrupted is done again and a finished one costs nothing.
 $(VENV)/.made:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-		echo "Nightshift needs Python 3.11 or newer, but $(PYTHON) is: $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.13" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null || { \
+		echo "Nightshift needs Python 3.11 to 3.14, which torch as pinned has wheels for, but $(PYTHON) is: $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.13" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
