@@ -13,8 +13,9 @@ from models.database import Database
 from models.errors import NightshiftError
 from models.progress import count_jobs
 from models.settings import PREFIX, Settings, without_password
-from producer.probe import probe_device
-from producer.terminal import NOT_MEASURED, size
+from producer.probe import check_device, probe_device
+from producer.report_tables import MEMORY_WORDS
+from producer.terminal import NOT_MEASURED, seconds, size
 
 #: Below these a night's work is in danger: SD 1.5 peaks near 10 GB, a 512x512 PNG is half a megabyte.
 _LITTLE_MEMORY, _LITTLE_DISK = 4e9, 5e9
@@ -46,6 +47,36 @@ def diagnose(settings: Settings) -> Iterator[Finding]:
     if probe:
         yield _checkpoint(settings, probe)
     yield from _settings(settings)
+
+
+def diagnose_device(checkpoint: str) -> Iterator[Finding]:
+    """Yield what came of a small picture made on the device, held against the CPU's."""
+    try:
+        found = check_device(checkpoint)
+    except NightshiftError as error:
+        found = {"error": str(error)}
+    if "error" in found:
+        yield Finding("device check", "no picture", found["error"])
+        return
+    device = f"{found['device']} ({found['device_name']})"
+    yield Finding(
+        "device check",
+        f"{found['width']}x{found['height']} in {found['steps']} steps took {seconds(found['device_s'])} in "
+        f"{found['dtype']} on {device}, {seconds(found['cpu_s'])} in float32 on the CPU",
+    )
+    wrong = (
+        "what this device makes cannot be trusted: update the system or the driver, try NIGHTSHIFT_DTYPE=float32, "
+        "or set NIGHTSHIFT_DEVICE=cpu"
+    )
+    yield Finding(
+        "device picture",
+        f"differs from the CPU's by {found['difference']:.2f} of 255 on average, {found['tolerance']:.2f} is allowed",
+        None if found["is_right"] else wrong,
+    )
+    for kind, words in MEMORY_WORDS.items():
+        before, loaded, after = (found["memory"][moment][kind] for moment in ("before", "loaded", "after"))
+        figures = f"{size(before)} before the load, {size(loaded)} after it, {size(after)} after the picture"
+        yield Finding(words, NOT_MEASURED if before is None else figures)
 
 
 def _device(probe: dict[str, Any]) -> Iterator[Finding]:

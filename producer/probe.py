@@ -1,13 +1,18 @@
 """Asking a child process about the device, so that torch is imported there and not here."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from typing import Any
 
 from models.errors import DeviceError
+from models.settings import PREFIX
 
 _PATIENCE_S = 120
+#: For two loads, of which one may be from a slow disk, and two pictures, of which one is made by a CPU.
+_PATIENCE_WITH_PICTURES_S = 1_800
 
 
 def probe_device() -> dict[str, Any]:
@@ -16,12 +21,33 @@ def probe_device() -> dict[str, Any]:
     Raises:
         DeviceError: if the child cannot answer, for instance because torch is broken; with its last line.
     """
+    return _ask("worker.probe", _PATIENCE_S, {})
+
+
+def check_device(checkpoint: str) -> dict[str, Any]:
+    """Return what `worker.device_check` prints of pictures made with the checkpoint.
+
+    Raises:
+        DeviceError: as `probe_device` does.
+    """
+    return _ask("worker.device_check", _PATIENCE_WITH_PICTURES_S, {f"{PREFIX}CHECKPOINT": checkpoint})
+
+
+def _ask(module: str, patience_s: float, variables: dict[str, str]) -> dict[str, Any]:
     try:
         child = subprocess.run(
-            [sys.executable, "-m", "worker.probe"], capture_output=True, text=True, timeout=_PATIENCE_S, check=False
+            [sys.executable, "-m", module],
+            capture_output=True,
+            text=True,
+            timeout=patience_s,
+            check=False,
+            env=os.environ | variables,
         )
     except subprocess.TimeoutExpired:
-        raise DeviceError(f"the device did not answer within {_PATIENCE_S} s: restart the machine's driver") from None
+        raise DeviceError(f"the device did not answer within {patience_s} s: restart the machine's driver") from None
+    if child.returncode < 0:
+        ended = signal.Signals(-child.returncode).name
+        raise DeviceError(f"the device's driver ended the process ({ended}): update the system or the driver")
     if child.returncode != 0:
         said = child.stderr.strip().splitlines() or [f"exit status {child.returncode}"]
         raise DeviceError(f"the worker's libraries cannot be used: {said[-1]}. Install again: rm -r .venv; make test")

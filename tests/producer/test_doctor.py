@@ -1,8 +1,10 @@
 """`producer doctor`: what is right, and for each thing that is wrong what to do about it."""
 
 import json
+import re
 
 import pytest
+from faults import faulty
 
 from models.checkpoints import DEMO_FOLDER
 
@@ -61,3 +63,51 @@ def test_a_record_that_cannot_be_read_is_said_so(nightshift):
 def test_a_password_in_an_address_is_not_shown(nightshift):
     done = nightshift.producer("doctor", NIGHTSHIFT_BROKER_URL="redis://user:hunter2@127.0.0.1:1/0")
     assert "hunter2" not in done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def with_device(installation):
+    """A machine with a device that can be told to err."""
+    with faulty(installation, NIGHTSHIFT_DEVICE="mps", STAND_IN="7") as made:
+        yield made
+
+
+def test_a_device_is_put_to_the_test_by_a_picture(with_device):
+    nightshift, _ = with_device
+    done = nightshift.producer("doctor", "--device", "--checkpoint", "demo")
+    assert done.returncode == 0, done.stdout
+    assert "making a small picture with demo" in done.stderr
+    first, second, *memory = done.stdout.splitlines()
+    assert re.match(
+        r"ok +device check: 128x128 in 4 steps took .+ in float32 on mps \(stand-in GPU\), .+ on the CPU$", first
+    )
+    assert second == "ok    device picture: differs from the CPU's by 0.00 of 255 on average, 0.50 is allowed"
+    assert "ok    device, held by the driver: 0 B before the load, 0 B after it, 7 B after the picture" in memory
+
+
+@pytest.mark.parametrize(
+    ("place", "how", "name", "said"),
+    [
+        ("decoding", "dim", "device picture", "what this device makes cannot be trusted"),
+        ("decoding", "blank", "device check", "it was not made"),
+        ("computing", "stale", "device check", "the device no longer computes: 1 + 1 came to 1"),
+        ("step", "raise RuntimeError MPSGraph failed", "device check", "MPSGraph failed: the device's driver cannot"),
+        ("step", "kill", "device check", "the device's driver ended the process (SIGKILL)"),
+    ],
+)
+def test_a_device_that_errs_is_found_out(with_device, place, how, name, said):
+    nightshift, faults = with_device
+    faults.at(place, how)
+    done = nightshift.producer("doctor", "--device", "--checkpoint", "demo", "--json")
+    assert done.returncode == 1
+    (wrong,) = [finding for finding in json.loads(done.stdout) if finding["remedy"]]
+    assert wrong["name"] == name
+    assert said in wrong["remedy"]
+
+
+def test_what_cannot_be_made_for_the_test_says_why(nightshift):
+    done = nightshift.producer("doctor", "--device", "--checkpoint", "/no/such")
+    assert done.returncode == 1
+    assert "there is no such file or folder" in done.stdout
+    alone = nightshift.producer("doctor", "--checkpoint", "demo")
+    assert (alone.returncode, alone.stderr.splitlines()[-1]) == (2, "Error: --checkpoint goes with --device")

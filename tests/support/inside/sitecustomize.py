@@ -2,8 +2,8 @@
 
 A file is named as the place and says what: `hold` until the file `PLACE.held` goes away, `hang` for ever, `raise NAME`
 or `raise NAME TEXT`, `kill` the process, `grip` the interpreter so that no thread runs, or how a result is false:
-`spoil` (NaN), `stale` (the last one again), `blank`. It is used up by that, unless `always` or `twice` comes first. The
-file `clock` says how many seconds to add to every time of day. The product knows nothing of it.
+`spoil` (NaN), `stale` (the last one again), `blank`, `dim`. It is used up by that, unless `always` or `twice` comes
+first. The file `clock` says how many seconds to add to every time of day. The product knows nothing of it.
 """
 
 import builtins
@@ -47,7 +47,7 @@ def reach(place):
         os.kill(os.getpid(), signal.SIGKILL)
     elif words[0] == "raise":
         raise getattr(builtins, words[1])(" ".join(words[2:]))
-    return words[0] if words[0] in ("spoil", "stale", "blank") else None
+    return words[0] if words[0] in ("spoil", "stale", "blank", "dim") else None
 
 
 #: Set while a job is made: the warm-up goes through the same code, and is none.
@@ -99,6 +99,8 @@ def false(how, tensor, last):
     match how:
         case "spoil":
             return tensor * float("nan")
+        case "dim":
+            return tensor / 2
         case "blank":
             return tensor * 0
         case "stale" if last:

@@ -13,6 +13,9 @@ from torch import Tensor
 
 from worker.devices.cpu import Cpu
 
+#: What its counter of live tensors says.
+ALLOCATED = 111
+
 
 def device(reach: Callable[[str], str | None], reach_in_job: Callable[[str], str | None]) -> type:
     """Return the class that stands in for Metal's; `reach` and `reach_in_job` say what happens at a place."""
@@ -42,12 +45,12 @@ def device(reach: Callable[[str], str | None], reach_in_job: Callable[[str], str
             StandIn.leaked += int(os.environ["STAND_IN"])
 
         def allocated_bytes(self) -> int:
-            return 0
+            return ALLOCATED
 
         def driver_bytes(self) -> int:
             return self.leaked
 
         def counters(self) -> dict[str, str]:
-            return {"device_allocated": "stand-in", "device_driver": "stand-in"}
+            return {"device_allocated": "its own", "device_driver": "its driver's"}
 
     return StandIn
