@@ -31,6 +31,7 @@ COMMANDS = {
     "pause": "Begin no further job.",
     "resume": "Go on after a pause.",
     "publish": "Put jobs on the queue that are not there.",
+    "service": "Keep a worker running, from the machine's start on.",
     "download": "Fetch a checkpoint from the hub.",
     "doctor": "Check device, memory, disk, Redis, database, checkpoint.",
 }

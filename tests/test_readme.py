@@ -19,8 +19,17 @@ README = (ROOT / "README.md").read_text()
 TRAIN_LORA = (ROOT / "examples" / "train_lora.md").read_text()
 PATIENCE_S = 120
 
-#: Lines that need what this machine may not have; tests/compose runs the first, tests/producer/test_hub.py the second.
-ELSEWHERE = {"docker compose up redis", "producer download"}
+#: Lines that need what this machine may not have, or that would stay on it: tests/compose, tests/producer/test_download.py
+#: and test_service.py run the first, tests/system/test_python_version.py the last, as far as can be without a Mac.
+ELSEWHERE = {
+    "docker compose up redis",
+    "producer download",
+    "producer service install",
+    "xcode-select --install",
+    "brew install python@3.13",
+    "make demo PYTHON=python3.13",
+    "source .venv/bin/activate",
+}
 WORKER = "celery -A worker worker"
 #: doctor finds fault with a server that keeps no append-only file, which is right here.
 MAY_FAIL = {"producer doctor"}

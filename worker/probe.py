@@ -16,7 +16,7 @@ from worker.log import quiet_libraries
 quiet_libraries(load_settings())
 
 from worker.devices.chip import chip  # noqa: E402
-from worker.devices.registry import available_devices, choose_device  # noqa: E402
+from worker.devices.registry import available_devices, choose_device, every_device  # noqa: E402
 from worker.local_checkpoint import find_checkpoint  # noqa: E402
 from worker.memory import read_memory  # noqa: E402
 
@@ -26,6 +26,7 @@ def main() -> None:
     settings = load_settings()
     found: dict[str, object] = {
         "available": available_devices(),
+        "devices": every_device(),
         "chip": chip(),
         "awake": awake_command(os.getpid()),
         "versions": {"python": platform.python_version()}

@@ -57,6 +57,7 @@ ARGUMENTS = {
     "show": ("1",),
     "export": ("night", "there"),
     "reject": ("1",),
+    "service": ("status",),
 }
 
 

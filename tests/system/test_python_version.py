@@ -44,3 +44,13 @@ def test_another_version_is_refused_in_one_line(make_with, version):
 @pytest.mark.parametrize("version", [(3, 11, 0), (3, 14, 9)])
 def test_versions_with_wheels_are_taken(make_with, version):
     assert make_with(version).returncode == 0
+
+
+def test_make_understands_what_the_readme_says_of_a_new_mac(tmp_path):
+    (line,) = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("make demo PYTHON=")]
+    done = subprocess.run(
+        [*line.split(), "--dry-run", f"VENV={tmp_path}/venv"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    assert "python3.13 -m venv" in done.stdout
+    assert "producer run --prompts examples/shoes.txt --checkpoint demo" in done.stdout

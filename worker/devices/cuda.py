@@ -28,6 +28,11 @@ class Cuda(Device):
         number = int(name.partition(":")[2] or 0)
         return f"cuda:{number}" if number < torch.cuda.device_count() else None
 
+    @classmethod
+    def names(cls) -> list[str]:
+        """Return a name for each that CUDA_VISIBLE_DEVICES leaves."""
+        return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+
     def identity(self) -> str:
         """Return the UUID: with CUDA_VISIBLE_DEVICES set, `cuda:0` is another one in each process."""
         return f"cuda-{torch.cuda.get_device_properties(self.torch).uuid}"

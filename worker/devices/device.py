@@ -38,6 +38,11 @@ class Device(ABC):
         """Return the one name of the device that the settings call `name`, None if there are not so many."""
         return name
 
+    @classmethod
+    def names(cls) -> list[str]:
+        """Return the names of all such devices of this machine, where there are any."""
+        return [cls.kind]
+
     @property
     def torch(self) -> torch.device:
         """The device as torch takes it."""

@@ -18,6 +18,11 @@ def available_devices() -> list[str]:
     return [backend.kind for backend in _available()]
 
 
+def every_device() -> list[str]:
+    """Return the names of all devices of the best kind that this machine has."""
+    return _available()[0].names()
+
+
 def choose_device(name: str, dtype: str) -> Device:
     """Return the device that the settings ask for; `auto` takes the best there is, and its usual dtype.
 

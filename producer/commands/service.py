@@ -1,0 +1,90 @@
+"""`producer service`."""
+
+import os
+import re
+
+import click
+
+from models.errors import NotFoundError
+from models.settings import PREFIX, Settings, load_settings
+from producer.probe import probe_device
+from producer.services.manager import NAME, Service
+from producer.services.registry import service_manager
+
+#: Variables of other programs that a worker looks at, too.
+_OTHERS = ("HF_HOME", "HF_ENDPOINT", "HF_TOKEN", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
+
+
+@click.group
+def command() -> None:
+    """Keep a worker running, from the login or the machine's start on: by launchd on macOS, by systemd on Linux.
+
+    It is started again when it ends for a reason that a new process mends, and not when a setting is wrong.
+    """
+    load_settings()
+
+
+@command.command
+@click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    metavar="NAME",
+    callback=lambda _ctx, _option, names: _known(names),
+    help="A worker for this device; several times, one each; all: one for each GPU. Default: the settings' device.",
+)
+def install(devices: tuple[str, ...]) -> None:
+    """Write the service, with the settings in force, and start it; again to change them."""
+    settings, manager = load_settings(), service_manager()
+    if "all" in devices:
+        devices = tuple(probe_device()["devices"])
+    for device in devices or (None,):
+        service = _service(settings, device)
+        file = manager.install(service)
+        click.echo(f"{service.name} is {manager.state(service.name)}: {file}")
+
+
+@command.command
+def remove() -> None:
+    """End all workers that were installed so, once their pictures are finished, and remove their services."""
+    manager = service_manager()
+    names = manager.installed()
+    if not names:
+        raise NotFoundError("no service is installed: `producer service install` does that")
+    for name in names:
+        manager.remove(name)
+        click.echo(f"{name} is removed")
+
+
+@command.command
+def status() -> None:
+    """Say which services are installed, and how the manager has them; `producer status` says what workers are at."""
+    manager = service_manager()
+    names = manager.installed()
+    if not names:
+        click.echo("no service is installed: `producer service install` does that")
+    for name in names:
+        click.echo(f"{name}: {manager.state(name)}, {manager.file(name)}")
+
+
+def _known(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if not re.fullmatch(r"all|mps|cuda(:\d+)?|cpu", name):
+            raise click.BadParameter(f"{name} is none of all, mps, cuda, cuda:N, cpu")
+    return names
+
+
+def _service(settings: Settings, device: str | None) -> Service:
+    """Return the service of one worker: what was set by hand goes with it, since it will not see this terminal."""
+    by_hand = {
+        (PREFIX + name).upper(): str(getattr(settings, name))
+        for name in Settings.model_fields
+        if settings.origin(name) != "default"
+    }
+    data_dir = settings.data_dir.absolute()
+    values = by_hand | {f"{PREFIX}DATA_DIR": str(data_dir)}
+    if device is not None:
+        values[f"{PREFIX}DEVICE"] = device
+    values |= {name: os.environ[name] for name in _OTHERS if name in os.environ}
+    name = NAME if device is None else f"{NAME}-{device.replace(':', '-')}"
+    return Service(name, data_dir, values)

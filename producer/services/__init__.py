@@ -1,0 +1,1 @@
+"""What keeps a worker running on this machine: a module a service manager, behind `manager.Manager`."""
