@@ -53,6 +53,12 @@ class Settings(BaseSettings):
         le=100_000,
         description="that limit, in units of 10^9 bytes; 0: 75 % of the machine's memory, or less where Metal says so",
     )
+    group_s: float = Field(
+        600.0,
+        ge=0,
+        le=86_400,
+        description="seconds for which jobs of one checkpoint and size may go before earlier others; 0: never",
+    )
     heartbeat_s: float = Field(5.0, gt=0, le=600, description="seconds between two signs of life of a running job")
     stall_s: float = Field(
         60.0, gt=0, le=86_400, description="seconds without a sign of life after which another worker takes a job"

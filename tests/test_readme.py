@@ -19,8 +19,8 @@ README = (ROOT / "README.md").read_text()
 TRAIN_LORA = (ROOT / "examples" / "train_lora.md").read_text()
 PATIENCE_S = 120
 
-#: Lines that need what this machine may not have, or that would stay on it: tests/compose, tests/producer/test_download.py
-#: and test_service.py run the first, tests/system/test_python_version.py the last, as far as can be without a Mac.
+#: Lines that need what this machine may not have, or that would stay on it: tests/compose, test_download.py and
+#: test_service.py of tests/producer, and tests/system/test_python_version.py run them, as far as can be without a Mac.
 ELSEWHERE = {
     "docker compose up redis",
     "producer download",

@@ -194,7 +194,7 @@ class Boot(bootsteps.StartStopStep):
         )
         runner = AttemptRunner(
             Gate(database, settings, patience, self._shutdown),
-            Claimer(database, patience, boot_id),
+            Claimer(database, patience, boot_id, settings.group_s),
             Maker(engine, loads),
             self._finisher,
             MemoryGuard(engine, loads, database, settings, boot_id),

@@ -1,24 +1,35 @@
-"""The first step of an attempt: the claim of the job that a message names."""
+"""The first step of an attempt: the claim of the job that a message names, or of one that goes before it."""
+
+import time
 
 from pydantic import ValidationError
 
 from models.attempts import Claim, claim, refuse
 from models.database import Database
+from models.grouping import Group, goes_before
 from models.message import JobMessage
 from worker.log import event, log
 from worker.patience import Patience
 
 
 class Claimer:
-    """Claims jobs on behalf of one boot."""
+    """Claims jobs on behalf of one boot.
 
-    def __init__(self, database: Database, patience: Patience, boot_id: int) -> None:
+    Jobs of one checkpoint and size go before others of the same priority that came earlier, since a switch costs a load
+    or compiled kernels; but for `group_s` seconds at most, and then it is the turn of the job that came first.
+    """
+
+    def __init__(self, database: Database, patience: Patience, boot_id: int, group_s: float) -> None:
         self._database = database
         self._patience = patience
         self._boot_id = boot_id
+        self._group_s = group_s
+        #: What the device is set up for, and since when.
+        self._group: Group | None = None
+        self._since = 0.0
 
     def claim(self, message: JobMessage) -> Claim | None:
-        """Return the claim, or None where the job is not to be had; the message is dropped then.
+        """Return the claim, of the message's job or of another; None where there is none, and the message is dropped.
 
         Raises:
             QueuePausedError: no job may begin now.
@@ -31,15 +42,27 @@ class Claimer:
                 message.job,
                 extra=event("message.dropped", job=message.job),
             )
+        elif (group := Group.of(claimed.spec)) != self._group:
+            self._group, self._since = group, time.monotonic()
         return claimed
 
     def _claim(self, message: JobMessage) -> Claim | None:
+        wanted = message
         try:
             with self._database.writing() as session:
-                return claim(session, message, self._boot_id)
+                if (group := self._group_with_time_left()) is not None:
+                    wanted = goes_before(session, message, group) or message
+                if (claimed := claim(session, wanted, self._boot_id)) is not None or wanted == message:
+                    return claimed
         except ValidationError as error:
             what = "; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors(include_url=False, include_input=False))
             with self._database.writing() as session:
-                refuse(session, message, what)
-            log.error("job %d failed: %s", message.job, what, extra=event("job.refused", job=message.job))
-            return None
+                refuse(session, wanted, what)
+            log.error("job %d failed: %s", wanted.job, what, extra=event("job.refused", job=wanted.job))
+            if wanted == message:
+                return None
+        # The one that should have gone before is not to be had.
+        return self._claim(message)
+
+    def _group_with_time_left(self) -> Group | None:
+        return self._group if time.monotonic() - self._since < self._group_s else None

@@ -25,6 +25,10 @@ class Delivery:
         """Acknowledge it as Celery does, so that Redis hands out the next one."""
         self.ack(logger, self._connection_errors)
 
+    def put_back(self) -> None:
+        """Have it be the first of its priority again, for whoever takes the next one."""
+        self.reject(logger, self._connection_errors, True)
+
     def ack(self, *details: Any) -> None:
         """Do as Celery's `on_ack`."""
         if self._close():

@@ -250,6 +250,7 @@ class Engine:
             before=before,
             after=after,
         )
+        self._canary.forget_last()
         self._current = _Current(loaded, load, {_shape(spec)})
         return load
 

@@ -51,11 +51,11 @@ class AttemptRunner:
         self._shutdown = shutdown
         self._patience = patience
 
-    def run(self, message: JobMessage, acknowledge: Callable[[], None]) -> None:
+    def run(self, message: JobMessage, acknowledge: Callable[[], None], put_back: Callable[[], None]) -> None:
         """Make the message's job, or drop the message if its job is not to be had.
 
         `acknowledge` is called as soon as the next message may come, if that is before the end: the claimed row is the
-        record, and the message says no more.
+        record, and the message says no more. `put_back` is called instead where another job went before the message's.
 
         Raises:
             AttemptStoppedError: the worker was told to end before the job was claimed.
@@ -65,8 +65,15 @@ class AttemptRunner:
         claim = self._claim(message)
         if claim is None:
             return
-        with about(**claim.ids):
-            self._run(claim, acknowledge)
+        if claim.job_id == message.job:
+            with about(**claim.ids):
+                self._run(claim, acknowledge)
+            return
+        try:
+            with about(**claim.ids):
+                self._run(claim, put_back)
+        finally:
+            put_back()
 
     def _claim(self, message: JobMessage) -> Claim | None:
         while True:

@@ -67,7 +67,7 @@ class GenerateTask(Task):
 
     def _make(self, message: JobMessage, delivery: Delivery) -> None:
         try:
-            self._runner.run(message, delivery.acknowledge)
+            self._runner.run(message, delivery.acknowledge, delivery.put_back)
         except AttemptStoppedError as error:
             raise Reject(error, requeue=True) from error
         except DatabaseError as error:
