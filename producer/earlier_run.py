@@ -17,6 +17,9 @@ from filelock import FileLock, Timeout
 from models.errors import DatabaseError, NightshiftError
 
 _STOP_S = 5.0
+#: By how much the start of a process may seem to move: it is counted from the machine's own start, whose time of day
+#: moves as the clock is set. No number of a process comes again so soon.
+_START_MOVES_S = 2.0
 
 
 @contextmanager
@@ -87,6 +90,6 @@ def _noted(file: Path) -> psutil.Process | None:
     try:
         note = json.loads(file.read_text())
         process = psutil.Process(note["pid"])
-        return process if process.create_time() == note["started"] else None
+        return process if abs(process.create_time() - note["started"]) <= _START_MOVES_S else None
     except (psutil.NoSuchProcess, ValueError, KeyError, TypeError):
         return None

@@ -125,11 +125,12 @@ def _wait_until_ready(process: subprocess.Popen[bytes], path: Path, log: Path) -
 
 def _socket_path(folder: Path) -> Path:
     path = folder / "server.sock"
-    if len(os.fsencode(path)) <= _LONGEST_SOCKET:
+    # A URL ends its path at # and ?, and takes what follows % for a number.
+    if len(os.fsencode(path)) <= _LONGEST_SOCKET and not set("#?%") & set(str(path)):
         return path
     digest = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
     short = Path(tempfile.gettempdir(), f"nightshift-{os.getuid()}-{digest}")
     short.mkdir(mode=0o700, exist_ok=True)
     if short.stat().st_uid != os.getuid():
-        raise BrokerError(f"{short} belongs to another user: choose a shorter NIGHTSHIFT_DATA_DIR")
+        raise BrokerError(f"{short} belongs to another user: choose a shorter NIGHTSHIFT_DATA_DIR, without #, ? and %")
     return short / "server.sock"

@@ -27,8 +27,8 @@ def cut_prompts(jobs: Iterable[PlannedJob]) -> Iterator[tuple[int | None, str]]:
     for (line, checkpoint, prompt), _ in groupby(
         jobs, key=lambda job: (job.source_line, job.spec.checkpoint, job.spec.prompt)
     ):
-        # A token takes a character at least, so most prompts need no counting.
-        tokenizer = _tokenizer(checkpoint) if len(prompt) > _USABLE else None
+        # A token takes a byte at least, so most prompts need no counting; an emoji may be four.
+        tokenizer = _tokenizer(checkpoint) if len(prompt.encode()) > _USABLE else None
         if tokenizer is None:
             continue
         ids = tokenizer.encode(prompt, add_special_tokens=False).ids

@@ -25,5 +25,9 @@ def command(checkpoint: str | None, revision: str | None, dtype: str | None) -> 
         dtype = probe_device().get("dtype", "float32")
     folder = download(name, revision=revision, half=dtype != "float32", safety_checker=settings.safety_checker)
     click.echo(f"{name} is in {folder}")
-    if name not in (settings.checkpoint, STABLE_DIFFUSION_1_5):
+    if revision is not None:
+        click.echo(
+            f"of a name the worker takes the branch main; this revision is used with NIGHTSHIFT_CHECKPOINT={folder}"
+        )
+    elif name not in (settings.checkpoint, STABLE_DIFFUSION_1_5):
         click.echo(f"use it with --checkpoint {name}, or NIGHTSHIFT_CHECKPOINT={name}")

@@ -95,13 +95,23 @@ def test_what_is_fetched_is_what_the_worker_finds(online: Installation, hub: Hub
     assert COMMIT[:10] in found["checkpoint"]["found"]
 
 
+def test_a_revision_is_used_by_its_folder(online: Installation):
+    done = online.producer("download", "--revision", COMMIT)
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    folder = first.removeprefix("owner/shoes is in ")
+    assert second.endswith(f"this revision is used with NIGHTSHIFT_CHECKPOINT={folder}")
+    found = {check["name"]: check for check in online_checks(online, NIGHTSHIFT_CHECKPOINT=folder)}
+    assert found["checkpoint"]["remedy"] is None
+
+
 def test_before_it_is_fetched_doctor_says_what_to_do(online: Installation):
     found = {check["name"]: check for check in online_checks(online)}
     assert "producer download owner/shoes" in found["checkpoint"]["remedy"]
 
 
-def online_checks(online: Installation) -> list[dict]:
-    return json.loads(online.producer("doctor", "--json").stdout)
+def online_checks(online: Installation, **variables: str) -> list[dict]:
+    return json.loads(online.producer("doctor", "--json", **variables).stdout)
 
 
 def test_a_download_that_was_cut_short_goes_on(online: Installation, hub: HubServer):

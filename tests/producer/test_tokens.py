@@ -18,6 +18,9 @@ TEXTS = [
     f"{'👟' * 80} {TAIL}",
     f"{'ботинки 鞋子 ' * 20}{TAIL}",
     "x" * 400,
+    # Fewer characters than there are places, and more tokens.
+    "👟🥾" * 20,
+    "休闲鞋工作室灯光" * 5,
 ]
 
 
