@@ -11,6 +11,7 @@ class Cause(StrEnum):
     NOT_FINITE = "not_finite"
     BLOCKED = "blocked"
     DEADLINE = "deadline"
+    SLOW = "slow"
     CHECKPOINT = "checkpoint"
     INVALID = "invalid"
     UNEXPECTED = "unexpected"
@@ -29,8 +30,8 @@ class Cause(StrEnum):
         return _SENTENCES[self]
 
 
-#: May be over by itself: when another program ends, or with another try of the driver's.
-PASSING = (Cause.OUT_OF_MEMORY, Cause.DRIVER)
+#: May be over by itself: when another program ends, or with another try.
+PASSING = (Cause.OUT_OF_MEMORY, Cause.DRIVER, Cause.SLOW)
 
 _SENTENCES = {
     Cause.OUT_OF_MEMORY: "memory ran out, with the attention sliced too: make the pictures smaller",
@@ -38,6 +39,7 @@ _SENTENCES = {
     Cause.NOT_FINITE: "NaN or infinity instead of a picture: try NIGHTSHIFT_DTYPE=float32 or a lower guidance",
     Cause.BLOCKED: "the safety checker blocked the picture",
     Cause.DEADLINE: "not done within NIGHTSHIFT_DEADLINE_S: smaller, fewer steps, or a longer deadline",
+    Cause.SLOW: "it took many times as long as others of its kind each time: NIGHTSHIFT_DEADLINE_TIMES says how many",
     Cause.CHECKPOINT: "the checkpoint cannot be used: `producer download` fetches what is missing",
     Cause.INVALID: "the row was changed by hand and holds what no job may have",
     Cause.UNEXPECTED: "an error that nobody foresaw: the worker's log has all of it",

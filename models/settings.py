@@ -64,6 +64,12 @@ class Settings(BaseSettings):
         60.0, gt=0, le=86_400, description="seconds without a sign of life after which another worker takes a job"
     )
     deadline_s: float = Field(3600.0, ge=0, description="seconds that a job may take; 0: as long as it likes")
+    deadline_times: float = Field(
+        20.0,
+        ge=0,
+        le=1_000_000,
+        description="how many times as long as others of its kind a job may take, NIGHTSHIFT_HANG_S at least; 0: any",
+    )
     hang_s: float = Field(
         600.0,
         gt=0,

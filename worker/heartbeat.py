@@ -26,14 +26,23 @@ class Heartbeat:
     """Renews one claim while its block runs, and says in the device thread when the attempt should end."""
 
     def __init__(
-        self, database: Database, claim: Claim, settings: Settings, shutdown: Shutdown, patience: Patience
+        self,
+        database: Database,
+        claim: Claim,
+        settings: Settings,
+        shutdown: Shutdown,
+        patience: Patience,
+        usual_limit_s: float | None,
     ) -> None:
+        """Give up a job that gets on for longer than `usual_limit_s`, since others of its kind did not."""
         self._database = database
         self._claim = claim
         self._settings = settings
         self._shutdown = shutdown
         self._patience = patience
+        self._usual_limit_s = usual_limit_s
         self._quiet_s = 0.0
+        self._spent_s = 0.0
         self._advanced = threading.Event()
         #: Why the attempt should end, as the last sign of life found out.
         self._ended: CancelledError | LostClaimError | None = None
@@ -48,6 +57,7 @@ class Heartbeat:
     def begin(self) -> None:
         """Begin to count the time that the job may take: what came before, a load, is no part of it."""
         self._begun = time.monotonic()
+        self._spent_s = 0.0
         self._advanced.set()
 
     def advance(self, step: int) -> None:
@@ -71,6 +81,12 @@ class Heartbeat:
                 f"not done after {took:.0f} s and {step} steps: make it smaller or give it fewer steps, or set "
                 f"NIGHTSHIFT_DEADLINE_S, which is {deadline:g}",
             )
+        if self._usual_limit_s is not None and self._spent_s > self._usual_limit_s:
+            raise GenerationError(
+                Cause.SLOW,
+                f"not done after {self._spent_s:.0f} s and {step} steps: others of its kind, with "
+                f"NIGHTSHIFT_DEADLINE_TIMES, give it {self._usual_limit_s:.0f} s",
+            )
 
     def wait(self, seconds: float) -> None:
         """Wait for something outside of the job, which does not count as hanging.
@@ -88,6 +104,7 @@ class Heartbeat:
         # Beats are counted, not time: a process that was frozen for an hour has not hung for one.
         gets_on = self._advanced.is_set() or self._patience.waiting
         self._quiet_s = 0.0 if gets_on else self._quiet_s + self._settings.heartbeat_s
+        self._spent_s += self._settings.heartbeat_s
         self._advanced.clear()
         if self._quiet_s > self._settings.hang_s:
             self._leave(self._quiet_s)

@@ -13,6 +13,7 @@ from models.states import GuardStep
 from worker.attempt import Attempt, through
 from worker.breaker import Breaker
 from worker.claiming import Claimer
+from worker.deadlines import Deadlines
 from worker.finishing import Finisher
 from worker.gate import Gate
 from worker.heartbeat import Heartbeat
@@ -50,6 +51,7 @@ class AttemptRunner:
         self._settings = settings
         self._shutdown = shutdown
         self._patience = patience
+        self._deadlines = Deadlines(settings)
 
     def run(self, message: JobMessage, acknowledge: Callable[[], None], put_back: Callable[[], None]) -> None:
         """Make the message's job, or drop the message if its job is not to be had.
@@ -92,12 +94,15 @@ class AttemptRunner:
             if self._finisher.is_free:
                 acknowledge()
 
-        heartbeat = Heartbeat(self._database, claim, self._settings, self._shutdown, self._patience)
+        limit_s = self._deadlines.of(claim.spec)
+        heartbeat = Heartbeat(self._database, claim, self._settings, self._shutdown, self._patience, limit_s)
         with ExitStack() as stack:
             stack.enter_context(heartbeat.beating())
             self._finisher.give_way_no_more()
             steps = (self._maker.prepare, lambda attempt: self._maker.make(attempt, nearly_made))
             attempt = self._breaker.look(through(steps, Attempt(claim, heartbeat)))
+            if attempt.measured.total_s is not None:
+                self._deadlines.note(claim.spec, attempt.measured.total_s)
             self._finisher.hand_over(attempt, stack.pop_all())
         after = attempt.measured.after
         if after is not None and self._guard.after_job(after) is GuardStep.RESTART:

@@ -171,3 +171,22 @@ def test_a_job_that_takes_too_long_fails_at_its_next_step(nightshift, faults):
     assert (job.state, job.cause) == (JobState.FAILED, "deadline")
     assert "NIGHTSHIFT_DEADLINE_S" in job.error
     assert_promise_kept(nightshift)
+
+
+def test_a_job_that_takes_many_times_as_long_as_others_of_its_kind_is_tried_again_later(nightshift):
+    for worker in nightshift.workers:
+        if worker.status is None:
+            worker.stop()
+    long = ("--prompt", "a red boot", "--steps", 500, "--width", 192)
+    # What is "many times" here is less than any job takes; the first of its kind has nobody to be compared with.
+    nightshift.start_worker(NIGHTSHIFT_DEADLINE_TIMES="0.001", NIGHTSHIFT_HANG_S="5", NIGHTSHIFT_RETRIES="1")
+    (first,) = nightshift.wait_until_finished(nightshift.enqueue(*long))
+    assert first.state == JobState.SUCCEEDED
+    batch = nightshift.enqueue(*long)
+    (job,) = nightshift.wait_until_finished(batch)
+    assert (job.state, job.cause, job.attempts) == (JobState.FAILED, "slow", 2)
+    assert "NIGHTSHIFT_DEADLINE_TIMES, give it 5 s" in job.error
+    # Of another kind.
+    (short,) = nightshift.wait_until_finished(nightshift.enqueue("--prompt", "a red boot", "--steps", 6))
+    assert short.state == JobState.SUCCEEDED
+    assert_promise_kept(nightshift)

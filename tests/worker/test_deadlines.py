@@ -1,0 +1,20 @@
+"""How long a job may take by what others of its kind took."""
+
+from worker.deadlines import Deadlines
+
+
+def test_the_first_of_its_kind_has_no_limit_and_the_next_so_many_times_the_slowest(settings, spec):
+    deadlines = Deadlines(settings(hang_s=10, deadline_times=20))
+    assert deadlines.of(spec()) is None
+    for total_s in (9.0, 30.0, 8.0):
+        deadlines.note(spec(seed=2), total_s)
+    assert deadlines.of(spec(seed=3, prompt="another")) == 600
+    assert deadlines.of(spec(width=192)) is None
+
+
+def test_it_is_never_less_than_a_step_may_take_and_none_where_it_is_off(settings, spec):
+    quick, off = (Deadlines(settings(hang_s=600, deadline_times=times)) for times in (20, 0))
+    for deadlines in (quick, off):
+        deadlines.note(spec(), 0.3)
+    assert quick.of(spec()) == 600
+    assert off.of(spec()) is None
