@@ -12,7 +12,7 @@ from models.tables import Attempt
 #: A boot's first jobs, in which memory still finds its level: caches fill, kernels are compiled.
 SETTLING_JOBS = 10
 #: Kinds of memory that show what a process does not give back.
-TREND_KINDS = ("rss", "device_driver", "swap")
+TREND_KINDS = ("rss", "device_allocated", "device_driver", "swap")
 #: A line through fewer pictures says more of chance than of memory.
 FEWEST_PICTURES = 20
 #: Newest pictures that are looked at: a long boot must not make this slow.

@@ -45,15 +45,16 @@ def test_the_slope_is_that_of_least_squares_and_each_load_has_a_level_of_its_own
     draw = np.random.default_rng(1)
     pictures = (40, 3, 25)
     places, levels, counts = np.arange(sum(pictures)), np.repeat((7 * GB, GB, 3 * GB), pictures), []
-    growth = {"rss": 3e6, "device_driver": -1e6, "swap": 0.0}
+    growth = {"rss": 3e6, "device_allocated": 2e6, "device_driver": -1e6, "swap": 0.0}
     for kind in TREND_KINDS:
         noise = draw.normal(0, 1e7, len(places))
         counts.append([int(value) for value in levels + growth[kind] * places + noise])
     begun = 0
     for load, number in zip(loads, pictures, strict=True):
         part = slice(begun, begun + number)
-        rss, driver, swap = (values[part] for values in counts)
-        make(load, rss, device_driver_after_bytes=driver, swap_after_bytes=swap)
+        rss, *others = (values[part] for values in counts)
+        named = (f"{kind}_after_bytes" for kind in TREND_KINDS if kind != "rss")
+        make(load, rss, **dict(zip(named, others, strict=True)))
         begun += number
 
     trend = read(memory_trend, boot, *EVERYTHING)
@@ -85,7 +86,7 @@ def test_a_picture_to_each_load_has_no_trend(records, make, read, boot, settled)
 def test_what_was_not_measured_is_none_and_never_zero(make, read, boot, loads, settled):
     few = [GB] * 19 + [None] * 6
     make(loads[0], [GB] * 25, device_driver_after_bytes=[None] * 25, swap_after_bytes=few)
-    assert read(memory_trend, boot, *EVERYTHING).per_100_pictures == {"rss": 0.0, "device_driver": None, "swap": None}
+    assert read(memory_trend, boot, *EVERYTHING).per_100_pictures == dict.fromkeys(TREND_KINDS) | {"rss": 0.0}
 
 
 def test_only_pictures_of_the_boot_and_between_the_two_attempts_count(records, make, read, boot, loads, settled):
