@@ -77,6 +77,23 @@ def test_out_of_memory_is_a_cause_of_its_own_and_the_next_picture_is_made(engine
     assert np.array_equal(np.asarray(made.picture), np.asarray(generate(load(), CPU, spec(), no_step).picture))
 
 
+def test_caches_are_emptied_once_nothing_of_the_failed_try_is_in_memory(tmp_path, settings, spec, monkeypatch):
+    blocks, left = [], []
+
+    def run_out(_step):
+        block = torch.empty(1_000)
+        blocks.append(weakref.ref(block))
+        raise MemoryError
+
+    engine = Engine(CPU, settings(device="cpu", data_dir=tmp_path))
+    engine.use(DEMO)
+    monkeypatch.setattr(Cpu, "empty_cache", lambda _device: left.append([block() for block in blocks]))
+    with pytest.raises(GenerationError, match="out of memory"):
+        engine.make(spec(), run_out)
+    # After the first try, and after the second.
+    assert left == [[None], [None, None]]
+
+
 def test_another_error_is_not_taken_for_a_lack_of_memory(engine, spec):
     def fail(_step):
         raise RuntimeError("something else")
@@ -96,6 +113,10 @@ def test_the_engine_measures_what_generating_took(engine, spec):
     assert (again.first_of_boot, again.cold) == (False, False)
     _, wide = engine.make(spec(width=192), no_step)
     assert (wide.first_of_boot, wide.cold) == (False, True)
+    # One prompt at a time goes through the denoiser, which is another shape.
+    _, plain = engine.make(spec(guidance=1.0), no_step)
+    _, again = engine.make(spec(guidance=1.0), no_step)
+    assert (plain.cold, again.cold) == (True, False)
 
 
 @pytest.mark.parametrize("step", ["load_checkpoint", "warm_up"])
