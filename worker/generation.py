@@ -28,7 +28,8 @@ class Generation:
     decoded_again: bool
     prompt_tokens: int
     prompt_cut: str | None
-    #: All that the pixels depend on, as the device was given it: prompts of the same tokens are the same to it.
+    #: What the pixels depend on, as the device was given it: prompts of the same tokens are the same to it. Without the
+    #: scheduler, since some come to the same pixels in a step or two.
     given: Hashable
 
 
@@ -110,7 +111,7 @@ def generate(loaded: LoadedCheckpoint, device: Device, spec: JobSpec, on_step: C
     given = (
         prompt.ids,
         negative and (negative.ids, spec.guidance),
-        (spec.checkpoint, spec.seed, spec.steps, spec.width, spec.height, spec.scheduler),
+        (spec.checkpoint, spec.seed, spec.steps, spec.width, spec.height),
     )
     return Generation(picture, timings, decoded_again, prompt.tokens, prompt.cut, given)
 

@@ -94,6 +94,11 @@ def test_caches_are_emptied_once_nothing_of_the_failed_try_is_in_memory(tmp_path
     assert left == [[None], [None, None]]
 
 
+def test_schedulers_that_come_to_the_same_are_no_fault_of_the_device(engine, spec):
+    euler, heun = (engine.make(spec(steps=1, scheduler=name), no_step)[0] for name in ("Euler", "Heun"))
+    assert np.array_equal(np.asarray(euler.picture), np.asarray(heun.picture))
+
+
 def test_another_error_is_not_taken_for_a_lack_of_memory(engine, spec):
     def fail(_step):
         raise RuntimeError("something else")
