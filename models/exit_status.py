@@ -22,7 +22,3 @@ class ExitStatus(IntEnum):
     DATABASE = 75
     #: It took no job although messages waited, and connecting to Redis anew did not help.
     IDLE = 76
-
-
-#: After these a new worker goes on where the old one stopped.
-RESTARTED = tuple(status for status in ExitStatus if status not in (ExitStatus.DONE, ExitStatus.CANNOT_START))

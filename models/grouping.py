@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models.job import JobSpec
+from models.job import NO_GUIDANCE, JobSpec
 from models.message import JobMessage
 from models.states import JobState
 from models.tables import Batch, Job
@@ -34,7 +34,7 @@ def goes_before(session: Session, message: JobMessage, group: Group) -> JobMessa
 
     It is one that has waited on the queue with the same priority, and none where the message's own is of the group.
     """
-    guided = Job.guidance > 1
+    guided = Job.guidance > NO_GUIDANCE
     own = session.execute(
         select(Job.checkpoint, Job.width, Job.height, guided, Job.priority).where(
             Job.id == message.job, Job.state == JobState.QUEUED

@@ -15,6 +15,8 @@ SIZE_MULTIPLE = 8
 MIN_SIZE, MAX_SIZE = 64, 2048
 MAX_STEPS = 500
 MAX_GUIDANCE = 100.0
+#: Up to here the prompt alone counts (Ho and Salimans, Classifier-Free Diffusion Guidance, as diffusers writes w).
+NO_GUIDANCE = 1.0
 MAX_PROMPT = 10_000
 #: The numbers of rows are 32-bit integers where a database tells them apart.
 MAX_KEY = 2**31 - 1
@@ -97,7 +99,7 @@ class JobSpec(BaseModel):
     @property
     def is_guided(self) -> bool:
         """Whether the negative prompt is looked at, and goes through the denoiser beside the prompt."""
-        return self.guidance > 1
+        return self.guidance > NO_GUIDANCE
 
     @property
     def kind(self) -> Kind:

@@ -27,6 +27,8 @@ class Claimer:
         #: What the device is set up for, and since when.
         self._group: Group | None = None
         self._since = 0.0
+        #: Jobs that were made before their own messages came.
+        self._went_before: set[int] = set()
 
     def claim(self, message: JobMessage) -> Claim | None:
         """Return the claim, of the message's job or of another; None where there is none, and the message is dropped.
@@ -36,15 +38,23 @@ class Claimer:
             DatabaseError: the worker was told to end before it could be claimed.
         """
         claimed = self._patience.until_done(lambda: self._claim(message))
-        if claimed is None:
+        if claimed is None and message.job in self._went_before:
+            self._went_before.remove(message.job)
+        elif claimed is None:
             log.warning(
                 "job %d: message dropped: the job is done, cancelled, or not of this database",
                 message.job,
                 extra=event("message.dropped", job=message.job),
             )
-        elif (group := Group.of(claimed.spec)) != self._group:
-            self._group, self._since = group, time.monotonic()
+        else:
+            self._note(claimed, message)
         return claimed
+
+    def _note(self, claimed: Claim, message: JobMessage) -> None:
+        if claimed.job_id != message.job:
+            self._went_before.add(claimed.job_id)
+        if (group := Group.of(claimed.spec)) != self._group:
+            self._group, self._since = group, time.monotonic()
 
     def _claim(self, message: JobMessage) -> Claim | None:
         wanted = message

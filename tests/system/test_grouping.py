@@ -44,6 +44,9 @@ def test_jobs_of_one_size_run_together_and_each_is_made_once(installation):
         assert made_in_order(nightshift) == [1, 3, 5, 2, 4, 6]
         rows = nightshift.rows(Attempt)
         assert [row.cold for row in rows] == [False, False, False, True, False, False]
+        # The messages of those that went before find nothing, which is as it should be.
+        nightshift.wait_until_finished(nightshift.enqueue("--prompt", "one that stands behind them"))
+        assert "message dropped" not in worker.log
         assert worker.stop() == 0
 
 
