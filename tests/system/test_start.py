@@ -1,11 +1,9 @@
 """A worker's start: what it waits for, what stops it, and what it does before the first job."""
 
 import json
-import os
 import re
 import shutil
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -80,22 +78,6 @@ FAULTS = {
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def starts(request, installation, new_server):
-    """Start a worker with each fault whose test was selected, beside the module's other tests: each takes seconds."""
-    # Nobody listens there: a worker that passes over its fault waits instead of ending.
-    nowhere = new_server().url()
-
-    def start(fault):
-        with installation(nowhere) as nightshift:
-            worker = nightshift.start_worker(**fault(nightshift))
-            return worker, worker.wait()
-
-    selected = [item.callspec.params.get("fault") for item in request.session.items if hasattr(item, "callspec")]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield {fault: pool.submit(start, fault) for fault in FAULTS if fault in selected}
-
-
 def assert_one_critical_line(worker, *words):
     (line,) = [line for line in worker.lines if "CRITICAL" in line]
     assert worker.lines[-1] == line
@@ -125,7 +107,7 @@ def started(installation):
     """A worker that found a job waiting when it started."""
     with installation() as made:
         made.enqueue("--prompt", "a shoe")
-        worker = made.start_worker(NIGHTSHIFT_WARMUP_STEPS="3")
+        worker = made.start_worker_anew(NIGHTSHIFT_WARMUP_STEPS="3")
         made.wait_until(lambda: "job 1 (prompt-1)" in worker.log, "the job to be done")
         yield made
 
@@ -147,7 +129,7 @@ def test_load_and_warm_up_are_recorded_before_the_first_job(started):
 
 
 def test_a_second_worker_on_the_device_is_refused_and_the_first_goes_on(started):
-    second = started.start_worker()
+    second = started.start_worker_anew()
     assert second.wait() == 1
     assert_one_critical_line(second, "another worker has the device cpu", "NIGHTSHIFT_DEVICE")
     assert len(started.rows(Boot)) == 1
@@ -156,10 +138,12 @@ def test_a_second_worker_on_the_device_is_refused_and_the_first_goes_on(started)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-def test_a_start_that_cannot_be_ends_with_one_line_that_says_why(starts, fault):
-    worker, status = starts[fault].result()
-    assert status == 1
-    assert_one_critical_line(worker, "the worker cannot start", *FAULTS[fault])
+def test_a_start_that_cannot_be_ends_with_one_line_that_says_why(installation, new_server, fault):
+    # Nobody listens there: a worker that passes over its fault waits instead of ending.
+    with installation(new_server().url()) as nightshift:
+        worker = nightshift.start_worker(**fault(nightshift))
+        assert worker.wait() == 1
+        assert_one_critical_line(worker, "the worker cannot start", *FAULTS[fault])
 
 
 @pytest.mark.parametrize(
@@ -167,7 +151,7 @@ def test_a_start_that_cannot_be_ends_with_one_line_that_says_why(starts, fault):
     [("NIGHTSHIFT_DEVICE", "tpu"), ("NIGHTSHIFT_WARMUP_STEPS", "none"), ("NIGHTSHIFT_CHECKPOINT", " ")],
 )
 def test_a_setting_that_cannot_be_used_is_named_in_one_line(nightshift, name, value):
-    worker = nightshift.start_worker(**{name: value})
+    worker = nightshift.start_worker_anew(**{name: value})
     assert worker.wait() == 1
     (line,) = worker.lines
     assert line.startswith(f"{name}={value!r}: ")

@@ -1,0 +1,103 @@
+"""Programs that need not import torch and the like again: the fork server of multiprocessing has, and they come of it.
+
+Those imports are most of the time that a worker or `producer` takes to start, and the suite starts thousands. What
+comes of the server runs the same script, in a session, a folder, an environment and with files of its own. Libraries
+have read their variables before that, so a test that is about one of those starts a program of its own.
+"""
+
+import gc
+import importlib
+import multiprocessing
+import os
+import runpy
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from multiprocessing import forkserver
+from pathlib import Path
+from typing import NamedTuple
+from unittest import mock
+
+from models.settings import Settings
+from worker.log import quiet_libraries
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+# Packages of other people only: those of the product a process imports itself, since faults are put into them then.
+_CONTEXT.set_forkserver_preload(
+    [
+        "celery.apps.worker",
+        "celery.bin.celery",
+        "celery.events.dispatcher",
+        "diffusers.loaders.single_file_utils",
+        "diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion",
+        "diffusers.pipelines.stable_diffusion.safety_checker",
+        "kombu.transport.redis",
+        "pydantic_settings",
+        "rich.progress",
+        "sqlalchemy.dialects.sqlite.pysqlite",
+        "sqlalchemy.orm",
+    ]
+)
+
+
+class Files(NamedTuple):
+    """Where a program reads and writes."""
+
+    stdin: Path
+    stdout: Path
+    stderr: Path
+
+
+class ForkedProcess:
+    """A program at work; `arguments` begin with its script. Its methods are those of `subprocess.Popen`."""
+
+    def __init__(self, arguments: Sequence[str], environment: dict[str, str], folder: Path, files: Files) -> None:
+        self.arguments = arguments
+        # What a worker sets before it imports them; and the threads of OpenMP would not outlive a fork.
+        with mock.patch.dict(os.environ, OMP_NUM_THREADS="1"):
+            quiet_libraries(Settings(_env_file=None))
+            forkserver.ensure_running()
+        files.stdout.touch()
+        files.stderr.touch()
+        # A daemon, so that an interpreter that ends does not wait for it.
+        self._process = _CONTEXT.Process(target=_become, args=(arguments, environment, folder, files), daemon=True)
+        self._process.start()
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        status = self.poll()
+        if status is None:
+            raise subprocess.TimeoutExpired(self.arguments, timeout or 0)
+        return status
+
+    def send_signal(self, number: signal.Signals) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def _become(arguments: Sequence[str], environment: dict[str, str], folder: Path, files: Files) -> None:
+    # Else each collection would look through all that the server has imported.
+    gc.freeze()
+    os.setsid()
+    for descriptor, file in enumerate(files):
+        os.dup2(os.open(file, os.O_RDONLY if descriptor == 0 else os.O_WRONLY | os.O_APPEND), descriptor)
+    sys.stdin = os.fdopen(0)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
+    sys.modules.pop("sitecustomize", None)
+    with suppress(ModuleNotFoundError):
+        importlib.import_module("sitecustomize")
+    sys.argv = list(arguments)
+    runpy.run_path(arguments[0], run_name="__main__")
