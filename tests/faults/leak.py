@@ -60,7 +60,7 @@ def main(jobs: int, leak_mb: int, limit_gb: float) -> None:
 def _work(nightshift: Installation) -> Counter[int]:
     """Keep a worker running until nothing is left to do; return how it ended each time."""
     ends: Counter[int] = Counter()
-    worker, left, moved = nightshift.start_worker(), None, time.monotonic()
+    worker, left, moved = nightshift.start_worker_anew(), None, time.monotonic()
     while (now_left := _left(nightshift)) > 0:
         if now_left != left:
             left, moved = now_left, time.monotonic()
@@ -68,7 +68,7 @@ def _work(nightshift: Installation) -> Counter[int]:
         if worker.status is not None:
             ends[worker.wait()] += 1
             _out.print(f"{left:6} to go; the worker ended with status {worker.status}")
-            worker = nightshift.start_worker()
+            worker = nightshift.start_worker_anew()
         time.sleep(0.2)
     ends[worker.stop()] += 1
     return ends

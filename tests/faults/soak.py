@@ -83,7 +83,7 @@ class Soak:
             if self._worker is not None:
                 self.ends[self._worker.status] += 1
                 self._worker.end_awaited = True
-            self._worker = self.nightshift.start_worker()
+            self._worker = self.nightshift.start_worker_anew()
 
     @property
     def worker(self) -> WorkerProcess:

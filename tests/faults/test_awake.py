@@ -91,7 +91,7 @@ def test_it_is_not_held_without_jobs_nor_for_a_paused_queue_nor_against_the_sett
 def test_a_program_that_refuses_costs_one_line(nightshift, path, calls):
     calls.parent.joinpath("bin", "caffeinate").write_text("#!/bin/sh\nexit 3\n")
     worker = nightshift.wait_until_ready(nightshift.start_worker())
-    nightshift.wait_until_finished(nightshift.enqueue("--prompt", "a red boot", "--count", 2, "--steps", 200))
+    nightshift.wait_until_finished(nightshift.enqueue("--prompt", "a red boot", "--count", 2, "--steps", 60))
     assert worker.log.count("the machine may fall asleep: caffeinate ended with status 3") == 1
 
 

@@ -3,18 +3,17 @@
 from models.states import JobState
 from models.tables import Attempt
 
-#: Steps enough that the worker is at the job when it is killed.
-LONG = ("--steps", 500)
 
-
-def test_a_job_that_takes_its_worker_down_three_times_runs_no_more_and_the_queue_goes_on(nightshift):
-    deadly = nightshift.enqueue("--prompt", "a deadly shoe", *LONG)
-    harmless = nightshift.enqueue("--prompt", "a red boot", "--count", 2)
+def test_a_job_that_takes_its_worker_down_three_times_runs_no_more_and_the_queue_goes_on(nightshift, faults):
+    deadly = nightshift.enqueue("--prompt", "a deadly shoe")
     for _ in range(3):
-        worker = nightshift.wait_until_ready(nightshift.start_worker())
-        nightshift.wait_until_running(deadly)
+        faults.hold("step")
+        worker = nightshift.start_worker()
+        faults.wait_until_held("step")
         worker.kill()
+        faults.release("step")
 
+    harmless = nightshift.enqueue("--prompt", "a red boot", "--count", 2)
     last = nightshift.wait_until_ready(nightshift.start_worker())
     assert {job.state for job in nightshift.wait_until_finished(harmless)} == {JobState.SUCCEEDED}
     (job,) = nightshift.jobs(deadly)

@@ -110,7 +110,7 @@ def test_a_silent_program_is_killed(watched):
 def test_a_program_that_somebody_has_frozen_is_left_alone(nightshift, watched):
     process, watchdog = watched
     process.send_signal(signal.SIGSTOP)
-    looks = watchdog.num_ctx_switches().voluntary + 20
+    looks = watchdog.num_ctx_switches().voluntary + 5
     nightshift.wait_until(lambda: watchdog.num_ctx_switches().voluntary > looks, "the watchdog to look")
     assert process.poll() is None
     assert watchdog.is_running()
@@ -124,6 +124,6 @@ def test_signals_are_for_the_worker(nightshift, watched, number):
     process.send_signal(signal.SIGSTOP)
     nightshift.wait_until(lambda: watchdog.num_ctx_switches().voluntary > 10, "the watchdog to look")
     watchdog.send_signal(number)
-    looks = watchdog.num_ctx_switches().voluntary + 5
+    looks = watchdog.num_ctx_switches().voluntary + 3
     nightshift.wait_until(lambda: watchdog.num_ctx_switches().voluntary > looks, "the watchdog to look on")
     assert watchdog.is_running()

@@ -1,8 +1,8 @@
 """Goes into a worker process by its PYTHONPATH: at the places that files in the folder FAULTS name, something happens.
 
 A file is named as the place and says what: `hold` until the file `PLACE.held` goes away, `hang` for ever, `raise NAME`
-or `raise NAME TEXT`, `kill` the process, `grip` the interpreter so that no thread runs, or how a result is false:
-`spoil` (NaN), `stale` (the last one again), `blank`, `dim`. It is used up by that, unless `always` or `twice` comes
+or `raise NAME TEXT`, `kill` the process, `grip` the interpreter so that no thread runs, be `slow` by a tenth of a
+second, or how a result is false: `spoil` (NaN), `stale` (the last one again), `blank`, `dim`. It is used up by that, unless `always` or `twice` comes
 first. The file `clock` says how many seconds to add to every time of day. The product knows nothing of it.
 """
 
@@ -43,6 +43,8 @@ def reach(place):
     elif words[0] == "grip":
         # A call that holds the interpreter, as one of a driver's may.
         ctypes.PyDLL(None).sleep(3_600)
+    elif words[0] == "slow":
+        time.sleep(0.1)
     elif words[0] == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     elif words[0] == "raise":
@@ -121,6 +123,11 @@ def patch_engine(module):
     module.Engine.make = make_job
 
 
+def patch_log(module):
+    # The first of a worker's own modules, before the libraries.
+    reach("starting")
+
+
 def patch_loading(module):
     load = module.load_checkpoint
 
@@ -195,6 +202,7 @@ patch_on_import(
         "worker.engine": patch_engine,
         "worker.generation": patch_generation,
         "worker.loading": patch_loading,
+        "worker.log": patch_log,
         "models.picture_store": patch_picture_store,
         "models.attempts": patch_attempts,
         "models.tables": patch_tables,
