@@ -2,8 +2,9 @@
 
 A file is named as the place and says what: `hold` until the file `PLACE.held` goes away, `hang` for ever, `raise NAME`
 or `raise NAME TEXT`, `kill` the process, `grip` the interpreter so that no thread runs, be `slow` by a tenth of a
-second, or how a result is false: `spoil` (NaN), `stale` (the last one again), `blank`, `dim`. It is used up by that, unless `always` or `twice` comes
-first. The file `clock` says how many seconds to add to every time of day. The product knows nothing of it.
+second, or how a result is false: `spoil` (NaN), `stale` (the last one again), `blank`, `dim`. It is used up by that,
+unless `always` or `twice` comes first. The file `clock` says how many seconds to add to every time of day. The product
+knows nothing of it.
 """
 
 import builtins
