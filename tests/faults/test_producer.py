@@ -24,7 +24,7 @@ from models.tables import Batch
 JOBS = 4
 RUN = ("run", "--prompt", "a red boot", "--count", JOBS, "--seed", 1)
 #: From before the first row to after the last job.
-PHASES = ("loading", "publishing", "step", "settled")
+PHASES = ("starting", "publishing", "step", "settled")
 
 
 def pid_of(nightshift, role):
@@ -169,13 +169,13 @@ def test_a_worker_that_goes_away_before_it_is_ready_is_started_again_twice(night
 
 
 def test_a_worker_that_goes_away_before_it_is_ready_for_the_third_time_ends_the_run(nightshift, faults):
-    faults.at("loading", "always kill")
+    faults.at("starting", "always kill no such driver")
     run = nightshift.start_producer(*RUN)
     said = run.communicate(timeout=PATIENCE_S)[0]
     assert run.returncode == 1, said
     assert said.count("the worker is started again") == 2
     assert said.splitlines()[-1].startswith("producer: the worker ended with status -9: ")
-    assert "loading demo from" in said.splitlines()[-1]
+    assert "no such driver" in said.splitlines()[-1]
     assert nightshift.left_running() == []
     assert nightshift.jobs() == []
 

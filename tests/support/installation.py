@@ -248,7 +248,7 @@ class Installation:
                 return value
             if over or time.monotonic() > deadline:
                 pytest.fail(f"waited for {what}, {self._state_of_workers()}")
-            time.sleep(0.02)
+            time.sleep(0.05)
 
     def wait_until_running(self, batch: str) -> Job:
         """Return the job of the batch that a worker is at."""

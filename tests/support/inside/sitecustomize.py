@@ -1,16 +1,17 @@
 """Goes into a worker process by its PYTHONPATH: at the places that files in the folder FAULTS name, something happens.
 
 A file is named as the place and says what: `hold` until the file `PLACE.held` goes away, `hang` for ever, `raise NAME`
-or `raise NAME TEXT`, `kill` the process, `grip` the interpreter so that no thread runs, be `slow` by a tenth of a
-second, or how a result is false: `spoil` (NaN), `stale` (the last one again), `blank`, `dim`. It is used up by that,
-unless `always` or `twice` comes first. The file `clock` says how many seconds to add to every time of day. The product
-knows nothing of it.
+or `raise NAME TEXT`, `kill` the process or `kill TEXT` with that for its last words, `grip` the interpreter so that no
+thread runs, be `slow` by a tenth of a second, or how a result is false: `spoil` (NaN), `stale` (the last one again),
+`blank`, `dim`. It is used up by that, unless `always` or `twice` comes first. The file `clock` says how many seconds to
+add to every time of day. The product knows nothing of it.
 """
 
 import builtins
 import ctypes
 import os
 import signal
+import sys
 import threading
 import time
 from datetime import timedelta
@@ -47,6 +48,8 @@ def reach(place):
     elif words[0] == "slow":
         time.sleep(0.1)
     elif words[0] == "kill":
+        sys.stderr.write(" ".join(words[1:]))
+        sys.stderr.flush()
         os.kill(os.getpid(), signal.SIGKILL)
     elif words[0] == "raise":
         raise getattr(builtins, words[1])(" ".join(words[2:]))
