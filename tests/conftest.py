@@ -105,6 +105,18 @@ def wait_until(nightshift: Installation) -> Callable[[Callable[[], _Value], str]
     return nightshift.wait_until
 
 
+@pytest.fixture
+def elsewhere(nightshift: Installation, tmp_path: Path) -> dict[str, str]:
+    """Return what makes a worker one of another host: its own locks, and the first one's pictures and rows."""
+    (nightshift.data_dir / "pictures").mkdir(parents=True)
+    for shared in ("pictures", "nightshift.db"):
+        (tmp_path / shared).symlink_to(nightshift.data_dir / shared)
+    return {
+        "NIGHTSHIFT_DATA_DIR": str(tmp_path),
+        "NIGHTSHIFT_DATABASE_URL": f"sqlite:///{nightshift.data_dir / 'nightshift.db'}",
+    }
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     pytest.importorskip("psycopg", reason="psycopg, PostgreSQL's driver, is not installed")

@@ -160,3 +160,22 @@ def test_a_worker_whose_device_does_not_compute_takes_no_job(nightshift, faults)
     boot = nightshift.rows(Boot)[-1]
     assert (boot.ready_at, boot.ended_at is not None) == (None, True)
     go_on(nightshift, batch, ["succeeded"])
+
+
+@pytest.mark.parametrize(
+    ("place", "how", "reason", "first", "second"),
+    [
+        ("decoding", "blank", "its device did not do what it was told", ["lost", "succeeded"], ["succeeded"]),
+        ("step", "twice raise RuntimeError no answer", "one job after the other", ["failed"], ["lost", "succeeded"]),
+    ],
+)
+def test_producer_run_starts_a_worker_again_that_left_for_its_device(installation, place, how, reason, first, second):
+    variables = {"STAND_IN": "0", "NIGHTSHIFT_FAULTS_IN_A_ROW": "2", "NIGHTSHIFT_RETRIES": "0"}
+    with faulty(installation, NIGHTSHIFT_DEVICE="mps", **variables) as (nightshift, faults):
+        faults.at(place, how)
+        run = nightshift.producer("run", "--prompt", "a red boot", "--count", 3, "--steps", 6)
+        assert f"the worker is started again: {reason}" in run.stdout + run.stderr
+        assert outcomes(nightshift) == [first, second, ["succeeded"]]
+        assert run.returncode == (1 if "failed" in first else 0)
+        assert nightshift.left_running() == []
+        assert_promise_kept(nightshift)

@@ -2,7 +2,7 @@
 
 Those imports are most of the time that a worker or `producer` takes to start, and the suite starts thousands. What
 comes of the server runs the same script, in a session, a folder, an environment and with files of its own. Libraries
-have read their variables before that, so a test that is about one of those starts a program of its own.
+have read their variables before that, but for the hub's; a test that is about one of those starts a program of its own.
 """
 
 import gc
@@ -19,6 +19,8 @@ from multiprocessing import forkserver
 from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
+
+import huggingface_hub.constants
 
 from models.settings import Settings
 from worker.log import quiet_libraries
@@ -95,6 +97,8 @@ def _become(arguments: Sequence[str], environment: dict[str, str], folder: Path,
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    # The one module that reads what tests change: where the hub is, and what was downloaded.
+    importlib.reload(huggingface_hub.constants)
     sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
     sys.modules.pop("sitecustomize", None)
     with suppress(ModuleNotFoundError):
