@@ -24,7 +24,7 @@ from models.tables import Batch
 JOBS = 4
 RUN = ("run", "--prompt", "a red boot", "--count", JOBS, "--seed", 1)
 #: From before the first row to after the last job.
-PHASES = ("starting", "publishing", "step", "settled")
+PHASES = ("starting", "loading", "publishing", "step", "settled")
 
 
 def pid_of(nightshift, role):

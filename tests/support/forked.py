@@ -56,7 +56,7 @@ class ForkedProcess:
     """A program at work; `arguments` begin with its script. Its methods are those of `subprocess.Popen`."""
 
     def __init__(self, arguments: Sequence[str], environment: dict[str, str], folder: Path, files: Files) -> None:
-        self.arguments = arguments
+        self.args = arguments
         # What a worker sets before it imports them; and the threads of OpenMP would not outlive a fork.
         with mock.patch.dict(os.environ, OMP_NUM_THREADS="1"):
             quiet_libraries(Settings(_env_file=None))
@@ -76,7 +76,7 @@ class ForkedProcess:
         self._process.join(timeout)
         status = self.poll()
         if status is None:
-            raise subprocess.TimeoutExpired(self.arguments, timeout or 0)
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
         return status
 
     def send_signal(self, number: signal.Signals) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import sysconfig
 import tempfile
 import time
@@ -150,10 +151,14 @@ class WorkerProcess:
 
 
 def _run(arguments: list[str], environment: dict[str, str], folder: Path, files: Files) -> subprocess.Popen[bytes]:
-    with files.stdout.open("wb") as output, files.stderr.open("wb") as log:
+    with files.stdin.open("rb") as given, files.stdout.open("wb") as output, files.stderr.open("wb") as log:
         return subprocess.Popen(
-            arguments, stdout=output, stderr=log, env=environment, cwd=folder, start_new_session=True
+            arguments, stdin=given, stdout=output, stderr=log, env=environment, cwd=folder, start_new_session=True
         )
+
+
+# Apple's frameworks, which torch loads there, are not made to be used after a fork.
+_fork: Callable[..., _Process] = _run if sys.platform == "darwin" else ForkedProcess
 
 
 def inside_worker(folder: Path) -> str:
@@ -193,14 +198,12 @@ class Installation:
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             files = Files(*(Path(folder, name) for name in ("stdin", "stdout", "stderr")))
             files.stdin.write_text(stdin)
-            process = ForkedProcess([str(PRODUCER), *map(str, arguments)], self._complete(variables), self._cwd, files)
+            process = _fork([str(PRODUCER), *map(str, arguments)], self._complete(variables), self._cwd, files)
             try:
                 status = process.wait(PATIENCE_S)
             finally:
                 process.kill()
-            return subprocess.CompletedProcess(
-                process.arguments, status, files.stdout.read_text(), files.stderr.read_text()
-            )
+            return subprocess.CompletedProcess(process.args, status, files.stdout.read_text(), files.stderr.read_text())
 
     def enqueue(self, *arguments: object) -> str:
         """Put jobs on the queue, whether or not some ask for the same, and return the name of their batch."""
@@ -220,7 +223,7 @@ class Installation:
         Its process is forked from one that has imported torch. What it does from its first instruction on is what
         `start_worker_anew` is for.
         """
-        return self._start_worker(ForkedProcess, variables)
+        return self._start_worker(_fork, variables)
 
     def start_worker_anew(self, **variables: str) -> WorkerProcess:
         """Start a worker by the command that people type."""
