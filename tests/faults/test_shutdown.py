@@ -26,7 +26,7 @@ def start_at(nightshift, faults, place):
     """Return a worker that is at that place of the first of two jobs."""
     worker = worker_or_new_one(nightshift)
     worker.forget_log()
-    enqueue_two_and_stop_at(place, nightshift, faults, "--steps", 30)
+    enqueue_two_and_stop_at(place, nightshift, faults)
     faults.wait_until_held(place)
     return worker
 

@@ -1,5 +1,7 @@
 """Faults that are put into a worker from outside, and the promise that must hold whatever they do."""
 
+import json
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -11,6 +13,7 @@ import psutil
 from installation import Installation, RedisServer, WorkerProcess, inside_worker
 from PIL import Image
 
+from models.checkpoints import DEFAULTS_FILE, DEMO_FOLDER
 from models.pauses import pause, resume
 from models.states import MADE, JobState
 from models.tables import Attempt, Boot
@@ -66,7 +69,16 @@ def faulty(
 ) -> Iterator[tuple[Installation, Faults]]:
     """Give an installation whose workers obey the faults beside it."""
     with installation(broker_url, **{"PYTHONPATH": inside_worker(INSIDE), **QUICK, **settings}) as nightshift:
+        nightshift.environment["NIGHTSHIFT_CHECKPOINT"] = str(_quick_demo(nightshift.folder))
         yield nightshift, Faults(nightshift)
+
+
+def _quick_demo(folder: Path) -> Path:
+    """Return a copy of the demo whose pictures take a quarter of its steps, since few faults care for what they show."""
+    copy = Path(shutil.copytree(DEMO_FOLDER, folder / "quick"))
+    defaults = json.loads((copy / DEFAULTS_FILE).read_text())
+    (copy / DEFAULTS_FILE).write_text(json.dumps(defaults | {"steps": 3}))
+    return copy
 
 
 @contextmanager
