@@ -74,7 +74,7 @@ def faulty(
 
 
 def _quick_demo(folder: Path) -> Path:
-    """Return a copy of the demo whose pictures take a quarter of its steps, since few faults care for what they show."""
+    """Return a copy of the demo that takes a quarter of its steps: few faults care for what a picture shows."""
     copy = Path(shutil.copytree(DEMO_FOLDER, folder / "quick"))
     defaults = json.loads((copy / DEFAULTS_FILE).read_text())
     (copy / DEFAULTS_FILE).write_text(json.dumps(defaults | {"steps": 3}))
