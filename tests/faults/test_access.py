@@ -92,8 +92,8 @@ def test_the_embedded_server_lets_nobody_in_but_its_user(nightshift, faults):
     server = psutil.Process(json.loads((folder / "server.pid").read_text())["pid"])
     assert server.net_connections("inet") == []
     faults.release("step")
-    assert run.communicate()[0]
-    assert run.returncode == 0
+    assert run.wait()
+    assert run.status == 0
 
 
 def test_a_job_takes_no_checkpoint_from_outside_of_the_folders_that_the_worker_allows(nightshift, tmp_path):

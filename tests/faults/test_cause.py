@@ -49,8 +49,8 @@ def faults(both):
 
 
 def start_impatient(nightshift, **variables):
-    """Start a worker that takes a step of so many seconds for a hung one; its load is no faster than that."""
-    return nightshift.start_worker(NIGHTSHIFT_HANG_S="6", **variables)
+    """Start a worker that takes a step of so many seconds for a hung one; its load takes no more either."""
+    return nightshift.start_worker(NIGHTSHIFT_HANG_S="3", **variables)
 
 
 def digest(nightshift, job):
@@ -177,17 +177,17 @@ def test_a_job_that_takes_many_times_as_long_as_others_of_its_kind_is_tried_agai
     for worker in nightshift.workers:
         if worker.status is None:
             worker.stop()
-    usual = ("--prompt", "a red boot", "--steps", 90)
+    usual = ("--prompt", "a red boot", "--steps", 45)
     # What is "many times" here is less than a step may take.
-    nightshift.start_worker(NIGHTSHIFT_DEADLINE_TIMES="0.001", NIGHTSHIFT_HANG_S="4", NIGHTSHIFT_RETRIES="1")
+    nightshift.start_worker(NIGHTSHIFT_DEADLINE_TIMES="0.001", NIGHTSHIFT_HANG_S="2", NIGHTSHIFT_RETRIES="1")
     (first,) = nightshift.wait_until_finished(nightshift.enqueue(*usual))
     assert first.state == JobState.SUCCEEDED
     faults.at("step", "always slow")
     (job,) = nightshift.wait_until_finished(nightshift.enqueue(*usual))
     assert (job.state, job.cause, job.attempts) == (JobState.FAILED, "slow", 2)
-    assert "NIGHTSHIFT_DEADLINE_TIMES, give it 4 s" in job.error
+    assert "NIGHTSHIFT_DEADLINE_TIMES, give it 2 s" in job.error
     # Of another kind, so it has nobody to be compared with, though it takes as long.
-    (other,) = nightshift.wait_until_finished(nightshift.enqueue("--prompt", "a red boot", "--steps", 45))
+    (other,) = nightshift.wait_until_finished(nightshift.enqueue("--prompt", "a red boot", "--steps", 25))
     faults.forget("step")
     assert other.state == JobState.SUCCEEDED
     assert_promise_kept(nightshift)

@@ -7,15 +7,14 @@ import pty
 import random
 import signal
 import struct
-import subprocess
 import termios
 import time
 from collections import Counter
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from faults import assert_promise_kept, outcomes
-from installation import PATIENCE_S
 
 from models.batches import CHUNK
 from models.states import JobState
@@ -45,7 +44,6 @@ def test_an_enqueue_killed_between_commit_and_publish_is_published_by_a_worker(n
     producer = nightshift.start_producer("enqueue", "--prompt", "a red boot", "--count", JOBS)
     faults.wait_until_held("publishing")
     producer.kill()
-    producer.communicate()
     faults.release("publishing")
     assert [(job.state, job.published_at) for job in nightshift.jobs()] == [(JobState.QUEUED, None)] * JOBS
     status = nightshift.producer("status")
@@ -61,7 +59,6 @@ def test_an_enqueue_killed_there_is_published_by_the_next_one_too(nightshift, fa
     producer = nightshift.start_producer("enqueue", "--prompt", "a red boot", "--count", JOBS)
     faults.wait_until_held("publishing")
     producer.kill()
-    producer.communicate()
     faults.release("publishing")
     nightshift.enqueue("--prompt", "a blue boot")
     assert_all_made_once(nightshift)
@@ -80,10 +77,10 @@ def test_an_enqueue_of_thousands_killed_at_any_moment_leaves_whole_batches_only(
             asked = ("enqueue", "--new", "--prompt", "a boot", "--count", many, "--batch", f"cut-{number}")
             producer = nightshift.start_producer(*asked)
             # Wherever that is: while it reads, writes rows, or publishes.
-            with suppress(subprocess.TimeoutExpired):
-                producer.wait(rng.uniform(0.3, 1.1) * usual)
+            moment = time.monotonic() + rng.uniform(0.3, 1.1) * usual
+            while time.monotonic() < moment and producer.status is None:
+                time.sleep(0.001)
             producer.kill()
-            producer.communicate()
         uids = {batch.id: batch.uid for batch in nightshift.rows(Batch)}
         jobs = nightshift.jobs()
         assert set(Counter(job.batch_id for job in jobs).values()) == {many}
@@ -105,15 +102,24 @@ def test_a_run_that_is_ended_at_any_moment_goes_on_with_the_same_command(nightsh
         faults.hold(phase)
         ended = nightshift.start_producer(*RUN)
         faults.wait_until_held(phase)
-        ended.send_signal(end)
+        if phase == "publishing":
+            # The worker came there first, with what waits when it starts.
+            faults.release(phase)
+            faults.hold(phase)
+            faults.wait_until_held(phase)
+        ended.send(end)
         if end is signal.SIGINT or phase == "publishing":
             faults.release(phase)
         # Else what was left behind stands still there, and cannot be done with the batch before it is replaced.
-        said = ended.communicate(timeout=PATIENCE_S)[0]
-        assert ended.returncode == (1 if end is signal.SIGINT else -end), said
+        said = ended.wait()
+        assert ended.status == (1 if end is signal.SIGINT else -end), said
+        # Killed, it leaves its worker and its server behind.
+        assert len(nightshift.left_running()) == (0 if end is signal.SIGINT else 2)
         if end is signal.SIGINT:
             assert "Traceback" not in said
-            assert nightshift.left_running() == []
+            loaded = phase not in ("starting", "loading")
+            assert ("ended before the worker was ready; no job was added" in said) != loaded
+            assert len(nightshift.jobs()) == (JOBS if loaded else 0)
 
     last = nightshift.producer(*RUN)
     assert last.returncode == 0, last.stderr
@@ -127,85 +133,63 @@ def test_two_interrupts_give_the_running_job_back(nightshift, faults):
     faults.hold("step")
     first = nightshift.start_producer(*RUN)
     faults.wait_until_held("step")
-    first.send_signal(signal.SIGINT)
+    first.send(signal.SIGINT)
     log = nightshift.data_dir / "run" / "worker.log"
     nightshift.wait_until(lambda: log.read_text().count("SIGTERM") == 1, "the worker to be told")
-    first.send_signal(signal.SIGINT)
+    first.send(signal.SIGINT)
     nightshift.wait_until(lambda: log.read_text().count("SIGTERM") == 2, "the worker to be told again")
     faults.release("step")
-    said = first.communicate(timeout=PATIENCE_S)[0]
-    assert first.returncode == 1, said
+    said = first.wait()
+    assert first.status == 1, said
     assert outcomes(nightshift)[0] == ["lost"]
     assert [(job.state, job.losses) for job in nightshift.jobs()] == [(JobState.QUEUED, 0)] * JOBS
     assert nightshift.left_running() == []
 
 
-def test_a_run_starts_a_worker_again_that_was_killed_and_a_server(nightshift, faults):
+def test_a_run_starts_again_what_goes_away_and_its_bar_says_so(nightshift, faults):
+    # Before it is ready, as often as that is borne.
+    faults.at("starting", "twice kill")
     faults.hold("step")
-    run = nightshift.start_producer(*RUN)
+    terminal, other_end = pty.openpty()
+    run = nightshift.start_producer(*RUN, output=Path(os.ttyname(other_end)))
+    shown = Shown(terminal)
+
+    def wait_until(condition, what):
+        # A terminal that nobody reads holds up who writes to it.
+        nightshift.wait_until(lambda: (shown.text(), condition())[1], what)
+
+    wait_until(lambda: faults.held("step"), "the worker to be at a job")
+    again = "the worker is started again: SIGKILL ended it"
+    assert shown.text().count(again) == 2
     for role in ("worker", "server"):
-        faults.wait_until_held("step")
+        wait_until(lambda: faults.held("step"), "the worker to be at a job")
         pid = pid_of(nightshift, role)
         os.kill(pid, signal.SIGKILL)
         faults.release("step")
-        nightshift.wait_until(lambda role=role, pid=pid: pid_of(nightshift, role) not in (None, pid), f"a new {role}")
+        wait_until(lambda role=role, pid=pid: pid_of(nightshift, role) not in (None, pid), f"a new {role}")
         if role == "worker":
             faults.hold("step")
-    said = run.communicate(timeout=PATIENCE_S)[0]
-    assert run.returncode == 0, said
-    assert "the worker is started again: SIGKILL ended it" in said
-    assert "the embedded server is started again" in said
+    wait_until(lambda: run.status is not None, "the run to end")
+    assert run.status == 0
+    assert shown.text().count(again) == 3
+    assert "the worker ended: SIGKILL ended it; started again in" in shown.text()
+    assert "the worker was started again: SIGKILL ended it" in shown.text()
+    assert "the embedded server is started again" in shown.text()
+    os.close(other_end)
     assert nightshift.left_running() == []
-    assert_all_made_once(nightshift)
-
-
-def test_a_worker_that_goes_away_before_it_is_ready_is_started_again_twice(nightshift, faults):
-    faults.at("starting", "twice kill")
-    run = nightshift.start_producer(*RUN)
-    said = run.communicate(timeout=PATIENCE_S)[0]
-    assert run.returncode == 0, said
-    assert said.count("the worker is started again: SIGKILL ended it") == 2
     assert_all_made_once(nightshift)
 
 
 def test_a_worker_that_goes_away_before_it_is_ready_for_the_third_time_ends_the_run(nightshift, faults):
     faults.at("starting", "always kill no such driver")
     run = nightshift.start_producer(*RUN)
-    said = run.communicate(timeout=PATIENCE_S)[0]
-    assert run.returncode == 1, said
+    said = run.wait()
+    assert run.status == 1, said
     assert said.count("the worker is started again") == 2
     assert said.splitlines()[-1].startswith("producer: the worker ended with status -9: ")
     assert "no such driver" in said.splitlines()[-1]
     assert nightshift.left_running() == []
     assert nightshift.jobs() == []
-
-
-def test_ctrl_c_while_the_worker_loads_leaves_nothing(nightshift, faults):
-    faults.hold("loading")
-    run = nightshift.start_producer(*RUN)
-    faults.wait_until_held("loading")
-    run.send_signal(signal.SIGINT)
-    said = run.communicate(timeout=PATIENCE_S)[0]
-    assert run.returncode == 1, said
-    assert "ended before the worker was ready; no job was added" in said
-    assert nightshift.left_running() == []
-    assert nightshift.jobs() == []
-
-
-def test_the_bar_says_what_is_started_again(nightshift, faults):
-    faults.hold("step")
-    terminal, other_end = pty.openpty()
-    run = nightshift.start_producer(*RUN, output=other_end)
-    os.close(other_end)
-    shown = Shown(terminal)
-    faults.wait_until_held("step")
-    os.kill(pid_of(nightshift, "worker"), signal.SIGKILL)
-    nightshift.wait_until(lambda: "the worker ended: SIGKILL ended it; started again in" in shown.text(), "the bar")
-    faults.release("step")
-    nightshift.wait_until(lambda: "the worker was started again: SIGKILL ended it" in shown.text(), "the bar again")
-    nightshift.wait_until(lambda: shown.text() and run.poll() is not None, "the run to end")
-    assert run.returncode == 0
-    assert_all_made_once(nightshift)
 
 
 class Shown:

@@ -4,6 +4,7 @@ import base64
 import json
 
 import pytest
+from faults import faulty
 from sqlalchemy import select
 
 from models.message import VERSION, JobMessage
@@ -11,9 +12,6 @@ from models.settings import Settings
 from models.states import JobState
 from models.tables import Attempt, Batch, Boot
 from worker.queue import KEY_PREFIX, QUEUE, TASK, make_app
-
-#: Long enough that a test meets the job while it runs, at some 10 ms a step.
-LONG = ("--steps", 150)
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +23,14 @@ def own_server(new_server):
 
 
 @pytest.fixture(scope="module")
-def nightshift(installation, own_server):
-    with installation(own_server.url(), NIGHTSHIFT_HEARTBEAT_S="0.2") as made:
+def both(installation, own_server):
+    with faulty(installation, own_server.url()) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def nightshift(both):
+    return both[0]
 
 
 @pytest.fixture
@@ -180,10 +183,13 @@ def test_after_all_that_nothing_waits_in_redis_and_the_next_job_is_made(nightshi
     nightshift.wait_until(lambda: waiting() == [], "the queue to be empty")
 
 
-def test_a_worker_killed_in_the_middle_of_a_job_loses_only_that_attempt(nightshift, worker):
-    batch = nightshift.enqueue("--prompt", "a shoe", "--count", 2, *LONG)
-    job = nightshift.wait_until_running(batch)
+def test_a_worker_killed_in_the_middle_of_a_job_loses_only_that_attempt(nightshift, faults, worker):
+    faults.hold("step")
+    batch = nightshift.enqueue("--prompt", "a shoe", "--count", 2)
+    faults.wait_until_held("step")
     worker.kill()
+    faults.release("step")
+    job = nightshift.jobs(batch)[0]
     # Recorded while no Redis answers there: the next start publishes it with the job that it puts back.
     nowhere = nightshift.producer("enqueue", "--prompt", "x", NIGHTSHIFT_BROKER_URL="redis://127.0.0.1:1/0")
     assert nowhere.returncode == 1
@@ -204,15 +210,17 @@ def test_a_worker_killed_in_the_middle_of_a_job_loses_only_that_attempt(nightshi
     assert nightshift.read_json("report", batch)["lost_attempts"] == 1
 
 
-def test_a_redis_that_forgot_everything_costs_no_job_and_doubles_none(nightshift, own_server, worker):
-    batch = nightshift.enqueue("--prompt", "a shoe", "--count", 3, *LONG)
-    nightshift.wait_until_running(batch)
+def test_a_redis_that_forgot_everything_costs_no_job_and_doubles_none(nightshift, faults, own_server, worker):
+    faults.hold("step")
+    batch = nightshift.enqueue("--prompt", "a shoe", "--count", 3)
+    faults.wait_until_held("step")
     own_server.kill()
     nightshift.wait_until(lambda: "Trying again" in worker.log, "the worker to miss its server")
     own_server.start()
     published = [nightshift.producer("publish", batch) for _ in range(2)]
     assert [done.returncode for done in published] == [0, 0]
     assert published[0].stdout == "2 jobs published\n"
+    faults.release("step")
 
     # Behind both messages of each job.
     nightshift.wait_until_finished(nightshift.enqueue("--prompt", "a boot"))

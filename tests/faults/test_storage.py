@@ -2,7 +2,6 @@
 
 import pytest
 from faults import assert_promise_kept, faulty, locked, outcomes, worker_or_new_one
-from installation import PATIENCE_S
 
 from models.picture_store import PictureStore
 from models.tables import Batch, Boot
@@ -84,6 +83,6 @@ def test_status_and_the_bar_say_that_the_database_is_locked_and_then_no_longer(n
         assert "database is locked" in nightshift.read_json("status", batch)["database_trouble"]
     nightshift.wait_until_finished(batch)
     nightshift.wait_until(lambda: says not in nightshift.producer("status").stdout, "status to be content")
-    assert watch.communicate(timeout=PATIENCE_S)[0].count("Traceback") == 0
-    assert watch.returncode == 0
+    assert watch.wait().count("Traceback") == 0
+    assert watch.status == 0
     assert_promise_kept(nightshift)

@@ -8,16 +8,17 @@ from sqlalchemy.orm import make_transient
 from models.states import JobState
 from models.tables import Attempt, Boot, Job, SweepLease
 
-#: Steps enough that the worker is at a job for a while.
-LONG = ("--steps", 120)
+
+@pytest.fixture
+def own_server(new_server):
+    made = new_server()
+    made.start()
+    return made
 
 
 @pytest.fixture
-def nightshift(installation, new_server):
-    server = new_server()
-    server.start()
-    with installation(server.url(0), NIGHTSHIFT_HEARTBEAT_S="0.2", NIGHTSHIFT_STALL_S="1") as made:
-        made.server = server
+def both(installation, own_server):
+    with faulty(installation, own_server.url(0)) as made:
         yield made
 
 
@@ -29,14 +30,22 @@ def assert_made_once(nightshift, batch):
     assert all((nightshift.data_dir / job.picture).is_file() for job in jobs)
 
 
-def test_a_queue_that_was_emptied_fills_again_by_itself(nightshift):
-    worker = nightshift.wait_until_ready(nightshift.start_worker())
-    batch = nightshift.enqueue("--prompt", "a red boot", "--count", 3, *LONG)
-    nightshift.wait_until_running(batch)
-    with nightshift.server.client() as client:
+def assert_filled_again(nightshift, faults, own_server, worker):
+    """The queue is emptied while the worker is at the first of three jobs."""
+    faults.hold("step")
+    batch = nightshift.enqueue("--prompt", "a red boot", "--count", 3)
+    faults.wait_until_held("step")
+    with own_server.client() as client:
         client.flushall()
+    said = "published 2 jobs that were not on the queue"
+    nightshift.wait_until(lambda: said in worker.log, "the worker to publish them")
+    faults.release("step")
     assert_made_once(nightshift, batch)
-    assert "published 2 jobs that were not on the queue" in worker.log
+
+
+def test_a_queue_that_was_emptied_fills_again_by_itself(nightshift, faults, own_server):
+    worker = nightshift.wait_until_ready(nightshift.start_worker())
+    assert_filled_again(nightshift, faults, own_server, worker)
 
 
 def test_jobs_that_were_recorded_while_redis_was_away_are_published_by_the_worker(nightshift):
@@ -46,65 +55,57 @@ def test_jobs_that_were_recorded_while_redis_was_away_are_published_by_the_worke
     assert_made_once(nightshift, "prompt-1")
 
 
-def test_each_of_many_jobs_that_wait_is_published_once(installation, new_server):
-    server = new_server()
-    server.start()
+def test_each_of_many_jobs_that_wait_is_published_once(installation, own_server):
     # Three heartbeats are longer than it takes to send a thousand messages, as they are by default.
-    with faulty(installation, server.url(), NIGHTSHIFT_HEARTBEAT_S="1") as (nightshift, faults):
+    with faulty(installation, own_server.url(), NIGHTSHIFT_HEARTBEAT_S="1") as (nightshift, faults):
         nightshift.enqueue("--prompt", "a red boot", "--count", 3_000)
         faults.hold("step")
         worker = nightshift.start_worker()
         faults.wait_until_held("step")
-        wait_for_looks(nightshift, 8)
-        assert messages_in(server) == 2_999
+        wait_for_looks(nightshift, 5)
+        assert messages_in(own_server) == 2_999
         assert "published" not in worker.log
 
-        with server.client() as client:
+        with own_server.client() as client:
             client.flushall()
-        nightshift.wait_until(lambda: messages_in(server) == 2_999, "what was lost to be published again")
-        wait_for_looks(nightshift, 8)
-        assert messages_in(server) == 2_999
+        nightshift.wait_until(lambda: messages_in(own_server) == 2_999, "what was lost to be published again")
+        wait_for_looks(nightshift, 5)
+        assert messages_in(own_server) == 2_999
 
 
-def test_a_message_that_a_paused_worker_has_in_hand_is_not_published_again(installation, new_server):
-    server = new_server()
-    server.start()
-    with faulty(installation, server.url()) as (nightshift, _):
-        assert nightshift.producer("pause").returncode == 0
-        nightshift.enqueue("--prompt", "a red boot")
-        worker = nightshift.start_worker()
-        nightshift.wait_until(lambda: "the queue is paused" in worker.log, "the worker to take the message")
-        wait_for_looks(nightshift, 12)
-        assert messages_in(server) == 0
-        assert nightshift.producer("resume").returncode == 0
-        nightshift.wait_until_finished()
-        assert outcomes(nightshift) == [["succeeded"]]
-        assert "published" not in worker.log
+def test_a_message_that_a_paused_worker_has_in_hand_is_not_published_again(nightshift, own_server):
+    assert nightshift.producer("pause").returncode == 0
+    nightshift.enqueue("--prompt", "a red boot")
+    worker = nightshift.start_worker()
+    nightshift.wait_until(lambda: "the queue is paused" in worker.log, "the worker to take the message")
+    wait_for_looks(nightshift, 12)
+    assert messages_in(own_server) == 0
+    assert nightshift.producer("resume").returncode == 0
+    nightshift.wait_until_finished()
+    assert outcomes(nightshift) == [["succeeded"]]
+    assert "published" not in worker.log
 
 
-def test_a_job_that_was_rescued_is_published_at_once_however_many_wait(installation, new_server):
-    server = new_server()
-    server.start()
-    with faulty(installation, server.url()) as (nightshift, faults):
-        batch = nightshift.enqueue("--prompt", "a red boot", "--count", 4)
-        faults.hold("step")
-        worker = nightshift.start_worker()
-        faults.wait_until_held("step")
-        # The second job, as a worker of another host leaves it that was killed.
-        with nightshift.database.writing() as session:
-            gone = session.scalars(select(Boot)).one()
-            make_transient(gone)
-            gone.id, gone.lock_uid = None, "another"
-            session.add(gone)
-            session.flush()
-            job = session.get_one(Job, nightshift.jobs(batch)[1].id)
-            job.state, job.boot_id, job.attempts, job.heartbeat_at = JobState.RUNNING, gone.id, 1, gone.started_at
-        nightshift.wait_until(lambda: f"job {job.id}: its worker gave no sign of life" in worker.log, "the rescue")
-        wait_for_looks(nightshift, 1)
-        # Its old message, its new one, and those of the two others.
-        assert messages_in(server) == 4
-        faults.release("step")
-        assert_made_once(nightshift, batch)
+def test_a_job_that_was_rescued_is_published_at_once_however_many_wait(nightshift, faults, own_server):
+    batch = nightshift.enqueue("--prompt", "a red boot", "--count", 4)
+    faults.hold("step")
+    worker = nightshift.start_worker()
+    faults.wait_until_held("step")
+    # The second job, as a worker of another host leaves it that was killed.
+    with nightshift.database.writing() as session:
+        gone = session.scalars(select(Boot)).one()
+        make_transient(gone)
+        gone.id, gone.lock_uid = None, "another"
+        session.add(gone)
+        session.flush()
+        job = session.get_one(Job, nightshift.jobs(batch)[1].id)
+        job.state, job.boot_id, job.attempts, job.heartbeat_at = JobState.RUNNING, gone.id, 1, gone.started_at
+    nightshift.wait_until(lambda: f"job {job.id}: its worker gave no sign of life" in worker.log, "the rescue")
+    wait_for_looks(nightshift, 1)
+    # Its old message, its new one, and those of the two others.
+    assert messages_in(own_server) == 4
+    faults.release("step")
+    assert_made_once(nightshift, batch)
 
 
 @pytest.fixture
@@ -115,34 +116,31 @@ def two_workers(nightshift, elsewhere):
     return first, nightshift.wait_until_ready(nightshift.start_worker(**elsewhere))
 
 
-def test_one_of_two_workers_looks_after_the_queue_and_the_other_one_when_that_is_gone(nightshift, two_workers):
+def test_one_of_two_workers_looks_after_the_queue_and_the_other_one_when_that_is_gone(
+    nightshift, faults, own_server, two_workers
+):
     first, second = two_workers
     boot, other = nightshift.rows(Boot)
     renewals = set()
 
     def renewed_often():
         renewals.update((lease.boot_id, lease.renewed_at) for lease in nightshift.rows(SweepLease))
-        return len(renewals) > 20
+        return len(renewals) > 10
 
     nightshift.wait_until(renewed_often, "the lease to be renewed")
     assert {holder for holder, _ in renewals} == {boot.id}
     first.kill()
     nightshift.wait_until(lambda: nightshift.rows(SweepLease)[0].boot_id == other.id, "the other one to do so")
-    batch = nightshift.enqueue("--prompt", "a red boot", "--count", 3, *LONG)
-    nightshift.wait_until_running(batch)
-    with nightshift.server.client() as client:
-        client.flushall()
-    assert_made_once(nightshift, batch)
-    assert "published 2 jobs that were not on the queue" in second.log
+    assert_filled_again(nightshift, faults, own_server, second)
 
 
-def test_what_two_paused_workers_have_in_hand_is_not_published_again(nightshift, two_workers):
+def test_what_two_paused_workers_have_in_hand_is_not_published_again(nightshift, own_server, two_workers):
     assert nightshift.producer("pause").returncode == 0
     batch = nightshift.enqueue("--prompt", "a red boot", "--count", 2)
     for worker in two_workers:
         nightshift.wait_until(lambda worker=worker: "the queue is paused" in worker.log, "each to take a message")
-    wait_for_looks(nightshift, 20)
-    assert messages_in(nightshift.server) == 0
+    wait_for_looks(nightshift, 12)
+    assert messages_in(own_server) == 0
     assert nightshift.producer("resume").returncode == 0
     assert_made_once(nightshift, batch)
     assert not any("published" in worker.log for worker in two_workers)

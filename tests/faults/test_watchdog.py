@@ -11,10 +11,11 @@ from faults import assert_promise_kept, faulty, outcomes
 from models.exit_status import ExitStatus
 from models.states import JobState
 
-#: A program that is watched with a limit of a second, gives a sign of life where it is asked to, and says what came.
+#: A program that is watched with a limit of a second, ten looks of the watchdog, and gives no sign of life.
 WATCHED = """
 import subprocess, sys
-watchdog = subprocess.Popen([sys.executable, "-m", "worker.watchdog_process", "1"], stdin=subprocess.PIPE)
+WATCHDOG = "from worker import watchdog_process as one; one._LOOK_S = 0.1; one.main()"
+watchdog = subprocess.Popen([sys.executable, "-c", WATCHDOG, "1"], stdin=subprocess.PIPE)
 print(watchdog.pid, flush=True)
 sys.stdin.read()
 """

@@ -196,7 +196,7 @@ def test_killed_at_any_moment_the_same_command_ends_with_the_same_bytes(nightshi
     export(nightshift, "other", tmp_path / "timed")
     usual = time.monotonic() - begun
     for _ in range(6):
-        process = nightshift.start_producer("export", "shoes", cut)
+        process = nightshift.start_producer_anew("export", "shoes", cut)
         # Wherever that is: before, in the middle, or after.
         deadline = time.monotonic() + rng.uniform(0.6, 1.1) * usual
         while time.monotonic() < deadline and process.poll() is None:

@@ -21,6 +21,7 @@ from typing import NamedTuple
 from unittest import mock
 
 import huggingface_hub.constants
+from spares import keep_spares
 
 from models.settings import Settings
 from worker.log import quiet_libraries
@@ -64,7 +65,8 @@ class ForkedProcess:
         files.stdout.touch()
         files.stderr.touch()
         # A daemon, so that an interpreter that ends does not wait for it.
-        self._process = _CONTEXT.Process(target=_become, args=(arguments, environment, folder, files), daemon=True)
+        order = {"arguments": arguments, "environment": environment, "folder": folder, "files": files}
+        self._process = _CONTEXT.Process(target=_become, kwargs=order, daemon=True)
         self._process.start()
         assert self._process.pid is not None
         self.pid = self._process.pid
@@ -87,13 +89,22 @@ class ForkedProcess:
         self.send_signal(signal.SIGKILL)
 
 
-def _become(arguments: Sequence[str], environment: dict[str, str], folder: Path, files: Files) -> None:
+def _become(
+    arguments: Sequence[str], environment: dict[str, str], folder: str | Path, files: Sequence[str | Path]
+) -> None:
     # Else each collection would look through all that the server has imported.
     gc.freeze()
+    if "run" in arguments[1:2]:
+        keep_spares(_become, Path(arguments[0]).with_name("celery"))
     os.setsid()
+    # Modules of the product are written down as compiled, whatever whoever runs the tests does with those.
+    sys.dont_write_bytecode = False
     for descriptor, file in enumerate(files):
-        os.dup2(os.open(file, os.O_RDONLY if descriptor == 0 else os.O_WRONLY | os.O_APPEND), descriptor)
-    sys.stdin = os.fdopen(0)
+        # A terminal among them is not to send its signals here.
+        how = os.O_RDONLY if descriptor == 0 else os.O_WRONLY | os.O_APPEND
+        os.dup2(os.open(file, how | os.O_NOCTTY), descriptor)
+    # Those of the server know whether theirs are terminals.
+    sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

@@ -150,6 +150,33 @@ class WorkerProcess:
         self._process.wait()
 
 
+class ProducerProcess:
+    """`producer` at work; what it writes on both of its outputs is kept."""
+
+    def __init__(self, process: _Process, output_file: Path) -> None:
+        self._process = process
+        self._output_file = output_file
+
+    @property
+    def status(self) -> int | None:
+        return self._process.poll()
+
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def wait(self) -> str:
+        """Return all that it wrote, once it has ended."""
+        try:
+            self._process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"`producer` did not end; it wrote:\n{self._output_file.read_text()}")
+        return self._output_file.read_text()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
 def _run(arguments: list[str], environment: dict[str, str], folder: Path, files: Files) -> subprocess.Popen[bytes]:
     with files.stdin.open("rb") as given, files.stdout.open("wb") as output, files.stderr.open("wb") as log:
         return subprocess.Popen(
@@ -286,26 +313,31 @@ class Installation:
         return self._database
 
     def left_running(self) -> list[str]:
-        """Return the commands of the servers and workers that belong to the data folder, or to one in it."""
+        """Return the commands of the servers and workers that `producer` has started in the data folder."""
         found = []
         for process in psutil.process_iter():
-            try:
+            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
                 words = " ".join(process.cmdline())
-                if process.status() != psutil.STATUS_ZOMBIE and ("valkey-server" in words or "-A worker" in words):
-                    folder = str(self.data_dir)
-                    mine = folder in words or process.environ().get("NIGHTSHIFT_DATA_DIR", "").startswith(folder)
-                    found += [words] * mine
-            except (psutil.NoSuchProcess, psutil.AccessDenied):
-                continue
+                # What a worker has beside it ends with it.
+                helps = "worker.watchdog_process" in words or "-m checks" in words
+                if str(self.data_dir) in words + process.cwd() and not helps:
+                    found.append(words)
         return found
 
-    def start_producer(self, *arguments: object, output: int = subprocess.PIPE) -> subprocess.Popen[str]:
-        """Start `producer` and return at once; its output comes by its pipe, or goes to a descriptor."""
+    def start_producer(self, *arguments: object, output: Path | None = None) -> "ProducerProcess":
+        """Start `producer` and return at once; like `producer`, it need not import what it needs."""
+        file = output or Path(tempfile.mkdtemp(dir=self.folder), "output")
+        files = Files(Path(os.devnull), file, file)
+        process = _fork([str(PRODUCER), *map(str, arguments)], self._complete({}), self._cwd, files)
+        return ProducerProcess(process, file)
+
+    def start_producer_anew(self, *arguments: object) -> subprocess.Popen[str]:
+        """Start `producer` as people do and return at once; its output comes by its pipe."""
         return subprocess.Popen(
             [str(PRODUCER), *map(str, arguments)],
             env=self._complete({}),
             cwd=self._cwd,
-            stdout=output,
+            stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             # pytest's own Ctrl+C must not reach it, and ours must not reach pytest.

@@ -2,9 +2,11 @@
 
 import importlib.machinery
 import sys
+from collections.abc import Callable, Mapping
+from typing import Any
 
 
-def patch_on_import(patches):
+def patch_on_import(patches: Mapping[str, Callable[[Any], object]]) -> None:
     """Have each module named in `patches` handed to its function once it is loaded, and before anybody uses it."""
 
     class Finder(importlib.machinery.PathFinder):

@@ -45,7 +45,7 @@ def test_it_makes_every_picture_and_leaves_nothing_running(nightshift: Installat
 
 
 def test_ctrl_c_finishes_the_picture_and_the_same_command_goes_on(nightshift: Installation):
-    first = nightshift.start_producer(*ARGUMENTS)
+    first = nightshift.start_producer_anew(*ARGUMENTS)
     wait_until_made(nightshift, first, 2)
     first.send_signal(signal.SIGINT)
     said = first.communicate(timeout=PATIENCE_S)[0]
@@ -63,7 +63,7 @@ def test_ctrl_c_finishes_the_picture_and_the_same_command_goes_on(nightshift: In
 
 
 def test_a_run_that_was_killed_is_taken_up_and_its_leftovers_replaced(nightshift: Installation):
-    first = nightshift.start_producer(*ARGUMENTS)
+    first = nightshift.start_producer_anew(*ARGUMENTS)
     wait_until_made(nightshift, first, 2)
     refused = nightshift.producer(*ARGUMENTS)
     assert refused.returncode == 1

@@ -127,8 +127,8 @@ def patch_engine(module):
     module.Engine.make = make_job
 
 
-def patch_log(module):
-    # The first of a worker's own modules, before the libraries.
+def patch_app(module):
+    # Where Celery begins with the worker's own modules, before it comes to the one that imports torch.
     reach("starting")
 
 
@@ -203,10 +203,10 @@ patch_on_import(
     {
         "worker.devices.registry": patch_devices,
         "models.publication": patch_publication,
+        "worker.celery": patch_app,
         "worker.engine": patch_engine,
         "worker.generation": patch_generation,
         "worker.loading": patch_loading,
-        "worker.log": patch_log,
         "models.picture_store": patch_picture_store,
         "models.attempts": patch_attempts,
         "models.tables": patch_tables,
