@@ -337,6 +337,7 @@ def _settle(soak: Soak) -> None:
         assert time.monotonic() < until, f"{messages_in(soak.server)} messages still wait"
         soak.supervise()
         time.sleep(1)
+    assert len(soak.nightshift.left_running()) == 1, "there is more, or less, than the worker"
     soak.worker.stop()
     left = soak.nightshift.left_running() + helpers_of(soak.nightshift)
     assert left == [], f"still running: {left}"

@@ -102,11 +102,29 @@ class RedisServer:
         return False
 
 
-class WorkerProcess:
+class _Program:
+    """A program at work."""
+
+    def __init__(self, process: _Process) -> None:
+        self._process = process
+
+    @property
+    def status(self) -> int | None:
+        return self._process.poll()
+
+    def send(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+class WorkerProcess(_Program):
     """A worker with its log; whoever ends it does so with `stop`, `kill` or `wait`."""
 
     def __init__(self, process: _Process, log_file: Path, output_file: Path) -> None:
-        self._process = process
+        super().__init__(process)
         self.log_file = log_file
         self.output_file = output_file
         self.pid = process.pid
@@ -125,13 +143,6 @@ class WorkerProcess:
     def lines(self) -> list[str]:
         return self.log.splitlines()
 
-    @property
-    def status(self) -> int | None:
-        return self._process.poll()
-
-    def send(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
-
     def wait(self) -> int:
         """Return its exit status."""
         self.end_awaited = True
@@ -146,23 +157,15 @@ class WorkerProcess:
 
     def kill(self) -> None:
         self.end_awaited = True
-        self._process.kill()
-        self._process.wait()
+        super().kill()
 
 
-class ProducerProcess:
+class ProducerProcess(_Program):
     """`producer` at work; what it writes on both of its outputs is kept."""
 
     def __init__(self, process: _Process, output_file: Path) -> None:
-        self._process = process
+        super().__init__(process)
         self._output_file = output_file
-
-    @property
-    def status(self) -> int | None:
-        return self._process.poll()
-
-    def send(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
 
     def wait(self) -> str:
         """Return all that it wrote, once it has ended."""
@@ -171,10 +174,6 @@ class ProducerProcess:
         except subprocess.TimeoutExpired:
             pytest.fail(f"`producer` did not end; it wrote:\n{self._output_file.read_text()}")
         return self._output_file.read_text()
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
 
 
 def _run(arguments: list[str], environment: dict[str, str], folder: Path, files: Files) -> subprocess.Popen[bytes]:
@@ -313,14 +312,18 @@ class Installation:
         return self._database
 
     def left_running(self) -> list[str]:
-        """Return the commands of the servers and workers that `producer` has started in the data folder."""
+        """Return the commands of what is at work here: `producer`, workers, and the servers of the data folder.
+
+        By where they are, since all that was forked has the command and the environment of who forked it.
+        """
         found = []
         for process in psutil.process_iter():
             with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
                 words = " ".join(process.cmdline())
                 # What a worker has beside it ends with it.
                 helps = "worker.watchdog_process" in words or "-m checks" in words
-                if str(self.data_dir) in words + process.cwd() and not helps:
+                here = Path(process.cwd()).is_relative_to(self.folder) or str(self.data_dir) in words
+                if here and not helps:
                     found.append(words)
         return found
 
