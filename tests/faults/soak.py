@@ -67,7 +67,7 @@ class Soak:
             "NIGHTSHIFT_DEVICE": "mps",
             "STAND_IN": "0",
         }
-        self.nightshift = Installation(folder, self.server.url(), **settings)
+        self.nightshift = Installation(folder / "nightshift", self.server.url(), **settings)
         self.faults = Faults(self.nightshift)
         self._worker: WorkerProcess | None = None
         self.met: Counter[str] = Counter()
