@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from models.clock import instant
 from models.errors import BadInputError, NotFoundError
 from models.job import JobSpec
+from models.printable import is_printable
 from models.states import FINISHED
 from models.tables import Batch, Job, now
 
@@ -142,9 +143,11 @@ def find_batch(session: Session, name: str | None) -> Batch:
         NotFoundError: naming the newest batches there are.
     """
     query = select(Batch).order_by(Batch.id.desc()).limit(1)
-    batch = session.scalar(query if name is None else query.where(Batch.name == name))
-    if batch is not None:
-        return batch
+    # What no name of a batch may hold, no database need be asked for: a byte that is no text would end in an error.
+    if name is None or is_printable(name):
+        batch = session.scalar(query if name is None else query.where(Batch.name == name))
+        if batch is not None:
+            return batch
     names = list(session.scalars(select(Batch.name).order_by(Batch.id.desc()).limit(5)))
     if not names:
         raise NotFoundError("there is no batch yet: `producer enqueue --prompts FILE` makes one")

@@ -1,7 +1,9 @@
 """The `producer` program: its commands, loaded one at a time, and where errors become one line."""
 
+import io
 import sys
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -53,6 +55,13 @@ class _Program(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            # A character that the terminal's encoding lacks is shown by its number; Python would end with a traceback.
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> object:
         try:

@@ -12,6 +12,7 @@ from models.errors import BadInputError
 from models.job import DEFAULT_PRIORITY, LOWEST_PRIORITY, JobSpec, Kind
 from models.settings import Settings
 from producer.plan import MAX_JOBS, Plan, plan_jobs
+from producer.problems import Problems
 from producer.progress_bar import each_counted, progress_bar
 from producer.prompt_formats import show_formats
 from producer.sources import TEMPLATES, Sources
@@ -52,6 +53,11 @@ _OPTIONS = (
         is_eager=True,
         callback=show_formats,
         help="Show what prompts and templates look like, with an example of each.",
+    ),
+    click.option(
+        "--keep-columns",
+        is_flag=True,
+        help="Keep columns and keys of other names, such as id or category, as attributes of the jobs.",
     ),
     click.option(
         "--template",
@@ -130,8 +136,9 @@ def read_order(settings: Settings, *, name: str | None, new: bool, priority: int
     acceptance = _acceptance(options.pop("checks"), options.pop("target"), options.pop("replacements"))
     flags = given(options)
     with progress_bar("reading prompts") as advance:
-        requests = each_counted(sources.requests(settings, flags), advance)
-        plan = plan_jobs(requests, flags, settings.checkpoint, sources.name, acceptance)
+        problems = Problems()
+        requests = each_counted(sources.requests(settings, flags, problems), advance)
+        plan = plan_jobs(requests, flags, settings.checkpoint, sources.name, acceptance, problems)
     return Order(plan, name, sources.name, priority, acceptance, new)
 
 

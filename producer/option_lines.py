@@ -4,15 +4,16 @@ import re
 import shlex
 from itertools import groupby
 
-from models.job import JobSpec
+from producer.keys import ALIASES, KEYS, canonical_key
+from producer.problems import MOST_QUOTED, visible
 
 #: Two dashes and a letter at the start of a word; a dash between words is text.
 _OPTION = re.compile(r"(?<!\S)--[A-Za-z]")
-#: What A1111 calls otherwise than our flags.
-_A1111 = {"cfg_scale": "guidance", "sampler_name": "scheduler"}
+#: No count is longer; Python itself refuses to read thousands of digits.
+_MOST_DIGITS = 18
 #: Two factors of how many pictures there are.
 _COUNTS = ("batch_size", "n_iter")
-OPTIONS = (*JobSpec.model_fields, "count", *_A1111, *_COUNTS)
+_KNOWN = (*KEYS, *ALIASES, *_COUNTS)
 
 
 def has_options(line: str) -> bool:
@@ -35,18 +36,18 @@ def parse_options(line: str) -> dict[str, object]:
         raise ValueError("a quote is left open; close it, or put a backslash before an apostrophe") from None
     if not _OPTION.match(words[0]):
         named = next(filter(_OPTION.match, words), "--")
-        raise ValueError(f"has options behind words; begin it with --prompt, or take {named} out")
+        raise ValueError(f"has options behind words; begin it with --prompt, or take {named[:MOST_QUOTED]} out")
     found: dict[str, str] = {}
     for is_name, group in groupby(words, key=lambda word: _OPTION.match(word) is not None):
         if is_name:
-            *bare, last = (word[2:].replace("-", "_").lower() for word in group)
+            *bare, last = (word[2:] for word in group)
             if bare:
-                raise ValueError(f"--{bare[0]} has no value")
-            if last not in OPTIONS:
-                raise ValueError(f"unknown option --{last}; known are {', '.join(OPTIONS)}")
-            name = _A1111.get(last, last)
+                raise ValueError(f"--{bare[0][:MOST_QUOTED]} has no value")
+            name = canonical_key(last)
+            if name not in KEYS and name not in _COUNTS:
+                raise ValueError(f"unknown option --{last[:MOST_QUOTED]}; known are {', '.join(_KNOWN)}")
             if name in found:
-                raise ValueError(f"--{last} stands there twice; keep one")
+                raise ValueError(f"--{last} says {name} a second time; keep one")
             found[name] = ""
         else:
             found[name] = " ".join(group)
@@ -68,7 +69,7 @@ def _counted(found: dict[str, str]) -> dict[str, object]:
         raise ValueError(f"--count and --{next(iter(factors))} both say how many pictures; keep one")
     count = 1
     for name, text in factors.items():
-        if not (text.isascii() and text.isdigit()):
-            raise ValueError(f"{name}: {text!r} is not a whole number")
+        if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
+            raise ValueError(f"{name}: {visible(text)} is not a whole number")
         count *= int(text)
     return values | {"count": count}

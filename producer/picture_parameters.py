@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from models.checkpoints import DEMO, STABLE_DIFFUSION_1_5
-from producer.problems import place, refuse, visible
+from producer.problems import Problems, place, visible
 from producer.request import Request
 
 #: One `name: value` of the last line; a value with a comma, a colon or a newline is JSON-quoted.
@@ -23,37 +23,34 @@ _READ = {*_FIELDS, "Sampler", "Schedule type", "Size", "Model", "Model hash", "V
 
 
 def read_pictures(
-    sources: Sequence[str], checkpoints: Sequence[str], warn: Callable[[str], None], *, named: bool
+    sources: Sequence[str], checkpoints: Sequence[str], problems: Problems, warn: Callable[[str], None], *, named: bool
 ) -> Iterator[Request]:
     """Read a request out of each PNG file of `sources`, and of each in the folders among them, by name.
 
     `checkpoints` are those that a picture's `Model` may mean; where it is none of them, a picture takes what the
-    command line names, if it does (`named`). What a job cannot say, such as `Clip skip`, is told to `warn`.
-
-    Raises:
-        BadInputError: naming every picture that cannot be used.
+    command line names, if it does (`named`). What a job cannot say, such as `Clip skip`, is told to `warn`, and every
+    picture that cannot be used to `problems`.
     """
-    problems: list[str] = []
     for source in sources:
         for path in _files(Path(source), problems):
             try:
                 values, left = parse_parameters(_parameters(path))
             except ValueError as error:
-                problems.append(f"{place(str(path))}: {error}")
+                problems.add(place(str(path)), str(error))
                 continue
             model = values.pop("model", None)
             found = next((name for name in checkpoints if _short(name) == model), None)
             if found is not None:
                 values["checkpoint"] = found
             elif model is not None and not named:
-                problems.append(
-                    f"{place(str(path))}: was made with a checkpoint called {visible(model)}, which is not known here; "
-                    "name it with --checkpoint"
+                problems.add(
+                    place(str(path)),
+                    f"was made with a checkpoint called {visible(model)}, which is not known here; name it with "
+                    "--checkpoint",
                 )
             if left:
                 warn(f"{place(str(path))}: made with {', '.join(left)}, which a job here cannot ask for")
             yield Request(None, values, origin=str(path))
-    refuse(problems)
 
 
 def parse_parameters(text: str) -> tuple[dict[str, object], list[str]]:
@@ -93,16 +90,16 @@ def known_checkpoints(default: str, folders: Sequence[Path]) -> list[str]:
     return [default, DEMO, STABLE_DIFFUSION_1_5, *lying]
 
 
-def _files(source: Path, problems: list[str]) -> list[Path]:
+def _files(source: Path, problems: Problems) -> list[Path]:
     if not source.is_dir():
         return [source]
     try:
         found = sorted(path for path in source.iterdir() if path.suffix.lower() == ".png")
     except OSError as error:
-        problems.append(f"{place(str(source))}: cannot be read: {error.strerror or error}")
+        problems.add(place(str(source)), f"cannot be read: {error.strerror or error}")
         return []
     if not found:
-        problems.append(f"{place(str(source))}: has no PNG file in it")
+        problems.add(place(str(source)), "has no PNG file in it")
     return found
 
 

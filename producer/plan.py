@@ -24,7 +24,7 @@ from models.schedulers import SCHEDULERS
 from models.seeds import DRAWN_SEEDS
 from models.settings import PREFIX
 from producer.planned_jobs import PlannedJobs
-from producer.problems import place, refuse, visible
+from producer.problems import Problems, place, visible
 from producer.request import Request
 from producer.targets import jobs_for
 
@@ -58,17 +58,20 @@ def plan_jobs(
     default_checkpoint: str,
     source: str,
     acceptance: Acceptance | None = None,
+    problems: Problems | None = None,
 ) -> Plan:
     """Settle every value: a line's own, else the flag's, else the checkpoint's default.
 
     A request for several pictures takes as many seeds in a row. Where no seed is asked for, the first
     is drawn, and the fingerprint leaves it out. `flags` holds those that were given, by the fields' names; `source` is
-    what the requests were read from. A target in `acceptance` decides how many jobs there are.
+    what the requests were read from. A target in `acceptance` decides how many jobs there are. `problems` is what those
+    who read the requests add to.
 
     Raises:
         BadInputError: naming every line, and once every flag, that cannot be used.
     """
-    orders = _Orders(flags, default_checkpoint, source)
+    problems = Problems() if problems is None else problems
+    orders = _Orders(flags, default_checkpoint, source, problems)
     # The flags alone first: a wrong one is a mistake even where every line overrides it.
     orders.settle(Request(None, {"prompt": "any", "checkpoint": DEMO, **orders.given}))
     jobs, kinds, digest = PlannedJobs(), Counter[Kind](), Fingerprint()
@@ -77,8 +80,7 @@ def plan_jobs(
         if order is None:
             continue
         if len(jobs) + order.count > MAX_JOBS:
-            what = f"asks for over {MAX_JOBS:,} pictures; split it into batches, or see --limit"
-            orders.problems[f"{place(source)}: {what}"] = None
+            problems.add(place(source), f"asks for over {MAX_JOBS:,} pictures; split it into batches, or see --limit")
             break
         seed_asked = "seed" in request.values or "seed" in orders.given
         kinds[order.spec.kind] += order.count
@@ -86,7 +88,7 @@ def plan_jobs(
             spec = order.spec.model_copy(update={"seed": seed})
             jobs.append(PlannedJob(spec, request.line, request.attributes))
             digest.add(spec, seed_asked=seed_asked, drawn_from=request.drawn_from)
-    refuse(orders.problems)
+    problems.refuse()
     asked, acceptance = len(jobs), acceptance or Acceptance()
     digest.add_acceptance(acceptance)
     if acceptance.target is not None:
@@ -112,10 +114,9 @@ _NO_NUMBERS: Mapping[str, tuple[type, ...]] = {
 class _Orders:
     """Settles requests one by one and keeps what is wrong with them."""
 
-    def __init__(self, flags: Mapping[str, object], default_checkpoint: str, source: str) -> None:
+    def __init__(self, flags: Mapping[str, object], default_checkpoint: str, source: str, problems: Problems) -> None:
         self.given = flags
-        #: In the order found and each once, for a wrong flag shows in every request; the values say nothing.
-        self.problems: dict[str, None] = {}
+        self._problems = problems
         self._default_checkpoint = default_checkpoint
         self._source = source
         self._look_up = cache(_look_up)
@@ -124,14 +125,19 @@ class _Orders:
         """Return the order, or None where its values do not hold, which is noted."""
 
         def complain(name: str, what: str) -> None:
-            self.problems[f"{self._origin(request, name)}: {what}"] = None
+            self._problems.add(self._origin(request, name), what)
 
-        asked = {"checkpoint": self._default_checkpoint, "count": 1, **self.given, **request.values}
-        checkpoint, defaults, problem = self._look_up(asked["checkpoint"])
+        # Whoever read a request without a prompt has said so; its other values are looked at all the same.
+        is_whole = "prompt" in request.values
+        asked = {"prompt": "any", "checkpoint": self._default_checkpoint, "count": 1, **self.given, **request.values}
+        checkpoint, defaults, problem = asked["checkpoint"], CheckpointDefaults().model_dump(), None
+        if isinstance(checkpoint, str):
+            checkpoint, defaults, problem = self._look_up(checkpoint)
         if problem:
             complain("checkpoint", problem)
         if not str(asked["prompt"]).strip():
             complain("prompt", "is empty; write what the picture shows")
+            is_whole = False
         # No field takes None, so that stands in for what pydantic would wrongly take.
         values = {name: None if isinstance(value, _NO_NUMBERS[name]) else value for name, value in asked.items()}
         values = {"seed": secrets.randbelow(DRAWN_SEEDS), **defaults, **values, "checkpoint": checkpoint}
@@ -146,7 +152,7 @@ class _Orders:
             name = "count" if "count" in request.values and "seed" not in request.values else "seed"
             complain(name, f"{order.count:,} seeds from {order.spec.seed} on run past the largest, {MAX_SEED}")
             return None
-        return order
+        return order if is_whole else None
 
     def _origin(self, request: Request, name: str) -> str:
         if name in request.values and request.origin is not None:
@@ -161,7 +167,7 @@ class _Orders:
         return f"{place(f'{checkpoint}/{DEFAULTS_FILE}')}: {name}"
 
 
-def _look_up(name: object) -> tuple[object, Mapping[str, object], str | None]:
+def _look_up(name: str) -> tuple[str, dict[str, object], str | None]:
     """Return a checkpoint's canonical name, its defaults, and what is wrong with it if anything is."""
     checkpoint, defaults, problem = name, CheckpointDefaults(), None
     try:
@@ -180,6 +186,8 @@ def _look_up(name: object) -> tuple[object, Mapping[str, object], str | None]:
 
 
 def _phrase(name: str, value: object, error: ErrorDetails) -> str:
+    if isinstance(value, (list, tuple, dict)):
+        return "is a list or an object; write text or a number"
     match error["type"]:
         case "int_type" | "int_parsing" | "int_from_float":
             return f"{visible(value)} is not a whole number"

@@ -1,6 +1,5 @@
 """Problems in what a user wrote: where each stands, what it quotes, and how many are shown."""
 
-from collections.abc import Collection
 from itertools import islice
 
 from models.errors import BadInputError
@@ -9,16 +8,29 @@ MOST_SHOWN = 20
 MOST_QUOTED = 60
 
 
-def refuse(problems: Collection[str]) -> None:
-    """Raise what was found, if anything was.
+class Problems:
+    """All that is wrong with one order, in the order found and each once: a wrong flag shows in every request."""
 
-    Raises:
-        BadInputError: with the first `MOST_SHOWN` problems, and how many there are beyond.
-    """
-    if problems:
-        shown = list(islice(problems, MOST_SHOWN))
-        more = len(problems) - len(shown)
-        raise BadInputError(shown + [f"… and {more:,} more"] * (more > 0))
+    def __init__(self) -> None:
+        self._found: dict[str, None] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def add(self, where: str, what: str) -> None:
+        """Note a problem; `where` is as `place` gives it."""
+        self._found[f"{where}: {what}"] = None
+
+    def refuse(self) -> None:
+        """Raise what was found, if anything was.
+
+        Raises:
+            BadInputError: with the first `MOST_SHOWN` problems, and how many there are beyond.
+        """
+        if self._found:
+            shown = list(islice(self._found, MOST_SHOWN))
+            more = len(self._found) - len(shown)
+            raise BadInputError(shown + [f"… and {more:,} more"] * (more > 0))
 
 
 def place(source: str, line: int | None = None) -> str:

@@ -38,13 +38,16 @@ EXAMPLES = (
     ),
     Example(
         "CSV",
-        "A header that names the columns as the flags; a cell that is empty takes the flag's value.",
+        "A header that names the columns as the flags; a cell that is empty takes the flag's value. Commas, semicolons "
+        "or tabs are between the cells. text and caption are the prompt, too, num_inference_steps are the steps, and "
+        "guidance_scale, sampler, num_images_per_prompt and negative are understood. Columns of other names are "
+        "refused, unless --keep-columns keeps them as attributes of the jobs.",
         {"shoes.csv": 'prompt,seed,count,width,height\n"red shoes, studio light",7,4,512,512\nblue boots,,2,,\n'},
         ("--prompts", "shoes.csv"),
     ),
     Example(
         "JSON Lines",
-        "An object a line, its keys named as the flags; the suffix is .jsonl or .ndjson.",
+        "An object a line, its keys named as the columns of CSV; the suffix is .jsonl or .ndjson.",
         {"shoes.jsonl": '{"prompt": "a red shoe", "steps": 20}\n{"prompt": "a blue boot", "seed": 7, "count": 2}\n'},
         ("--prompts", "shoes.jsonl"),
     ),

@@ -1,158 +1,120 @@
 """Reading prompts from a text, CSV or JSON-lines file, or from standard input."""
 
-import codecs
 import csv
-import io
 import json
-import os
-import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any
 
-from models.errors import BadInputError
-from models.job import MAX_PROMPT, JobSpec
+from models.job import MAX_PROMPT
+from producer.keys import KEYS, canonical_key
 from producer.option_lines import has_options, parse_options
-from producer.problems import MOST_SHOWN, place, refuse, visible
+from producer.problems import MOST_SHOWN, Problems, place, visible
 from producer.request import Request
+from producer.text_file import MAX_BYTES, UnreadableError, not_utf8, read_lines
 
-#: What a CSV column or a JSON key may be called: the names of the flags.
-KEYS = (*JobSpec.model_fields, "count")
-#: Keeps a mistaken endless source from being read for ever; a million prompts are shorter.
-MAX_BYTES = 256 * 2**20
-_BLOCK = 2**16
+#: What stands between the cells of a CSV file; spreadsheets of many countries write semicolons.
+_DELIMITERS = ",;\t"
 
 _Line = tuple[int, str]
-_Record = tuple[int, Mapping[str, object]]
 _Complain = Callable[[int | None, str], None]
 
 
-def read_requests(source: str) -> Iterator[Request]:
+@dataclass(frozen=True)
+class _Record:
+    """What one line says, by names of the flags, and its other columns where those are kept."""
+
+    line: int
+    values: Mapping[str, object]
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_requests(source: str, problems: Problems, *, keep_columns: bool = False) -> Iterator[Request]:
     """Read the file `source`, or standard input if that is `-`, in the format that its suffix names, line by line.
 
-    `.csv` has a header row, `.jsonl` and `.ndjson` an object a line, anything else a prompt a line, or options
-    such as `--prompt a red shoe --steps 20`; `.json` and `.tsv` are refused, since their lines are no prompts.
-    Blank lines and lines that start with `#` do not count.
+    `.csv` and `.tsv` have a header row, `.jsonl` and `.ndjson` an object a line, anything else a prompt a line, or
+    options such as `--prompt a red shoe --steps 20`; `.json` is refused, since its lines are no prompts. Blank lines do
+    not count, and in text and JSON lines neither do those that start with `#`. With `keep_columns` a column or key of
+    another name is an attribute of the job.
 
-    Raises:
-        BadInputError: naming every line that cannot be used; after the last line, or at once where it is no text.
+    Whatever cannot be used is added to `problems`. A request whose prompt is missing or too long comes without it, so
+    that its other values are looked at too.
     """
-    problems: list[str] = []
 
     def complain(line: int | None, what: str) -> None:
-        problems.append(f"{place(source, line)}: {what}")
+        problems.add(place(source, line), what)
 
     empty = True
     parse = _PARSERS.get(Path(source).suffix.lower(), _parse_text)
-    for line, values in parse(_decode(source, complain), complain):
-        prompt = values.get("prompt", "")
-        if prompt == "":
-            complain(line, "has no prompt; write one, or take the line out")
-        elif isinstance(prompt, str) and len(prompt) > MAX_PROMPT:
-            complain(line, f"prompt: is {len(prompt):,} characters long, the most is {MAX_PROMPT:,}; shorten it")
-        empty = False
-        yield Request(line, values)
+    try:
+        for record in parse(_checked(read_lines(source), complain), complain, keep_columns):
+            values = dict(record.values)
+            prompt = values.get("prompt", "")
+            if prompt == "":
+                complain(record.line, "has no prompt; write one, or take the line out")
+                values.pop("prompt", None)
+            elif isinstance(prompt, str) and len(prompt) > MAX_PROMPT:
+                what = f"prompt: is {len(prompt):,} characters long, the most is {MAX_PROMPT:,}; shorten it"
+                complain(record.line, what)
+                del values["prompt"]
+            empty = False
+            yield Request(record.line, values, record.attributes)
+    except UnreadableError as error:
+        complain(None, str(error))
     if empty and not problems:
         complain(None, "has no prompt in it; write one a line")
-    refuse(problems)
 
 
-class _TextOnly(io.RawIOBase):
-    """The bytes of a file, seen to be text as they are read: a film, or what never ends, is refused at once."""
-
-    def __init__(self, file: IO[bytes], name: str) -> None:
-        self._file = file
-        self._name = name
-        self._size = self._lines = self._promised = 0
-        # A pipe does not know its length, and what is no real file has no number.
-        with suppress(OSError):
-            self._promised = os.fstat(file.fileno()).st_size
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        data = self._file.read(len(buffer))
-        if self._size == 0 and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise _refusal(self._name, "is UTF-16 text; save it as UTF-8")
-        if (nul := data.find(b"\0")) >= 0:
-            line = self._lines + data.count(b"\n", 0, nul) + 1
-            what = f"looks like a binary file, line {line} has a NUL byte; name a text, .csv or .jsonl file"
-            raise _refusal(self._name, what)
-        self._size += len(data)
-        self._lines += data.count(b"\n")
-        if max(self._size, self._promised) > MAX_BYTES:
-            raise _refusal(self._name, f"is larger than {MAX_BYTES // 2**20} MiB; split it")
-        buffer[: len(data)] = data
-        return len(data)
-
-
-def _refusal(source: str, what: str) -> BadInputError:
-    return BadInputError([f"{place(source)}: {what}"])
-
-
-def _decode(source: str, complain: _Complain) -> Iterator[_Line]:
-    try:
-        with _opened(source) as file:
-            data = io.BufferedReader(_TextOnly(file, source), _BLOCK)
-            # A bad byte becomes a lone surrogate, which no UTF-8 holds: reading goes on and finds the other problems.
-            text = io.TextIOWrapper(data, encoding="utf-8-sig", errors="surrogateescape")
-            yield from _checked(text, complain)
-    except FileNotFoundError:
-        raise _refusal(source, "there is no such file") from None
-    except IsADirectoryError:
-        raise _refusal(source, "is a folder; name a file in it") from None
-    except PermissionError:
-        raise _refusal(source, "may not be read by you; change its permissions") from None
-    except OSError as error:
-        raise _refusal(source, f"cannot be read: {error.strerror or error}") from None
-
-
-def _opened(source: str) -> AbstractContextManager[IO[bytes]]:
-    if source != "-":
-        return Path(source).open("rb")
-    return nullcontext(io.BytesIO() if sys.stdin is None else sys.stdin.buffer)
-
-
-def _checked(text: Iterable[str], complain: _Complain) -> Iterator[_Line]:
-    for number, line in enumerate(text, 1):
-        try:
-            line.encode()
-        except UnicodeEncodeError as error:
-            byte = len(line[: error.start].encode()) + 1
-            value = ord(line[error.start]) - 0xDC00
-            complain(number, f"byte {byte} (0x{value:02x}) is not UTF-8; save the prompts as UTF-8")
+def _checked(lines: Iterable[_Line], complain: _Complain) -> Iterator[_Line]:
+    """Yield all lines; reading goes on behind one that is not UTF-8, to find the other problems."""
+    for number, line in lines:
+        if wrong := not_utf8(line):
+            complain(number, wrong)
         yield number, line
 
 
-def _counts(numbered: _Line) -> bool:
-    text = numbered[1].lstrip()
-    return text != "" and not text.startswith("#")
+def _is_blank(numbered: _Line) -> bool:
+    return not numbered[1].strip()
 
 
-def _parse_text(lines: Iterator[_Line], complain: _Complain) -> Iterator[_Record]:
-    for number, line in filter(_counts, lines):
+def _is_remark(numbered: _Line) -> bool:
+    return numbered[1].lstrip().startswith("#")
+
+
+def _that_count(lines: Iterable[_Line]) -> Iterator[_Line]:
+    return (numbered for numbered in lines if not _is_blank(numbered) and not _is_remark(numbered))
+
+
+def _parse_text(lines: Iterator[_Line], complain: _Complain, _keep: bool) -> Iterator[_Record]:
+    for number, line in _that_count(lines):
         if not has_options(line):
-            yield number, {"prompt": line.strip()}
+            yield _Record(number, {"prompt": line.strip()})
             continue
         try:
-            yield number, parse_options(line)
+            yield _Record(number, parse_options(line))
         except ValueError as error:
             complain(number, str(error))
 
 
-def _parse_csv(lines: Iterator[_Line], complain: _Complain) -> Iterator[_Record]:
+def _parse_csv(lines: Iterator[_Line], complain: _Complain, keep: bool) -> Iterator[_Record]:
     # csv's own limit would cut short the two messages that help: how long a prompt is, where a quote is left open.
     csv.field_size_limit(MAX_BYTES)
-    columns: list[str] | None = None
-    for number, line in filter(_counts, lines):
+    columns: _Columns | None = None
+    delimiter = ","
+    for number, line in lines:
+        if _is_blank((number, line)):
+            continue
+        if columns is None:
+            found = _delimiter(line)
+            # Above the header only: below it a row that begins with # is data.
+            if found is None and _is_remark((number, line)):
+                continue
+            delimiter = found or ","
         # One reader a record: it takes just the lines that the record runs over, and the next one's number is known.
         record = chain([line], (more for _, more in lines))
         try:
-            cells = [cell.strip() for cell in next(csv.reader(record, strict=True, skipinitialspace=True))]
+            cells = [cell.strip() for cell in next(_reader(record, delimiter))]
         except csv.Error as error:
             complain(
                 number, f"broken CSV: {error}; quote a cell that has commas or quotes in it, and double its quotes"
@@ -162,23 +124,46 @@ def _parse_csv(lines: Iterator[_Line], complain: _Complain) -> Iterator[_Record]
             continue
         if not any(cells):
             continue
+        # Spreadsheets put a comma behind the last cell of a row that another is longer than.
+        while not cells[-1] and (columns is None or len(cells) > len(columns.names)):
+            cells.pop()
         if columns is None:
-            columns = [_canonical(cell) for cell in cells]
-            if "prompt" not in columns:
+            columns = _Columns("column", cells)
+            if "prompt" not in columns.names:
                 found = ", ".join(visible(cell) for cell in cells[:MOST_SHOWN])
                 complain(number, f"has no column 'prompt'; the header's columns, split at commas, are {found}")
                 return
-            _require_known("column", columns, number, complain)
+            columns.complain(number, complain, keep=keep)
             continue
-        if len(cells) > len(columns):
-            complain(number, f"has {len(cells)} cells, the header {len(columns)}; quote a cell that has commas in it")
-        yield number, {name: cell for name, cell in zip(columns, cells, strict=False) if cell}
+        if len(cells) > len(columns.names):
+            complain(
+                number, f"has {len(cells)} cells, the header {len(columns.names)}; quote a cell that has commas in it"
+            )
+            continue
+        yield _Record(number, *columns.split({place: cell for place, cell in enumerate(cells) if cell}))
 
 
-def _parse_json(lines: Iterator[_Line], complain: _Complain) -> Iterator[_Record]:
+def _reader(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
+    return csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
+
+
+def _delimiter(header: str) -> str | None:
+    """Return what the header's columns are parted by: what makes one of them the prompt; None if nothing does."""
+    for delimiter in _DELIMITERS:
+        try:
+            cells = next(_reader([header], delimiter), [])
+        except csv.Error:
+            # A quote may be closed in a later line.
+            continue
+        if "prompt" in map(canonical_key, cells):
+            return delimiter
+    return None
+
+
+def _parse_json(lines: Iterator[_Line], complain: _Complain, keep: bool) -> Iterator[_Record]:
     # As a tuple of pairs an object shows its doubled keys, and cannot be mistaken for an array.
     decode = json.JSONDecoder(object_pairs_hook=tuple).decode
-    for number, line in filter(_counts, lines):
+    for number, line in _that_count(lines):
         try:
             record = decode(line.rstrip())
         except json.JSONDecodeError as error:
@@ -190,38 +175,81 @@ def _parse_json(lines: Iterator[_Line], complain: _Complain) -> Iterator[_Record
         if not isinstance(record, tuple):
             complain(number, 'is not a JSON object; write {"prompt": "…"}')
             continue
-        named = [(_canonical(key), value) for key, value in record]
-        _require_known("key", [name for name, _ in named], number, complain)
-        values = {}
-        for name, value in named:
-            if name in KEYS and isinstance(value, (list, tuple)):
-                complain(number, f"{name}: is a list or an object; write text or a number")
-            if value is not None:
-                values[name] = value.strip() if isinstance(value, str) else value
-        yield number, values
+        columns = _Columns("key", [key for key, _ in record])
+        columns.complain(number, complain, keep=keep)
+        values = {
+            place: value.strip() if isinstance(value, str) else value
+            for place, (_, value) in enumerate(record)
+            if value is not None
+        }
+        if keep:
+            for place, name in columns.others.items():
+                if wrong := _why_not_kept(values.get(place)):
+                    complain(number, f"{visible(name)}: {wrong}")
+                    del values[place]
+        yield _Record(number, *columns.split(values))
 
 
-def _parse_nothing(lines: Iterator[_Line], complain: _Complain) -> Iterator[_Record]:
+class _Columns:
+    """The names in a header or an object, by what each means."""
+
+    def __init__(self, kind: str, written: Sequence[str]) -> None:
+        self._kind = kind
+        self._written = [" ".join(name.split()) for name in written]
+        self.names = [canonical_key(name) for name in written]
+
+    @property
+    def others(self) -> dict[int, str]:
+        """The names that mean nothing here, by their places."""
+        return {place: self._written[place] for place, name in enumerate(self.names) if name not in KEYS}
+
+    def complain(self, line: int, complain: _Complain, *, keep: bool) -> None:
+        """Say which names are not known, and which stand there twice."""
+        known = f"known are {', '.join(KEYS)}; --keep-columns keeps others as attributes of the jobs"
+        by_name: dict[str, list[str]] = {}
+        for name, written in zip(self.names, self._written, strict=True):
+            by_name.setdefault(name if name in KEYS else written, []).append(written)
+        for name, meant in by_name.items():
+            if not name:
+                complain(line, f"a {self._kind} has no name; write one, or take it out")
+            elif name not in KEYS and not keep:
+                complain(line, f"unknown {self._kind} {visible(name)}; {known}")
+            elif len(set(meant)) > 1:
+                complain(line, f"{self._kind}s {' and '.join(map(visible, meant))} all mean {name}; keep one")
+            elif len(meant) > 1:
+                complain(line, f"{self._kind} {visible(name)} stands there {len(meant)} times; keep one")
+
+    def split(self, values: Mapping[int, object]) -> tuple[dict[str, object], dict[str, str]]:
+        """Return the values by names of the flags, and the others as text by the names that they have."""
+        others = self.others
+        return (
+            {self.names[place]: value for place, value in values.items() if place not in others},
+            {others[place]: _as_text(value) for place, value in values.items() if place in others},
+        )
+
+
+def _why_not_kept(value: object) -> str | None:
+    if isinstance(value, (list, tuple)):
+        return "is a list or an object; only text and numbers are kept"
+    if isinstance(value, str) and ("\0" in value or not_utf8(value)):
+        return "holds a NUL or half of a surrogate pair, which no database text may"
+    return None
+
+
+def _as_text(value: object) -> str:
+    """Return a kept value as it was written: JSON's true is no Python's True."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _parse_nothing(_lines: Iterator[_Line], complain: _Complain, _keep: bool) -> Iterator[_Record]:
     complain(None, "is of a kind that is not read; prompts come as text, .csv, or .jsonl with an object a line")
     return iter(())
 
 
 _PARSERS = {
     ".json": _parse_nothing,
-    ".tsv": _parse_nothing,
+    ".tsv": _parse_csv,
     ".csv": _parse_csv,
     ".jsonl": _parse_json,
     ".ndjson": _parse_json,
 }
-
-
-def _canonical(name: str) -> str:
-    return "_".join(name.lower().replace("-", " ").replace("_", " ").split())
-
-
-def _require_known(kind: str, names: Sequence[str], line: int, complain: _Complain) -> None:
-    for name, times in Counter(names).items():
-        if name not in KEYS:
-            complain(line, f"unknown {kind} {visible(name)}; known are {', '.join(KEYS)}")
-        elif times > 1:
-            complain(line, f"{kind} {name} stands there {times} times; keep one")

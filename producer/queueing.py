@@ -6,6 +6,7 @@ from pathlib import Path
 from models.batches import create_batch, find_same, free_name
 from models.database import Database
 from models.errors import BadInputError, BrokerError
+from models.printable import printable
 from models.progress import BatchProgress, batch_progress
 from models.settings import Settings
 from models.tables import Batch
@@ -30,7 +31,8 @@ def record_batch(database: Database, order: Order) -> Batch:
         return create_batch(
             session,
             name or free_name(session, _stem(order.source)),
-            order.source,
+            # The name of a file may be no text, which a database would refuse.
+            printable(order.source),
             each_counted(jobs, advance),
             priority=order.priority,
             digest=order.plan.fingerprint,

@@ -9,6 +9,7 @@ import click
 
 from models.printable import printable
 from models.settings import Settings
+from producer.problems import Problems
 from producer.prompts import read_requests
 from producer.request import Request
 
@@ -28,6 +29,7 @@ class Sources:
     template: str | None
     limit: int | None
     wildcards: Path | None
+    keep_columns: bool = False
 
     def __post_init__(self) -> None:
         if self.prompts is None and not self.texts and not self.pictures:
@@ -44,33 +46,35 @@ class Sources:
             return "standard input"
         return self.prompts or (_COMMAND_LINE if self.texts else self.pictures[0])
 
-    def requests(self, settings: Settings, flags: Mapping[str, object]) -> Iterator[Request]:
-        """Yield what is asked for, one after the other.
-
-        Raises:
-            BadInputError: naming every line, template or picture of a source that cannot be used; after its last one.
-        """
+    def requests(self, settings: Settings, flags: Mapping[str, object], problems: Problems) -> Iterator[Request]:
+        """Yield what is asked for, one after the other; what cannot be used is added to `problems`."""
         written = chain(
-            read_requests(self.prompts) if self.prompts is not None else (),
+            () if self.prompts is None else read_requests(self.prompts, problems, keep_columns=self.keep_columns),
             (Request(None, {"prompt": text}) for text in self.texts),
         )
-        yield from written if self.template is None else self._expanded(written, self.template, flags)
+        yield from written if self.template is None else self._expanded(written, self.template, flags, problems)
         if self.pictures:
-            yield from self._from_pictures(settings, flags)
+            yield from self._from_pictures(settings, flags, problems)
 
-    def _expanded(self, written: Iterator[Request], template: str, flags: Mapping[str, object]) -> Iterator[Request]:
+    def _expanded(
+        self, written: Iterator[Request], template: str, flags: Mapping[str, object], problems: Problems
+    ) -> Iterator[Request]:
         from producer.templates import METHODS, Templates, Wildcards  # a parser, for those who have templates
 
         beside = Path() if self.prompts in (None, "-") else Path(str(self.prompts)).parent
         wildcards = Wildcards(self.wildcards, beside)
-        return Templates(METHODS[template], self.limit, flags.get("seed"), wildcards).expand(written, self.name)
+        return Templates(METHODS[template], self.limit, flags.get("seed"), wildcards).expand(
+            written, self.name, problems
+        )
 
-    def _from_pictures(self, settings: Settings, flags: Mapping[str, object]) -> Iterator[Request]:
+    def _from_pictures(self, settings: Settings, flags: Mapping[str, object], problems: Problems) -> Iterator[Request]:
         from producer.picture_parameters import known_checkpoints, read_pictures  # Pillow, for those who have pictures
 
         checkpoints = known_checkpoints(settings.checkpoint, settings.places_of_checkpoints)
         warnings: list[str] = []
-        for request in read_pictures(self.pictures, checkpoints, warnings.append, named="checkpoint" in flags):
+        for request in read_pictures(
+            self.pictures, checkpoints, problems, warnings.append, named="checkpoint" in flags
+        ):
             # Whoever names a flag beside a picture wants that picture changed.
             yield replace(request, values={name: value for name, value in request.values.items() if name not in flags})
         _warn(warnings)

@@ -29,7 +29,7 @@ from dynamicprompts.wildcards.collection import WildcardTextFile
 from dynamicprompts.wildcards.values import WildcardValues
 from pyparsing import ParseException
 
-from producer.problems import place, refuse, visible
+from producer.problems import Problems, place, visible
 from producer.request import Request
 
 METHODS: Mapping[str, SamplingMethod] = {
@@ -100,13 +100,11 @@ class Templates:
     seed: object
     wildcards: Wildcards
 
-    def expand(self, requests: Iterator[Request], source: str) -> Iterator[Request]:
+    def expand(self, requests: Iterator[Request], source: str, problems: Problems) -> Iterator[Request]:
         """Yield for each request as many as its prompt stands for, with what was chosen for each.
 
-        Raises:
-            BadInputError: naming every line whose template cannot be used; after the last one.
+        A line whose template cannot be used is added to `problems`.
         """
-        problems: list[str] = []
         for request in requests:
             template = request.values.get("prompt")
             if not isinstance(template, str):
@@ -118,8 +116,7 @@ class Templates:
                 yield from self._expanded(request, template, seed)
             except TemplateError as error:
                 where = "--prompt" if request.line is None else place(source, request.line)
-                problems.append(f"{where}: {error}")
-        refuse(problems)
+                problems.add(where, str(error))
 
     def _expanded(self, request: Request, template: str, seed: object) -> Iterator[Request]:
         # Text, so that line 1 of seed 12 is not line 12 of seed 1.
@@ -132,7 +129,7 @@ class Templates:
             yield dataclasses.replace(
                 request,
                 values={**request.values, "prompt": " ".join(prompt.split())},
-                attributes=attributes,
+                attributes={**request.attributes, **attributes},
                 drawn_from=drawn_from,
             )
         if empty:

@@ -25,6 +25,8 @@ def test_a_line_without_options_is_a_prompt(line):
         ("--prompt a --seed 7 --width 64 --height 128", {"prompt": "a", "seed": "7", "width": "64", "height": "128"}),
         ("--prompt a --batch_size 2 --n_iter 3", {"prompt": "a", "count": 6}),
         ("--prompt a --count 4", {"prompt": "a", "count": "4"}),
+        ("--steps 10", {"steps": "10"}),
+        ("--caption a --num_inference_steps 4 --guidance-scale 3", {"prompt": "a", "steps": "4", "guidance": "3"}),
     ],
 )
 def test_options(line, values):
@@ -41,9 +43,10 @@ def test_options(line, values):
         ("--prompt a --steps", "--steps has no value"),
         ("--prompt --steps 3", "--prompt has no value"),
         ("--prompt '' --steps 3", "--prompt has no value"),
-        ("--prompt a --prompt b", "--prompt stands there twice"),
-        ("--prompt a --cfg_scale 3 --guidance 4", "--guidance stands there twice"),
+        ("--prompt a --prompt b", "--prompt says prompt a second time"),
+        ("--prompt a --cfg_scale 3 --guidance 4", "--guidance says guidance a second time"),
         ("--prompt a --n_iter x", "n_iter: 'x' is not a whole number"),
+        (f"--prompt a --n_iter {'9' * 5000}", "is not a whole number"),
         ("--prompt a --n_iter 2 --count 2", "--count and --n_iter both say how many"),
     ],
 )

@@ -8,6 +8,7 @@ from models.checkpoints import STABLE_DIFFUSION_1_5
 from models.errors import BadInputError
 from models.job import JobSpec
 from producer.picture_parameters import known_checkpoints, parse_parameters, read_pictures
+from producer.problems import Problems
 from worker.png import parameters_text
 
 SPEC = {"seed": 7, "steps": 20, "guidance": 7.5, "width": 64, "height": 128, "checkpoint": "demo"}
@@ -62,7 +63,9 @@ SETTINGS = "Steps: 20, Sampler: Euler, Seed: 1, Size: 64x64, Model: {}, RNG: CPU
 
 def read(*sources: str, checkpoints=("demo", STABLE_DIFFUSION_1_5), named: bool = False):
     warnings: list[str] = []
-    requests = list(read_pictures(sources, checkpoints, warnings.append, named=named))
+    problems = Problems()
+    requests = list(read_pictures(sources, checkpoints, problems, warnings.append, named=named))
+    problems.refuse()
     return requests, warnings
 
 

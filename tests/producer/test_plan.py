@@ -9,6 +9,7 @@ from models.errors import BadInputError
 from models.job import MAX_SEED
 from models.schedulers import SCHEDULERS
 from producer.plan import plan_jobs
+from producer.problems import Problems
 from producer.request import Request
 
 THERE_ARE = f"there are {', '.join(SCHEDULERS)}"
@@ -163,6 +164,8 @@ BAD_LINES = [
         "checkpoint: '~nobody-here/sd' starts with a user whom this machine does not know",
     ),
     ({"prompt": 5}, "prompt: 5 is not text"),
+    ({"prompt": ["a"]}, "prompt: is a list or an object; write text or a number"),
+    ({"seed": (("a", 1),)}, "seed: is a list or an object; write text or a number"),
     ({"prompt": "a\0b"}, "prompt: holds a NUL character, which no database text and no PNG text may"),
     ({"prompt": "a\ud800"}, r"prompt: 'a\ud800' holds half of a surrogate pair, which is no character"),
     ({"negative_prompt": "x" * 10_001}, "negative_prompt: is 10,001 characters long, the most is 10,000; shorten it"),
@@ -218,6 +221,23 @@ def test_problems_of_flags_and_lines_come_together():
         f"p.csv, line 1: seed: 'x' {NO_WHOLE}",
         "p.csv, line 1: width: 1 is not between 64 and 2048",
         "p.csv, line 2: count: 0 is not between 1 and 10000",
+    ]
+
+
+def test_problems_of_those_who_read_come_with_those_of_the_values_and_no_job_is_planned():
+    problems = Problems()
+
+    def requests():
+        yield Request(1, {"steps": 0})
+        problems.add("p.csv, line 2", "is broken")
+        yield Request(3, {"prompt": "a", "width": 1})
+
+    with pytest.raises(BadInputError) as caught:
+        plan_jobs(requests(), {}, "demo", "p.csv", problems=problems)
+    assert caught.value.problems == [
+        "p.csv, line 1: steps: 0 is not between 1 and 500",
+        "p.csv, line 2: is broken",
+        "p.csv, line 3: width: 1 is not between 64 and 2048",
     ]
 
 

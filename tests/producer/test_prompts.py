@@ -10,9 +10,12 @@ import pytest
 
 from models.errors import BadInputError
 from models.job import MAX_PROMPT
-from producer.prompts import KEYS, MAX_BYTES, read_requests
+from producer.keys import KEYS
+from producer.problems import Problems
+from producer.prompts import read_requests
+from producer.text_file import MAX_BYTES
 
-KNOWN = ", ".join(KEYS)
+KNOWN = f"known are {', '.join(KEYS)}; --keep-columns keeps others as attributes of the jobs"
 QUOTING = "quote a cell that has commas or quotes in it, and double its quotes"
 
 
@@ -30,13 +33,20 @@ def written(name, content):
     return name
 
 
+def requests_of(source, **options):
+    problems = Problems()
+    requests = list(read_requests(source, problems, **options))
+    problems.refuse()
+    return requests
+
+
 def read(name, content):
-    return [(request.line, dict(request.values)) for request in read_requests(written(name, content))]
+    return [(request.line, dict(request.values)) for request in requests_of(written(name, content))]
 
 
-def problems_of(source):
+def problems_of(source, **options):
     with pytest.raises(BadInputError) as caught:
-        list(read_requests(source))
+        requests_of(source, **options)
     return caught.value.problems
 
 
@@ -72,7 +82,10 @@ CSV = [
         [(2, {"prompt": "a\ncat", "seed": "1"}), (4, {"prompt": "a dog", "seed": "2"})],
     ),
     ('prompt\n"a ""big"" cat"\na "big" dog\n', [(2, {"prompt": 'a "big" cat'}), (3, {"prompt": 'a "big" dog'})]),
-    ('# made by hand\n\nprompt,steps\n\n,\n# off, "here\na cat\n', [(7, {"prompt": "a cat"})]),
+    ("# made by hand\n\nprompt,steps\n\n,\n# one,\na cat\n", [(6, {"prompt": "# one"}), (7, {"prompt": "a cat"})]),
+    ("prompt;seed\na cat, wet;1\n", [(2, {"prompt": "a cat, wet", "seed": "1"})]),
+    ("seed\tcaption\n1\ta cat, wet\n", [(2, {"prompt": "a cat, wet", "seed": "1"})]),
+    ("prompt,,\na cat,,\n", [(2, {"prompt": "a cat"})]),
     ('prompt\n"#1 cat"\n"a\n# b"\n', [(2, {"prompt": "#1 cat"}), (3, {"prompt": "a\n# b"})]),
     ('seed,prompt\n1, "a cat, wet"\n', [(2, {"prompt": "a cat, wet", "seed": "1"})]),
     (b'\xef\xbb\xbf"prompt","seed"\r\n"a cat","3"\r\n', [(2, {"prompt": "a cat", "seed": "3"})]),
@@ -110,16 +123,16 @@ BAD = [
         "l.txt",
         "a cat\ncafé é\nnaïve\n".encode("latin-1"),
         [
-            "l.txt, line 2: byte 4 (0xe9) is not UTF-8; save the prompts as UTF-8",
-            "l.txt, line 3: byte 3 (0xef) is not UTF-8; save the prompts as UTF-8",
+            "l.txt, line 2: byte 4 (0xe9) is not UTF-8; save the file as UTF-8",
+            "l.txt, line 3: byte 3 (0xef) is not UTF-8; save the file as UTF-8",
         ],
     ),
-    ("l.txt", b"\xc3\xa9\xc3", ["l.txt, line 1: byte 3 (0xc3) is not UTF-8; save the prompts as UTF-8"]),
+    ("l.txt", b"\xc3\xa9\xc3", ["l.txt, line 1: byte 3 (0xc3) is not UTF-8; save the file as UTF-8"]),
     (
         "l.csv",
         b"prompt,steps\ncaf\xe9,1,2\n",
         [
-            "l.csv, line 2: byte 4 (0xe9) is not UTF-8; save the prompts as UTF-8",
+            "l.csv, line 2: byte 4 (0xe9) is not UTF-8; save the file as UTF-8",
             "l.csv, line 2: has 3 cells, the header 2; quote a cell that has commas in it",
         ],
     ),
@@ -127,7 +140,7 @@ BAD = [
     (
         "b.csv",
         b"PK\x03\x04\na\x00b",
-        ["b.csv: looks like a binary file, line 2 has a NUL byte; name a text, .csv or .jsonl file"],
+        ["b.csv: looks like a binary file, line 2 has a NUL byte; name a text file"],
     ),
     (
         "t.txt",
@@ -141,8 +154,8 @@ BAD = [
     ),
     (
         "c.csv",
-        "text;seed\na cat;1\n",
-        ["c.csv, line 1: has no column 'prompt'; the header's columns, split at commas, are 'text;seed'"],
+        "title;seed\na cat;1\n",
+        ["c.csv, line 1: has no column 'prompt'; the header's columns, split at commas, are 'title;seed'"],
     ),
     (
         "c.csv",
@@ -153,8 +166,8 @@ BAD = [
         "c.csv",
         "prompt,colour,Seed,seed\na cat,red,1,\n",
         [
-            f"c.csv, line 1: unknown column 'colour'; known are {KNOWN}",
-            "c.csv, line 1: column seed stands there 2 times; keep one",
+            f"c.csv, line 1: unknown column 'colour'; {KNOWN}",
+            "c.csv, line 1: columns 'Seed' and 'seed' all mean seed; keep one",
         ],
     ),
     (
@@ -167,7 +180,7 @@ BAD = [
     ),
     (
         "q.csv",
-        'prompt\n"a" cat\na dog\nx,\n"never closed\nb\n',
+        'prompt\n"a" cat\na dog\nx,y\n"never closed\nb\n',
         [
             f"q.csv, line 2: broken CSV: ',' expected after '\"'; {QUOTING}",
             "q.csv, line 4: has 2 cells, the header 1; quote a cell that has commas in it",
@@ -201,9 +214,9 @@ BAD = [
         "j.jsonl",
         '{"prompt": "a", "colour\\u001b[31m": 1, "seed": 1, "seed": 2, "negative-prompt": "", "negative_prompt": ""}\n',
         [
-            rf"j.jsonl, line 1: unknown key 'colour\x1b[31m'; known are {KNOWN}",
-            "j.jsonl, line 1: key seed stands there 2 times; keep one",
-            "j.jsonl, line 1: key negative_prompt stands there 2 times; keep one",
+            rf"j.jsonl, line 1: unknown key 'colour\x1b[31m'; {KNOWN}",
+            "j.jsonl, line 1: key 'seed' stands there 2 times; keep one",
+            "j.jsonl, line 1: keys 'negative-prompt' and 'negative_prompt' all mean negative_prompt; keep one",
         ],
     ),
     (
@@ -211,20 +224,65 @@ BAD = [
         '{}\n{"prompt": "  "}\n{"prompt": null}\n',
         [f"j.jsonl, line {line}: has no prompt; write one, or take the line out" for line in (1, 2, 3)],
     ),
-    (
-        "j.jsonl",
-        '{"prompt": ["a cat"]}\n{"prompt": "a", "seed": {"a": 1}}\n',
-        [
-            "j.jsonl, line 1: prompt: is a list or an object; write text or a number",
-            "j.jsonl, line 2: seed: is a list or an object; write text or a number",
-        ],
-    ),
 ]
 
 
 @pytest.mark.parametrize(("name", "content", "problems"), BAD, ids=short)
 def test_every_problem_is_named_at_once(name, content, problems):
     assert problems_of(written(name, content)) == problems
+
+
+ALIASES = {
+    "prompt": ("text", "caption", "Text", "Caption "),
+    "negative_prompt": ("negative", "Negative Prompt", "neg_prompt"),
+    "steps": ("num_inference_steps", "num-inference-steps"),
+    "guidance": ("cfg_scale", "CFG scale", "guidance_scale", "cfg"),
+    "scheduler": ("sampler", "sampler_name", "Sampler Name"),
+    "count": ("num_images_per_prompt",),
+}
+
+
+@pytest.mark.parametrize(("name", "written"), [(n, alias) for n, aliases in ALIASES.items() for alias in aliases])
+def test_names_that_people_use_are_understood_in_every_format(name, written):
+    others = {} if name == "prompt" else {"prompt": "a"}
+    asked = [(1, others | {name: "7"})]
+    cells = others | {written: "7"}
+    assert read("p.jsonl", json.dumps(cells)) == asked
+    assert read("p.csv", f"{','.join(cells)}\n{','.join(cells.values())}\n") == [(2, asked[0][1])]
+    option = written.strip().replace(" ", "_")
+    assert read("p.txt", " ".join(f"--{key} {value}" for key, value in (others | {option: "7"}).items())) == asked
+
+
+def test_columns_of_other_names_are_kept_where_that_is_asked_for():
+    source = written("p.jsonl", '{"prompt": "a", "id": 7, "Made  by": "x", "sold": true, "split": null}')
+    (request,) = requests_of(source, keep_columns=True)
+    assert (request.values, request.attributes) == ({"prompt": "a"}, {"id": "7", "Made by": "x", "sold": "true"})
+    source = written("p.csv", "id,prompt,split\n7,a,\n")
+    (request,) = requests_of(source, keep_columns=True)
+    assert (request.values, request.attributes) == ({"prompt": "a"}, {"id": "7"})
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"prompt": "a", "id": [1]}', "'id': is a list or an object"),
+        ('{"prompt": "a", "id": "\\u0000"}', "'id': holds a NUL"),
+        ('{"prompt": "a", "id": "\\ud800"}', "'id': holds a NUL or half of a surrogate pair"),
+        ('{"prompt": "a", "": "b"}', "a key has no name"),
+        ('{"prompt": "a", "id": 1, " id": 2}', "key 'id' stands there 2 times"),
+        ('{"prompt": "a", "text": "b"}', "keys 'prompt' and 'text' all mean prompt"),
+    ],
+)
+def test_what_cannot_be_kept_is_said(line, said):
+    (problem,) = problems_of(written("p.jsonl", line), keep_columns=True)
+    assert said in problem
+
+
+def test_a_request_without_a_prompt_comes_with_its_other_values():
+    problems = Problems()
+    (request,) = read_requests(written("p.csv", "prompt,steps\n,0\n"), problems)
+    assert request.values == {"steps": "0"}
+    assert problems
 
 
 def test_missing_file():
@@ -259,7 +317,7 @@ def test_file_that_is_too_large():
 
 
 def test_standard_input_that_is_too_large(monkeypatch):
-    monkeypatch.setattr("producer.prompts.MAX_BYTES", 2**20)
+    monkeypatch.setattr("producer.text_file.MAX_BYTES", 2**20)
     stdin(monkeypatch, b"a cat\n" * 2**18)
     assert problems_of("-") == ["standard input: is larger than 1 MiB; split it"]
 
@@ -277,7 +335,7 @@ def test_the_first_prompts_are_there_before_the_last_are_written():
 
     writer = threading.Thread(target=write, daemon=True)
     writer.start()
-    requests = read_requests(f"/dev/fd/{ours}")
+    requests = read_requests(f"/dev/fd/{ours}", Problems())
     assert next(requests).values == {"prompt": "a cat"}
     assert not go_on.is_set()
     go_on.set()
@@ -288,9 +346,7 @@ def test_the_first_prompts_are_there_before_the_last_are_written():
 
 
 def test_endless_file_is_given_up():
-    assert problems_of("/dev/zero") == [
-        "/dev/zero: looks like a binary file, line 1 has a NUL byte; name a text, .csv or .jsonl file"
-    ]
+    assert problems_of("/dev/zero") == ["/dev/zero: looks like a binary file, line 1 has a NUL byte; name a text file"]
 
 
 def test_of_thousands_of_problems_twenty_are_shown():
@@ -311,12 +367,12 @@ def stdin(monkeypatch, data):
 
 def test_standard_input_is_text(monkeypatch):
     stdin(monkeypatch, b"\xef\xbb\xbf# remark\r\nun \xc3\xa9t\xc3\xa9\r\n")
-    assert [(request.line, request.values) for request in read_requests("-")] == [(2, {"prompt": "un été"})]
+    assert [(request.line, request.values) for request in requests_of("-")] == [(2, {"prompt": "un été"})]
 
 
 def test_problems_of_standard_input_name_it(monkeypatch):
     stdin(monkeypatch, b"a cat\n\xff\n")
-    assert problems_of("-") == ["standard input, line 2: byte 1 (0xff) is not UTF-8; save the prompts as UTF-8"]
+    assert problems_of("-") == ["standard input, line 2: byte 1 (0xff) is not UTF-8; save the file as UTF-8"]
 
 
 def test_closed_standard_input_has_no_prompt(monkeypatch):
@@ -334,7 +390,7 @@ LARGE = {
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize("name", LARGE)
 def test_a_hundred_thousand_lines(name):
-    requests = list(read_requests(written(name, "prompt,seed\n" * (name == "p.csv") + LARGE[name] * 100_000)))
+    requests = list(requests_of(written(name, "prompt,seed\n" * (name == "p.csv") + LARGE[name] * 100_000)))
     assert len(requests) == 100_000
     assert requests[-1].line == 100_000 + (name == "p.csv")
     assert requests[-1].values["prompt"] == "a cat, wet"

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import BadInputError
+from producer.problems import Problems
 from producer.request import Request
 from producer.sources import TEMPLATES
 from producer.templates import METHODS, Templates, Wildcards
@@ -30,7 +31,10 @@ def _wildcards(tmp_path: Path, monkeypatch):
 def expanded(*prompts: str, method="combinatorial", limit=None, seed=None, folder=None, values=None):
     templates = Templates(METHODS[method], limit, seed, Wildcards(folder, Path()))
     requests = [Request(line, {"prompt": prompt, **(values or {})}) for line, prompt in enumerate(prompts, 1)]
-    return list(templates.expand(iter(requests), "p.txt"))
+    problems = Problems()
+    found = list(templates.expand(iter(requests), "p.txt", problems))
+    problems.refuse()
+    return found
 
 
 def prompts_of(*prompts: str, **options):
@@ -179,6 +183,6 @@ def test_a_template_that_stands_for_nothing():
 
 def test_a_prompt_that_is_no_text_is_left_to_the_plan():
     (request,) = Templates(METHODS["combinatorial"], None, None, Wildcards(None, None)).expand(
-        iter([Request(1, {"prompt": 7})]), "p.jsonl"
+        iter([Request(1, {"prompt": 7})]), "p.jsonl", Problems()
     )
     assert request.values == {"prompt": 7}
