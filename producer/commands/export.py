@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import click
 
 from models.batches import find_batch
 from models.database import Database
-from models.errors import BadInputError
+from models.errors import BadInputError, StorageError
 from models.made_pictures import MadePicture, all_made_pictures
 from models.picture_store import PictureStore
 from models.removal import mark_exported, removed_pictures
@@ -19,6 +20,7 @@ from models.states import MADE, JobState
 from models.tables import Batch
 from producer.exports.captions import PROMPT, Caption
 from producer.exports.card import card
+from producer.exports.columns import columns_of, plain_text
 from producer.exports.distinct import distinct
 from producer.exports.folder import ExportFolder
 from producer.exports.layouts import LAYOUTS
@@ -119,16 +121,21 @@ def command(
         return
     place.begin()
     with progress_bar("exporting", len(samples), long=_LONG) as advance:
-        LAYOUTS[layout](place.work, samples, name=name, repeats=repeats, advance=advance)
+        LAYOUTS[layout].write(place.work, samples, name=name, repeats=repeats, advance=advance)
+    written = LAYOUTS[layout].count(place.work)
+    if written != Counter(sample.split for sample in samples):
+        raise StorageError(
+            f"{folder}: {written.total():,} of {len(samples):,} pictures can be read back, so it was not finished; "
+            f"take {place.work} away and try again"
+        )
     remarks = [f"Each picture was brought to {resizing}."] if resizing else []
     remarks += [f"{alike:,} pictures that are nearly the same as an earlier one were left out."] if is_distinct else []
     write_text(place.work / "README.md", card(folder.name, layout, samples, {b.name: b.checks for b in found}, remarks))
     place.finish()
     _mark(database, pictures)
-    tests = sum(sample.split == TEST for sample in samples)
     click.echo(
-        f"{folder}: {len(samples) - tests:,} pictures for training"
-        + (f", {tests:,} for testing" if test else "")
+        f"{folder}: {written[TRAIN]:,} pictures for training"
+        + (f", {written[TEST]:,} for testing" if test else "")
         + (f"; {alike:,} near duplicates were left out" if is_distinct else "")
     )
 
@@ -160,10 +167,9 @@ def _samples(
     if not pictures:
         raise BadInputError(["no picture of these batches is accepted; `producer status BATCH` says how they stand"])
     tested = prompts_for_testing({made.spec.prompt for made in pictures}, test)
-    attributes = sorted({name for made in pictures for name in made.attributes})
     problems: list[str] = []
     samples = []
-    for made in pictures:
+    for made, columns in zip(pictures, columns_of(pictures), strict=True):
         file = store.where(made.picture)
         if not file.exists():
             problems.append(
@@ -175,18 +181,12 @@ def _samples(
         except ValueError as error:
             raise BadInputError([f"--caption: job {made.job_id} of {made.batch}: {error}"]) from None
         split = TEST if made.spec.prompt in tested else TRAIN
-        key = f"{made.batch}-{made.job_id:08d}"
-        samples.append(Sample(key, file, text, split, _columns(made, attributes), resizing))
+        # WebDataset ends a sample's key at the first dot, and a batch may be called after `shoes v1.5.txt`.
+        key = f"{made.batch.replace('.', '_')}-{made.job_id:08d}"
+        samples.append(Sample(key, file, plain_text(text), split, columns, resizing))
     if problems:
         raise BadInputError(problems)
     return samples
-
-
-def _columns(made: MadePicture, attributes: Sequence[str]) -> Mapping[str, object]:
-    """Return the same columns for every picture, since a table has no others."""
-    own = {"job": made.job_id, "batch": made.batch, "accepted": made.is_accepted, "revision": made.revision}
-    chosen = {f"attribute_{name}": made.attributes.get(name) for name in attributes}
-    return {**own, **made.spec.model_dump(), "total_s": made.total_s, **chosen}
 
 
 def _digest(samples: Sequence[Sample]) -> str:

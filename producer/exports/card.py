@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from models.checkpoints import DEMO
+from producer.exports.layouts import SHARD
 from producer.exports.sample import Sample
+from producer.exports.split import TRAIN
 
 #: Prompts that the card names; the rest stands in the metadata.
 _SHOWN = 100
@@ -23,7 +25,7 @@ accelerate launch train_network.py --train_data_dir FOLDER/train --caption_exten
     "webdataset": """\
 import webdataset
 
-dataset = webdataset.WebDataset("FOLDER/train-000000.tar", shardshuffle=False).decode("pil")""",
+dataset = webdataset.WebDataset("FOLDER/train-SHARDS.tar", shardshuffle=False).decode("pil")""",
 }
 
 
@@ -36,7 +38,7 @@ def card(
 ) -> str:
     """Return the card as Markdown; `checks` are the limits by which each batch was judged, `remarks` sentences."""
     splits = Counter(sample.split for sample in samples)
-    times = [float(str(s.columns["total_s"])) for s in samples if s.columns["total_s"] is not None]
+    times = [float(str(s.columns["total_s"])) for s in samples if "total_s" in s.columns]
     lines = [
         "---",
         "task_categories:",
@@ -54,7 +56,7 @@ def card(
         "## Load it",
         "",
         "```",
-        _LOADING[layout],
+        _LOADING[layout].replace("SHARDS", _shards(splits[TRAIN])),
         "```",
         "",
         "## Made with",
@@ -82,6 +84,12 @@ def card(
     if len(prompts) > _SHOWN:
         lines.append(f"- … and {len(prompts) - _SHOWN:,} more, in the metadata")
     return "\n".join(lines) + "\n"
+
+
+def _shards(samples: int) -> str:
+    """Return the numbers of so many samples' tar files, as WebDataset takes them."""
+    last = max(0, samples - 1) // SHARD
+    return f"{{{0:06d}..{last:06d}}}" if last else f"{0:06d}"
 
 
 def _limits(check: str, limits: Mapping[str, object]) -> str:
