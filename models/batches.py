@@ -56,10 +56,10 @@ class Fingerprint:
         self._digest = hashlib.sha256()
 
     def add(self, spec: JobSpec, *, seed_asked: bool, drawn_from: str | None = None) -> None:
-        """Add the next job; `drawn_from` is the template that its prompt was drawn from, where no seed decided it."""
+        """Add the next job; `drawn_from` is what its prompts were drawn from, where no seed decided it."""
         asked = spec if seed_asked else spec.model_copy(update={"seed": -1})
         if drawn_from is not None:
-            asked = asked.model_copy(update={"prompt": drawn_from})
+            asked = asked.model_copy(update={"prompt": drawn_from, "negative_prompt": ""})
         self._digest.update(asked.model_dump_json().encode())
 
     def add_acceptance(self, acceptance: Acceptance) -> None:

@@ -65,7 +65,8 @@ EXAMPLES = (
         "takes two, __season__ a line of season.txt, which lies beside the prompts, in a folder wildcards there, or in "
         "--wildcards DIR. ${colour=!{black|brown}} names a choice, and ${colour} takes it. # and // begin a comment. "
         "What was chosen is kept with the job, by its name: the variable's, the wildcard's, or choice 1, choice 2. "
-        "Without --template braces are plain text.",
+        "Wildcards may be lists in .yaml and .json, too, and their lines may begin with a weight, as in 3::black. A "
+        "negative prompt is a template as well. Without --template braces are plain text.",
         {
             "template.txt": "${colour=!{black|brown|white}}a photo of ${colour} {casual shoes|sneakers}, __season__\n",
             "season.txt": "in winter\nin summer\n",

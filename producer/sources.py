@@ -59,13 +59,14 @@ class Sources:
     def _expanded(
         self, written: Iterator[Request], template: str, flags: Mapping[str, object], problems: Problems
     ) -> Iterator[Request]:
-        from producer.templates import METHODS, Templates, Wildcards  # a parser, for those who have templates
+        # A parser, for those who have templates.
+        from producer.templates.templates import METHODS, Templates
+        from producer.templates.wildcards import Wildcards
 
         beside = Path() if self.prompts in (None, "-") else Path(str(self.prompts)).parent
-        wildcards = Wildcards(self.wildcards, beside)
-        return Templates(METHODS[template], self.limit, flags.get("seed"), wildcards).expand(
-            written, self.name, problems
-        )
+        wildcards = Wildcards(self.wildcards, beside, METHODS[template], self.limit)
+        templates = Templates(METHODS[template], self.limit, flags.get("seed"), wildcards)
+        return templates.expand(written, self.name, problems, flags.get("negative_prompt"))
 
     def _from_pictures(self, settings: Settings, flags: Mapping[str, object], problems: Problems) -> Iterator[Request]:
         from producer.picture_parameters import known_checkpoints, read_pictures  # Pillow, for those who have pictures

@@ -6,7 +6,8 @@ from models.errors import BadInputError
 from producer.problems import Problems
 from producer.request import Request
 from producer.sources import TEMPLATES
-from producer.templates import METHODS, Templates, Wildcards
+from producer.templates.templates import METHODS, Templates
+from producer.templates.wildcards import Wildcards
 
 SEASONS = ("winter", "summer", "spring")
 

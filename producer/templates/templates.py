@@ -8,9 +8,7 @@ import dataclasses
 import logging
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from pathlib import Path
 from random import Random
-from typing import Any
 
 from dynamicprompts.commands import (
     Command,
@@ -19,74 +17,35 @@ from dynamicprompts.commands import (
     SequenceCommand,
     VariantCommand,
     WildcardCommand,
-    WrapCommand,
 )
 from dynamicprompts.commands.variable_commands import VariableAccessCommand, VariableAssignmentCommand
 from dynamicprompts.parser.parse import parse
 from dynamicprompts.sampling_context import SamplingContext
-from dynamicprompts.wildcards import WildcardManager
-from dynamicprompts.wildcards.collection import WildcardTextFile
-from dynamicprompts.wildcards.values import WildcardValues
 from pyparsing import ParseException
 
 from producer.problems import Problems, place, visible
 from producer.request import Request
+from producer.templates.errors import TemplateError
+from producer.templates.weights import require_choice, require_weights, simplified
+from producer.templates.wildcards import Wildcards
+from producer.templates.within import within
 
 METHODS: Mapping[str, SamplingMethod] = {
     "combinatorial": SamplingMethod.COMBINATORIAL,
     "random": SamplingMethod.RANDOM,
     "cyclical": SamplingMethod.CYCLICAL,
 }
-#: A folder of this name beside the prompts file is looked in as well.
-FOLDER = "wildcards"
 #: Stand around a choice and its name while a prompt is put together; characters of no alphabet, for private use.
 _OPEN, _IS, _CLOSE = "\ue000", "\ue001", "\ue002"
-_MARKS = frozenset((_OPEN, _IS, _CLOSE))
+#: Stands between prompt and negative prompt.
+_NEGATIVE = "\ue003"
+_MARKS = frozenset((_OPEN, _IS, _CLOSE, _NEGATIVE))
 #: Nothing but text is in a template without them; the last three begin comments.
 _SIGNS = ("{", "$", "%", "__", "#", "//", "/*")
-_SHOWN = 10
 _NOTHING = "the template stands for no prompt at all"
 
 # It tells of an unknown wildcard in a line of its own; here that is refused.
 logging.getLogger("dynamicprompts").setLevel(logging.CRITICAL)
-
-
-class TemplateError(Exception):
-    """A template that cannot be used; the message says why and what to do."""
-
-
-class Wildcards(WildcardManager):
-    """The wildcards of a folder, or those beside a prompts file; in the order of their files."""
-
-    def __init__(self, folder: Path | None, beside: Path | None) -> None:
-        """Take what lies in `folder` or below it, else the text files in `beside` and all in its folder `wildcards`."""
-        roots: list[Any] = [folder] if folder else []
-        if folder is None and beside is not None:
-            # Not what lies below: a prompts file may be in somebody's home.
-            roots.append({path.stem: WildcardTextFile(path) for path in sorted(beside.glob("*.txt")) if path.is_file()})
-            roots += [beside / FOLDER] if (beside / FOLDER).is_dir() else []
-        super().__init__(root_map={"": roots})
-        self.sort_wildcards = False
-
-    def get_values(self, wildcard: str) -> WildcardValues:
-        """Return a wildcard's values.
-
-        Raises:
-            TemplateError: if there are none, on which the library would go round for ever.
-        """
-        try:
-            values = super().get_values(wildcard)
-        except (OSError, ValueError) as error:
-            raise TemplateError(f"wildcard {visible(wildcard)} cannot be read: {error}") from None
-        if not values:
-            raise TemplateError(f"there is no wildcard {visible(wildcard)}, or it has no values; {self._whereabouts()}")
-        return values
-
-    def _whereabouts(self) -> str:
-        names = sorted(self.get_collection_names())
-        shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
-        known = f"known are {shown}" if names else "there are none"
-        return f"{known}; a file NAME.txt beside the prompts, or in --wildcards DIR, makes one"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,50 +59,60 @@ class Templates:
     seed: object
     wildcards: Wildcards
 
-    def expand(self, requests: Iterator[Request], source: str, problems: Problems) -> Iterator[Request]:
-        """Yield for each request as many as its prompt stands for, with what was chosen for each.
+    def expand(
+        self, requests: Iterator[Request], source: str, problems: Problems, negative: object = None
+    ) -> Iterator[Request]:
+        """Yield for each request as many as its prompts stand for, with what was chosen for each.
 
-        A line whose template cannot be used is added to `problems`.
+        The negative prompt, `negative` where a request has none of its own, is a template, too. A line whose templates
+        cannot be used is added to `problems`.
         """
         for request in requests:
             template = request.values.get("prompt")
+            against = request.values.get("negative_prompt", negative)
             if not isinstance(template, str):
                 # The plan says what is wrong with it.
                 yield request
                 continue
-            seed = request.values.get("seed", self.seed)
             try:
-                yield from self._expanded(request, template, seed)
+                yield from self._expanded(request, template, against if isinstance(against, str) else "")
             except TemplateError as error:
                 where = "--prompt" if request.line is None else place(source, request.line)
                 problems.add(where, str(error))
 
-    def _expanded(self, request: Request, template: str, seed: object) -> Iterator[Request]:
+    def _expanded(self, request: Request, template: str, against: str) -> Iterator[Request]:
+        seed = request.values.get("seed", self.seed)
         # Text, so that line 1 of seed 12 is not line 12 of seed 1.
         rand = Random() if seed is None else Random(f"{seed} {request.line}")  # noqa: S311 - no secret
-        drawn_from = f"{self.method.value} {template}" if seed is None else None
+        drawn_from = f"{self.method.value} {template}" + (f"\n{against}" if against else "") if seed is None else None
+        negative_too = _is_template(against)
         empty = True
-        for marked in islice(self._prompts(template, rand), self.limit):
-            prompt, attributes = _unmarked(marked)
+        for marked in islice(self._prompts(template, against if negative_too else "", rand), self.limit):
+            prompt, negative, attributes = _unmarked(marked)
             empty = False
+            values = {**request.values, "prompt": " ".join(prompt.split())}
+            if negative_too:
+                values["negative_prompt"] = " ".join(negative.split())
             yield dataclasses.replace(
                 request,
-                values={**request.values, "prompt": " ".join(prompt.split())},
+                values=values,
                 attributes={**request.attributes, **attributes},
                 drawn_from=drawn_from,
             )
         if empty:
             raise TemplateError(_NOTHING)
 
-    def _prompts(self, template: str, rand: Random) -> Iterator[str]:
-        """Yield prompts in which every choice is marked."""
-        if not _MARKS.isdisjoint(template):
-            raise TemplateError("holds a character for private use (U+E000 to U+E002), which templates cannot have")
-        if not any(sign in template for sign in _SIGNS):
+    def _prompts(self, template: str, against: str, rand: Random) -> Iterator[str]:
+        """Yield prompts, and behind a mark negative prompts, in which every choice is marked."""
+        if not _MARKS.isdisjoint(template + against):
+            raise TemplateError("holds a character for private use (U+E000 to U+E003), which templates cannot have")
+        if not _is_template(template) and not against:
             # Parsing takes milliseconds.
             yield template
             return
-        tokens = _marked(_parsed(template))
+        tokens = [*_marked(_parsed(template)), LiteralCommand(_NEGATIVE)]
+        if against:
+            tokens += _marked(_parsed(against), "negative ")
         for token in tokens:
             self._require_wildcards(token)
         context = SamplingContext(self.method, self.wildcards, rand=rand)
@@ -165,17 +134,25 @@ class Templates:
             raise TemplateError(_NOTHING) from None
         except ParseException as error:
             raise TemplateError(f"a wildcard's value {visible(error.line)} cannot be read as a template") from None
+        except ValueError as error:
+            raise TemplateError(f"nothing can be chosen: {error}") from None
 
     def _require_wildcards(self, command: Command) -> None:
         """Refuse a wildcard that is not there, though it might never be chosen."""
-        for inner in _within(command):
+        for inner in within(command):
             if isinstance(inner, WildcardCommand) and isinstance(inner.wildcard, str):
                 self.wildcards.get_values(inner.wildcard)
 
 
+def _is_template(text: str) -> bool:
+    """Tell whether a text may be more than itself."""
+    return any(sign in text for sign in _SIGNS) or "::" in text
+
+
 def _parsed(template: str) -> Command:
+    require_weights(template)
     try:
-        return parse(template)
+        command = parse(template)
     except ParseException as error:
         column, rest = error.loc + 1, template[error.loc :]
         what = {"{": "the brace is not closed", "__": "the wildcard is not closed by __"}
@@ -185,10 +162,14 @@ def _parsed(template: str) -> Command:
         raise TemplateError("its braces are nested too deep") from None
     except ValueError as error:
         raise TemplateError(f"cannot be read as a template: {error}") from None
+    require_choice(command)
+    return simplified(command)
 
 
-def _marked(root: Command) -> list[Command]:
+def _marked(root: Command, prefix: str = "") -> list[Command]:
     """Return the template's parts, each choice between marks that say its name: a wildcard's, a variable's, a number.
+
+    The numbered ones are called `choice 1` and so on, behind the prefix.
 
     Choices within choices stay unmarked: the library tells by their text which of them are the same.
     """
@@ -207,16 +188,15 @@ def _marked(root: Command) -> list[Command]:
                 name = only.wildcard
             else:
                 unnamed += 1
-                name = f"choice {unnamed}"
+                name = f"{prefix}choice {unnamed}"
         marked += [part] if name is None else [LiteralCommand(f"{_OPEN}{name}{_IS}"), part, LiteralCommand(_CLOSE)]
     return marked
 
 
-def _unmarked(text: str) -> tuple[str, dict[str, str]]:
-    """Return the prompt, and what was chosen by name; a name that was chosen for twice has both."""
+def _unmarked(text: str) -> tuple[str, str, dict[str, str]]:
+    """Return prompt, negative prompt, and what was chosen by name; a name that was chosen for twice has both."""
     chosen: dict[str, list[str]] = {}
-    first, *rest = text.split(_OPEN)
-    prompt = first
+    prompt, *rest = text.split(_OPEN)
     for part in rest:
         name, _, after = part.partition(_IS)
         value, _, plain = after.partition(_CLOSE)
@@ -224,7 +204,8 @@ def _unmarked(text: str) -> tuple[str, dict[str, str]]:
         if (value := " ".join(value.split())) not in values:
             values.append(value)
         prompt += value + plain
-    return prompt, {name: ", ".join(values) for name, values in chosen.items()}
+    prompt, _, negative = prompt.partition(_NEGATIVE)
+    return prompt, negative, {name: ", ".join(values) for name, values in chosen.items()}
 
 
 def _each_value(context: SamplingContext, tokens: list[Command]) -> Iterator[str]:
@@ -244,24 +225,3 @@ def _each_value(context: SamplingContext, tokens: list[Command]) -> Iterator[str
 def _texts(context: SamplingContext, tokens: list[Command], count: int | None = None) -> Iterator[str]:
     for result in context.sample_prompts(SequenceCommand(tokens), count):
         yield result.text
-
-
-def _within(command: Command) -> Iterator[Command]:
-    """Yield the command and all within it."""
-    yield command
-    inner: list[Command | str | None] = []
-    if isinstance(command, SequenceCommand):
-        inner += command.tokens
-    elif isinstance(command, VariantCommand):
-        inner += command.values
-    elif isinstance(command, WrapCommand):
-        inner += [command.wrapper, command.inner]
-    elif isinstance(command, VariableAssignmentCommand):
-        inner.append(command.value)
-    elif isinstance(command, VariableAccessCommand):
-        inner.append(command.default)
-    elif isinstance(command, WildcardCommand):
-        inner.append(command.wildcard)
-    for one in inner:
-        if isinstance(one, Command):
-            yield from _within(one)

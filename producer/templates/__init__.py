@@ -1,0 +1,1 @@
+"""Templates, and the wildcards that they take values from."""
