@@ -8,13 +8,16 @@ from typing import Literal
 
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models.broker_url import why_unusable
 from models.checkpoints import DEMO, STABLE_DIFFUSION_1_5, canonical_checkpoint, is_hub_id
 from models.errors import CheckpointError, SettingsError
 
 PREFIX = "NIGHTSHIFT_"
 ENV_FILE = ".env"
+_URLS = ("broker_url", "database_url")
 #: From a URL's user to its last @, since a password may hold one; and what a query calls a password.
 _PASSWORD = re.compile(r"(?<=://)([^:/@]*:).*@|((?:^|[?&;])\w*password=)[^&;]*", re.DOTALL | re.IGNORECASE)
 
@@ -104,6 +107,14 @@ class Settings(BaseSettings):
         "INFO", description="DEBUG lets Celery, diffusers and the hub speak too"
     )
 
+    @field_validator("broker_url")
+    @classmethod
+    def _usable(cls, value: str) -> str:
+        value = value.strip()
+        if wrong := why_unusable(value):
+            raise ValueError(wrong)
+        return value
+
     @field_validator("data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
@@ -172,12 +183,16 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        problems = [
-            f"{PREFIX}{str(e['loc'][0]).upper()}={e['input']!r}: {e['msg']}" for e in error.errors(include_url=False)
-        ]
-        raise SettingsError("; ".join(problems)) from None
+        raise SettingsError("; ".join(map(_problem, error.errors(include_url=False)))) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{Path(ENV_FILE).absolute()} cannot be read: {error}") from None
+
+
+def _problem(error: ErrorDetails) -> str:
+    name = str(error["loc"][0])
+    # A URL may hold a password, and one that cannot be read may hold it anywhere.
+    value = "" if name in _URLS else f"={error['input']!r}"
+    return f"{PREFIX}{name.upper()}{value}: {error['msg'].removeprefix('Value error, ')}"
 
 
 def without_password(url: str) -> str:

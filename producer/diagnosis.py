@@ -9,6 +9,7 @@ from typing import Any
 import psutil
 import redis
 
+from models.broker_url import shown_broker_url
 from models.database import Database
 from models.errors import NightshiftError
 from models.progress import count_jobs
@@ -131,7 +132,7 @@ def _redis(settings: Settings) -> Finding:
     except Exception as error:  # noqa: BLE001 - whatever the transport raises is the finding
         return Finding("redis", "no", str(explain_broker_error(app, error)))
     name = f"valkey {server['valkey_version']}" if "valkey_version" in server else f"redis {server['redis_version']}"
-    found = f"{name} at {without_password(settings.broker_url)}, append-only file {kept or NOT_MEASURED}"
+    found = f"{name} at {shown_broker_url(settings.broker_url)}, append-only file {kept or NOT_MEASURED}"
     remedy = "without the append-only file a restart of Redis empties the queue until a worker refills it"
     return Finding("redis", found, remedy if kept == "no" else None)
 
@@ -153,7 +154,7 @@ def _checkpoint(settings: Settings, probe: dict[str, Any]) -> Finding:
 
 
 def _settings(settings: Settings) -> Iterator[Finding]:
-    shown: dict[str, Callable[[str], str]] = {"broker_url": without_password, "database_url": without_password}
+    shown: dict[str, Callable[[str], str]] = {"broker_url": shown_broker_url, "database_url": without_password}
     for name in Settings.model_fields:
         value = str(getattr(settings, name))
         text = shown[name](value) if name in shown and value else value

@@ -4,12 +4,14 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from urllib.parse import unquote
 
 from pythonjsonlogger.json import JsonFormatter
 
+from models.broker_url import secrets
 from models.printable import printable
 from models.settings import Settings
 
@@ -19,6 +21,8 @@ log = logging.getLogger("nightshift")
 _boot: dict[str, int] = {}
 _about: ContextVar[dict[str, object]] = ContextVar("about", default={})  # noqa: B039 - it is never changed
 
+#: A password of fewer letters stands in many a word.
+_SHORTEST = 4
 #: Loggers whose complaints a user must see: a broker that is away, an error in Celery itself.
 _HEARD = ("celery", "kombu")
 #: Those of them that tell of a lost connection, or of a message, with a traceback of Celery's own code.
@@ -45,6 +49,23 @@ def about(**fields: object) -> Iterator[None]:
         _about.reset(token)
 
 
+class _NoSecrets(logging.Formatter):
+    """Strikes the broker's password out of what libraries write, tracebacks included."""
+
+    def __init__(self, formatter: logging.Formatter, secrets: Sequence[str]) -> None:
+        super().__init__()
+        self._formatter = formatter
+        forms = {form for one in secrets for form in (one, unquote(one)) if len(form) >= _SHORTEST}
+        self._forms = sorted(forms, key=len, reverse=True)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        line = self._formatter.format(record)
+        for form in self._forms:
+            line = line.replace(form, "***")
+        return line
+
+
 class _OneLine(logging.Formatter):
     """Text in which nothing that was written by others reaches a terminal that would obey it; tracebacks keep lines."""
 
@@ -65,13 +86,13 @@ def configure_logging(settings: Settings) -> None:
     """Send our lines and the libraries' complaints to standard error in the format of the settings."""
     handler = logging.StreamHandler(sys.stderr)
     if settings.log_format == "json":
-        formatter = JsonFormatter(
+        formatter: logging.Formatter = JsonFormatter(
             "{levelname}{message}", style="{", rename_fields={"levelname": "level"}, timestamp="time"
         )
-        handler.setFormatter(formatter)
         handler.addFilter(_add_ids)
     else:
-        handler.setFormatter(_OneLine("{asctime} {levelname:7} {message}", "%Y-%m-%d %H:%M:%S", style="{"))
+        formatter = _OneLine("{asctime} {levelname:7} {message}", "%Y-%m-%d %H:%M:%S", style="{")
+    handler.setFormatter(_NoSecrets(formatter, secrets(settings.broker_url)))
     everything = settings.log_level == "DEBUG"
     logging.basicConfig(handlers=[handler], level=logging.DEBUG if everything else logging.CRITICAL, force=True)
     log.setLevel(settings.log_level)

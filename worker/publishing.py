@@ -8,12 +8,12 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from models.batches import CHUNK
+from models.broker_url import shown_broker_url
 from models.database import Database
 from models.errors import BrokerError
 from models.job import LOWEST_PRIORITY
 from models.message import JobMessage
 from models.publication import mark_published, unpublished
-from models.settings import without_password
 from models.tables import now
 from worker.queue import QUEUE, SOCKET_TIMEOUT_S, TASK
 
@@ -77,7 +77,7 @@ def messages_waiting(app: Celery) -> int:
 
 def explain_broker_error(app: Celery, error: Exception) -> BrokerError:
     """Return one line on what is wrong with Redis and what to do."""
-    url = without_password(app.conf.broker_url)
+    url = shown_broker_url(app.conf.broker_url)
     reason = (str(error.__cause__ or error) or type(error).__name__).splitlines()[0]
     if any(word in reason for word in ("WRONGPASS", "NOAUTH", "invalid username-password", "Authentication")):
         return BrokerError(
