@@ -21,9 +21,9 @@ class Scheduler:
         return self.name.removesuffix(" Karras")
 
     @property
-    def schedule_type(self) -> str | None:
-        """What A1111 writes as `Schedule type`; None where the sampler's own is used."""
-        return "Karras" if self.name.endswith(" Karras") else None
+    def schedule_type(self) -> str:
+        """What A1111 writes as `Schedule type`; Uniform is the plain one, and `Automatic` Karras for some samplers."""
+        return "Karras" if self.name.endswith(" Karras") else "Uniform"
 
 
 _KARRAS = {"use_karras_sigmas": True}

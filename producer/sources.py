@@ -69,7 +69,8 @@ class Sources:
         return templates.expand(written, self.name, problems, flags.get("negative_prompt"))
 
     def _from_pictures(self, settings: Settings, flags: Mapping[str, object], problems: Problems) -> Iterator[Request]:
-        from producer.picture_parameters import known_checkpoints, read_pictures  # Pillow, for those who have pictures
+        # Pillow and sd-parsers, for those who have pictures.
+        from producer.earlier_pictures.reading import known_checkpoints, read_pictures
 
         checkpoints = known_checkpoints(settings.checkpoint, settings.places_of_checkpoints)
         warnings: list[str] = []

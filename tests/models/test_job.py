@@ -65,7 +65,7 @@ def test_a_scheduler_is_known_by_its_diffusers_class(scheduler):
 
 def test_a1111_knows_a_scheduler_by_sampler_and_schedule_type():
     plain, karras = SCHEDULERS["DPM++ 2M"], SCHEDULERS["DPM++ 2M Karras"]
-    assert (plain.sampler, plain.schedule_type) == ("DPM++ 2M", None)
+    assert (plain.sampler, plain.schedule_type) == ("DPM++ 2M", "Uniform")
     assert (karras.sampler, karras.schedule_type) == ("DPM++ 2M", "Karras")
     assert {s.sampler for s in SCHEDULERS.values()} <= set(SCHEDULERS)
 

@@ -137,6 +137,7 @@ def test_a_reader_of_others_finds_the_parameters_in_each_picture(nightshift: Ins
             assert [prompt.value for prompt in sampler.prompts] == [job.prompt]
             assert (sampler.name, sampler.model.name) == (job.scheduler, "demo")
             said = {"seed": str(job.seed), "steps": str(job.steps), "cfg_scale": f"{job.guidance:g}"}
+            said["scheduler"] = "Uniform"
             assert sampler.parameters == said
             assert found.metadata["Size"] == f"{job.width}x{job.height}"
 

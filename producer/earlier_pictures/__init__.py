@@ -1,0 +1,1 @@
+"""What earlier pictures were made with, read out of their files."""
