@@ -1,5 +1,6 @@
 """Bringing a checkpoint's weights to the device."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,11 @@ from models.errors import CheckpointError
 from models.settings import Settings
 from worker.devices.device import Device
 from worker.local_checkpoint import LocalCheckpoint, hub_snapshot
+from worker.parts import SAFETY_CHECKER, read_parts
 from worker.prompt_embeddings import PromptEmbeddings
 from worker.schedulers import Schedulers
+from worker.single_file import predicts_velocity, require_all_tensors, require_stable_diffusion
+from worker.weights_files import read_header
 
 #: What the libraries raise over files that are missing, broken or of something else. `NotImplementedError` is
 #: torch's word for weights that a file did not have.
@@ -54,12 +58,14 @@ def load_checkpoint(checkpoint: LocalCheckpoint, device: Device, settings: Setti
     try:
         pipeline = _read(checkpoint, device.dtype, settings)
         pipeline.to(device.torch)
+    except CheckpointError as error:
+        raise CheckpointError(f"checkpoint {checkpoint.name} cannot be loaded: {error}{_remedy(checkpoint)}") from error
     except _UNUSABLE as error:
         reason = " ".join(str(error).split())[:300]
         raise CheckpointError(
-            f"checkpoint {checkpoint.name} at {checkpoint.path} cannot be loaded: {reason}. If it is incomplete, "
-            "`producer download` fetches what is missing"
+            f"checkpoint {checkpoint.name} cannot be loaded: {checkpoint.path}: {reason}{_remedy(checkpoint)}"
         ) from error
+    _require_channels(checkpoint, pipeline)
     _require_tokenizer(checkpoint, pipeline)
     if settings.safety_checker and pipeline.safety_checker is None:
         raise CheckpointError(
@@ -78,18 +84,37 @@ def load_checkpoint(checkpoint: LocalCheckpoint, device: Device, settings: Setti
     )
 
 
+def _remedy(checkpoint: LocalCheckpoint) -> str:
+    """Say what fetches the files anew, where something does."""
+    return f". `producer download {checkpoint.name}` fetches what is missing" if is_hub_id(checkpoint.name) else ""
+
+
 def _read(checkpoint: LocalCheckpoint, dtype: torch.dtype, settings: Settings) -> Any:
     # Without a safety checker its weights are not read at all, which saves some 200 MB.
-    options: dict[str, Any] = {} if settings.safety_checker else {"safety_checker": None, "feature_extractor": None}
-    options |= {"dtype": dtype, "local_files_only": True, "requires_safety_checker": settings.safety_checker}
+    options: dict[str, Any] = {} if settings.safety_checker else {SAFETY_CHECKER: None, "feature_extractor": None}
+    options |= {"dtype": dtype, "local_files_only": True}
     if not checkpoint.is_single_file:
+        options |= read_parts(checkpoint.path, dtype, safety_checker=settings.safety_checker)
         return StableDiffusionPipeline.from_pretrained(
-            checkpoint.path, variant=_variant(checkpoint.path, dtype), use_safetensors=True, **options
+            checkpoint.path, requires_safety_checker=settings.safety_checker, use_safetensors=True, **options
         )
-    options.pop("requires_safety_checker")
-    return StableDiffusionPipeline.from_single_file(
-        str(checkpoint.path), config=str(_config_folder(settings.single_file_config)), **options
-    )
+    file, config = read_header(checkpoint.path), _config_folder(settings.single_file_config)
+    require_stable_diffusion(file, json.loads((config / "unet" / "config.json").read_text()))
+    require_all_tensors(file, config)
+    pipeline = StableDiffusionPipeline.from_single_file(str(checkpoint.path), config=str(config), **options)
+    if predicts_velocity(file):
+        pipeline.scheduler.register_to_config(prediction_type="v_prediction")
+    return pipeline
+
+
+def _require_channels(checkpoint: LocalCheckpoint, pipeline: Any) -> None:
+    """Refuse a UNet that takes more than latents, and so would fail with each job."""
+    takes, latents = pipeline.unet.config.in_channels, pipeline.vae.config.latent_channels
+    if takes != latents:
+        raise CheckpointError(
+            f"checkpoint {checkpoint.name} cannot be loaded: the UNet of {checkpoint.path} takes {takes} channels "
+            f"where latents have {latents}, as one for inpainting does; name another"
+        )
 
 
 def _require_tokenizer(checkpoint: LocalCheckpoint, pipeline: Any) -> None:
@@ -97,17 +122,9 @@ def _require_tokenizer(checkpoint: LocalCheckpoint, pipeline: Any) -> None:
     tokenizer, places = pipeline.tokenizer, pipeline.text_encoder.config.max_position_embeddings
     if len(tokenizer) < _FEWEST_TOKENS or tokenizer.model_max_length > places:
         raise CheckpointError(
-            f"checkpoint {checkpoint.name} at {checkpoint.path} cannot be loaded: its tokenizer is incomplete. "
-            "`producer download` fetches what is missing"
+            f"checkpoint {checkpoint.name} cannot be loaded: {checkpoint.path}: its tokenizer is incomplete"
+            f"{_remedy(checkpoint)}"
         )
-
-
-def _variant(folder: Path, dtype: torch.dtype) -> str | None:
-    """Return the variant whose files are here: fp16 for half precision, or for any if there is nothing else."""
-    unet = folder / "unet"
-    half = (unet / "diffusion_pytorch_model.fp16.safetensors").exists()
-    full = (unet / "diffusion_pytorch_model.safetensors").exists()
-    return "fp16" if half and (dtype is not torch.float32 or not full) else None
 
 
 def _config_folder(name: str) -> Path:

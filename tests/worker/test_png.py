@@ -21,8 +21,8 @@ def parameters(spec):
 def test_parameters_without_a_negative_prompt(parameters):
     assert parameters() == (
         "a red shoe\n"
-        "Steps: 6, Sampler: DPM++ 2M, Schedule type: Uniform, CFG scale: 7.5, Seed: 1, Size: 128x128, Model: demo, RNG: CPU, "
-        "Version: Nightshift 0.1.0"
+        "Steps: 6, Sampler: DPM++ 2M, Schedule type: Uniform, CFG scale: 7.5, Seed: 1, Size: 128x128, "
+        "Model: demo, RNG: CPU, Version: Nightshift 0.1.0"
     )
 
 
