@@ -1,7 +1,8 @@
 """How long pictures will take, by what was measured of others."""
 
 import math
-from collections.abc import Sequence
+import socket
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean, stdev
 
@@ -9,9 +10,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models.job import Kind
-from models.states import Outcome
+from models.kinds import is_guided
 from models.tables import Attempt, Boot, Job, Load
-from models.throughput import LoadSums, add_up
 
 #: How far back `history` looks, and how many of what it finds it takes.
 _LOOKED_AT, _TAKEN = 100_000, 1_000
@@ -21,12 +21,49 @@ _BLOCKS = 5
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds that a number of pictures will take, and the range that 95 of 100 such runs fall into."""
+    """Seconds that a number of pictures will take, and the range that 95 of 100 such runs fall into.
+
+    What is None is not measured.
+    """
 
     pictures: float
-    seconds: float
+    seconds: float | None
     low_s: float | None
     high_s: float | None
+    disk_bytes: float | None = None
+
+
+def expected(session: Session, kinds: Mapping[Kind, float], host: str) -> Estimate:
+    """Return what making so many jobs of each kind takes on a host, by what it has made of that kind.
+
+    The sum over the kinds, so that none is in another's mean. If one kind was never made there, the whole is not
+    measured.
+    """
+    total = Estimate(sum(kinds.values()), 0.0, 0.0, 0.0, 0.0)
+    for kind, count in kinds.items():
+        if not count:
+            continue
+        found = history(session, host, kind)
+        own = estimate(found.sample, count, found.factor) if found else Estimate(count, None, None, None)
+        total = Estimate(
+            total.pictures,
+            _plus(total.seconds, own.seconds),
+            _plus(total.low_s, own.low_s),
+            _plus(total.high_s, own.high_s),
+            _plus(total.disk_bytes, count * found.picture_bytes if found else None),
+        )
+    return total
+
+
+def _plus(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else a + b
+
+
+def host_of(session: Session, batch_id: int | None) -> str:
+    """Return the machine that makes the batch's pictures, as the newest of them tells, or this one."""
+    query = select(Boot.host).join(Attempt, Attempt.boot_id == Boot.id).order_by(Attempt.id.desc()).limit(1)
+    found = session.scalar(query if batch_id is None else query.where(Attempt.batch_id == batch_id))
+    return found or socket.gethostname()
 
 
 @dataclass(frozen=True)
@@ -36,25 +73,6 @@ class Sample:
     times_s: Sequence[float]
     #: Mean seconds from one picture to the next, None where none was waited for.
     gap_s: float | None = None
-
-
-def newest_sample(session: Session, loads: Sequence[LoadSums], batch_id: int | None) -> Sample | None:
-    """Return the newest pictures of the batch, or of all, that were made with these loads; None if there are none."""
-    times: list[float] = []
-    for load in reversed(loads):
-        query = (
-            select(Attempt.total_s)
-            .where(Attempt.load_id == load.load.id, Attempt.outcome == Outcome.SUCCEEDED, Attempt.cold.is_(False))
-            .order_by(Attempt.id.desc())
-            .limit(_TAKEN - len(times))
-        )
-        if batch_id is not None:
-            query = query.where(Attempt.batch_id == batch_id)
-        times += [total_s for total_s in session.scalars(query) if total_s is not None]
-    if not times:
-        return None
-    sums = add_up(load.sums for load in loads)
-    return Sample(times[::-1], sums.mean_gap_s if sums else None)
 
 
 def estimate(sample: Sample, pictures: float, factor: float = 1.0) -> Estimate:
@@ -68,7 +86,11 @@ def estimate(sample: Sample, pictures: float, factor: float = 1.0) -> Estimate:
     if seen < 3:
         return Estimate(pictures, seconds, None, None)
     margin = pictures * factor * _margin_s(times, pictures)
-    return Estimate(pictures, seconds, max(0.0, seconds - margin), seconds + margin)
+    # A time is above 0, which a symmetric range of little knowledge need not be. So it goes no deeper than a quarter,
+    # the fastest that was seen, or as many times below as its other end is above.
+    fastest = pictures * (min(times) * factor + (sample.gap_s or 0.0))
+    lowest = min(seconds / 4, fastest, seconds**2 / (seconds + margin))
+    return Estimate(pictures, seconds, max(lowest, seconds - margin), seconds + margin)
 
 
 def _margin_s(times: Sequence[float], pictures: float) -> float:
@@ -108,8 +130,8 @@ class History:
 def history(session: Session, host: str, kind: Kind) -> History | None:
     """Return what a host has made of such jobs.
 
-    Pictures of the same checkpoint, size, steps and scheduler are taken first; failing that, those of the
-    same checkpoint and size, scaled by steps. None if there are none. Only the newest attempts are looked
+    Pictures of the same checkpoint, size, steps, scheduler and guided or not are taken first; failing that, those of
+    other steps or schedulers, scaled by steps. None if there are none. Only the newest attempts are looked
     at: they say most about the next, and a long history must not make this slow. Of these only those count that were
     made with the device, dtype and slicing of the newest.
     """
@@ -119,6 +141,7 @@ def history(session: Session, host: str, kind: Kind) -> History | None:
         Job.checkpoint == kind.checkpoint,
         Job.width == kind.width,
         Job.height == kind.height,
+        is_guided(guided=kind.guided),
     )
     for closer in ((Job.steps == kind.steps, Job.scheduler == kind.scheduler), ()):
         # Only successes have a total; asked for by outcome, an index of all of them would be walked instead.

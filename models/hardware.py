@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
+from models.kinds import KIND_COLUMNS
 from models.states import Outcome
 from models.tables import Attempt, Boot, Job, Load
 
@@ -33,12 +34,13 @@ def setting_of(boot: Boot, load: Load) -> Setting:
 
 @dataclass(frozen=True)
 class Pace(Setting):
-    """The pace with a setting, for pictures of one size, scheduler and number of steps, in steady state."""
+    """The pace with a setting in steady state, for pictures of one size, scheduler, steps, and guided or not."""
 
     width: int
     height: int
     steps: int
     scheduler: str
+    guided: bool
     pictures: int
     mean_s: float
     #: Mean seconds of a denoising step.
@@ -52,7 +54,7 @@ class Pace(Setting):
 
 def paces(session: Session) -> list[Pace]:
     """Return the pace with each setting and for each kind of picture, over the newest pictures of each load."""
-    found: dict[tuple[Setting, tuple[Any, ...]], list[tuple[Load, Row[Any]]]] = {}
+    found: dict[tuple[Setting, tuple[Any, ...]], list[tuple[Load, Any]]] = {}
     for load, boot in session.execute(select(Load, Boot).join(Boot).order_by(Load.id)):
         for row in session.execute(_QUERY, {"load_id": load.id}):
             kind = tuple(row[: len(_KIND)])
@@ -65,7 +67,7 @@ def are_comparable(found: Sequence[Pace]) -> bool:
     return len({(pace.device_name, pace.device, pace.dtype, pace.attention_slicing) for pace in found}) > 1
 
 
-_KIND = (Job.width, Job.height, Job.steps, Job.scheduler)
+_KIND = KIND_COLUMNS[1:]
 #: The newest pictures of one load.
 _NEWEST = (
     select(Attempt)
@@ -90,8 +92,8 @@ _QUERY = (
 )
 
 
-def _pace(setting: Setting, kind: tuple[Any, ...], made: Sequence[tuple[Load, Row[Any]]]) -> Pace:
-    width, height, steps, scheduler = kind
+def _pace(setting: Setting, kind: tuple[Any, ...], made: Sequence[tuple[Load, Any]]) -> Pace:
+    width, height, steps, scheduler, guided = kind
     newest_load = made[-1][0]
     rows = [row for _, row in made]
     pictures = sum(row.pictures for row in rows)
@@ -102,6 +104,7 @@ def _pace(setting: Setting, kind: tuple[Any, ...], made: Sequence[tuple[Load, Ro
         height=height,
         steps=steps,
         scheduler=scheduler,
+        guided=bool(guided),
         pictures=pictures,
         mean_s=sum(row.total_s for row in rows) / pictures,
         step_s=sum(row.denoise_s or 0 for row in rows) / (denoised * steps) if denoised else None,

@@ -1,6 +1,6 @@
 """What a job asks for."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -69,6 +69,12 @@ class Kind:
     height: int
     steps: int
     scheduler: str
+    #: Without guidance the denoiser does half the work.
+    guided: bool
+
+
+#: The fields of a job from which its kind follows.
+PACE_FIELDS = ("checkpoint", "width", "height", "steps", "scheduler", "guidance")
 
 
 class JobSpec(BaseModel):
@@ -104,4 +110,4 @@ class JobSpec(BaseModel):
     @property
     def kind(self) -> Kind:
         """What decides how long the job takes."""
-        return Kind(**{field.name: getattr(self, field.name) for field in fields(Kind)})
+        return Kind(self.checkpoint, self.width, self.height, self.steps, self.scheduler, self.is_guided)

@@ -42,6 +42,8 @@ class BenchResult(BaseModel):
     height: int = Field(gt=0)
     steps: int = Field(gt=0)
     scheduler: str | None = None
+    #: None in files that do not say; most pictures are guided.
+    guided: bool | None = None
     pictures: int | None = None
     load_s: Figure = None
     warmup_s: Figure = None
@@ -124,7 +126,12 @@ def compared(title: str, results: Sequence[BenchResult]) -> Iterator[Table | str
         slicing = None if row.attention_slicing is None else f"{attention(row.attention_slicing)} attention"
         shown.add_row(
             _lines(f"{row.device_name} ({row.device})", ", ".join(filter(None, (row.dtype, slicing)))),
-            _lines(f"{row.width}x{row.height}, {row.steps} steps", row.scheduler, row.checkpoint.rpartition("/")[2]),
+            _lines(
+                f"{row.width}x{row.height}, {row.steps} steps",
+                row.scheduler,
+                "without guidance" if row.guided is False else None,
+                row.checkpoint.rpartition("/")[2],
+            ),
             _seconds(row.mean_s),
             _seconds(row.step_s),
             _rate(row.megapixel_steps_per_s),

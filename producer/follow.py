@@ -8,9 +8,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from models.acceptance import Standing, is_judged, standing
 from models.batches import find_batch
 from models.database import Database
+from models.estimates import Estimate
 from models.progress import BatchProgress, batch_progress, recent_speed
 from models.settings import load_settings
 from models.states import JobState
+from models.time_left import time_left
 from producer.queue_state import queue_state
 from producer.terminal import console, duration, faults, per_hour, rejection
 
@@ -49,11 +51,11 @@ def follow(
         shown = bar.add_task(batch_name, total=None, detail=waiting)
         while True:
             begun = time.monotonic()
-            progress, found, speed_s, trouble = _look(database, batch_name)
+            progress, found, speed_s, left, trouble = _look(database, batch_name)
             look_s = time.monotonic() - begun
             over = progress.remaining == 0
             trouble = None if over else look_after() or trouble
-            detail = trouble or _detail(progress, found, speed_s, waiting)
+            detail = trouble or _detail(progress, found, speed_s, left, waiting)
             completed, total = progress.done
             bar.update(shown, total=total, completed=completed, detail=detail)
             if not out.is_terminal and (over or time.monotonic() >= next_line):
@@ -64,18 +66,23 @@ def follow(
             time.sleep(min(max(_POLL_S, _RARELY * look_s), _LONGEST_POLL_S))
 
 
-def _look(database: Database, batch_name: str) -> tuple[BatchProgress, Standing | None, float | None, str | None]:
-    """Return how far the batch is, how its pictures stand if they are judged, at what speed, and what holds it up."""
+def _look(
+    database: Database, batch_name: str
+) -> tuple[BatchProgress, Standing | None, float | None, Estimate | None, str | None]:
+    """Return how far the batch is, how its pictures stand if judged, at what speed, what is left, what holds it up."""
     with database.reading() as session:
         batch = find_batch(session, batch_name)
         progress = batch_progress(session, batch)
         state = queue_state(database, session, load_settings())
         lines = state.lines(work_left=False) if progress.remaining else []
         found = standing(session, batch.id) if is_judged(batch, progress) else None
-        return progress, found, recent_speed(session, batch.id), lines[0] if lines else None
+        left = time_left(session, batch, progress) if progress.remaining and progress.made else None
+        return progress, found, recent_speed(session, batch.id), left, lines[0] if lines else None
 
 
-def _detail(progress: BatchProgress, found: Standing | None, speed_s: float | None, waiting: str) -> str:
+def _detail(
+    progress: BatchProgress, found: Standing | None, speed_s: float | None, left: Estimate | None, waiting: str
+) -> str:
     counts = progress.counts
     words = [faults(progress)]
     if found is not None:
@@ -86,8 +93,8 @@ def _detail(progress: BatchProgress, found: Standing | None, speed_s: float | No
         words.append(f"{60 / speed_s:.1f} a minute")
         if found is not None:
             words.append(per_hour(progress.per_hour(speed_s)))
-        if progress.remaining:
-            words.append(f"{duration(progress.to_make * speed_s)} left")
+        if left is not None and left.seconds is not None:
+            words.append(f"{duration(left.seconds)} left")
     elif progress.remaining and not counts[JobState.RUNNING]:
         words.append(waiting)
     return ", ".join(words)

@@ -9,7 +9,7 @@ import click
 
 from models.batches import Acceptance
 from models.errors import BadInputError
-from models.job import DEFAULT_PRIORITY, LOWEST_PRIORITY, JobSpec, Kind
+from models.job import DEFAULT_PRIORITY, LOWEST_PRIORITY, PACE_FIELDS, JobSpec
 from models.settings import Settings
 from producer.plan import MAX_JOBS, Plan, plan_jobs
 from producer.problems import Problems
@@ -121,8 +121,8 @@ def job_options(function: _Function) -> _Function:
 
 def pace_options(function: _Function) -> _Function:
     """Give a command the options that decide how long a picture takes; it takes them as `**flags`."""
-    for decisive in reversed(fields(Kind)):
-        function = field_option(decisive.name)(function)
+    for name in reversed(PACE_FIELDS):
+        function = field_option(name)(function)
     return function
 
 

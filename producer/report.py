@@ -1,6 +1,7 @@
 """The report's figures: everything that `producer report` shows, as plain data."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -8,24 +9,18 @@ from typing import Any
 from models.acceptance import Standing, Unreached, is_judged, standing, unreached
 from models.batches import find_batch
 from models.database import Session
-from models.estimates import Estimate, Sample, estimate, newest_sample
+from models.estimates import Estimate, expected, host_of
 from models.guard_actions import GuardFigures, guard_figures
-from models.hardware import Pace, Setting, are_comparable, paces, setting_of
-from models.measurement import DEVICE_PARTS
+from models.hardware import Pace, are_comparable, paces
+from models.job import Kind
+from models.kinds import mix_of_kinds
 from models.memory_trend import FEWEST_PICTURES, MemoryTrend, memory_trend
 from models.progress import BatchProgress, batch_progress, failures_by_cause, lost_attempts
 from models.sums import Sums
 from models.tables import Batch
-from models.throughput import (
-    LoadSums,
-    MemoryFigures,
-    SteadyState,
-    add_up,
-    memory_figures,
-    steady_percentile,
-    sums_by_load,
-    wall_seconds,
-)
+from models.throughput import LoadSums, MemoryFigures, add_up, memory_figures, sums_by_load, wall_seconds
+from models.time_left import time_left
+from producer.speed import SpeedFigures, speed_figures
 
 #: The seed's estimates: validation during training, then data sets.
 _SHOWN_UNREACHED = 5
@@ -61,48 +56,6 @@ class LoadFigures:
 
 
 @dataclass(frozen=True)
-class SettingSpeed(Setting):
-    """Steady state with one setting."""
-
-    pictures: int
-    mean_s: float | None
-    steps_per_s: float | None
-
-
-@dataclass(frozen=True)
-class SpeedFigures:
-    """Seconds a picture and pictures a minute."""
-
-    pictures: int
-    cold_pictures: int
-    steady_pictures: int
-    mean_s: float | None
-    median_s: float | None
-    p95_s: float | None
-    min_s: float | None
-    max_s: float | None
-    steps_per_s: float | None
-    wall_s: float | None
-    busy_s: float
-    per_minute_wall: float | None
-    #: For how long the machine slept meanwhile, and the pace over the rest of the time.
-    slept_s: float | None
-    per_minute_awake: float | None
-    per_minute_busy: float | None
-    #: Of the mean seconds from one picture to the next, how many the device waited, and for what share it was busy.
-    gap_mean_s: float | None
-    busy_share: float | None
-    #: Mean seconds that a picture's file took, beside the device.
-    save_mean_s: float | None
-    queue_wait_mean_s: float | None
-    queue_wait_max_s: float | None
-    #: Mean seconds a picture by what the device was busy with, and its share of them.
-    parts: dict[str, tuple[float, float]]
-    #: Where there were several settings: `mean_s` and `steps_per_s` are then None, for they would be of none of them.
-    by_setting: list["SettingSpeed"]
-
-
-@dataclass(frozen=True)
 class AcceptanceFigures(Standing):
     """How the pictures of a batch stand, how many are accepted an hour, and the first that will not come."""
 
@@ -118,6 +71,8 @@ class Report:
     scope: str
     progress: BatchProgress | None
     remaining_s: float | None
+    remaining_low_s: float | None
+    remaining_high_s: float | None
     #: None where the batch's pictures are not judged.
     acceptance: "AcceptanceFigures | None"
     loads: list[LoadFigures]
@@ -131,6 +86,8 @@ class Report:
     failures: dict[str, int]
     lost_attempts: int
     estimates: list[Estimate]
+    #: How many kinds of pictures the estimates are of, in the proportion in which they were asked for.
+    estimated_kinds: int
     hardware: list[Pace]
 
     def as_dict(self) -> dict[str, Any]:
@@ -149,30 +106,30 @@ def build_report(session: Session, batch_name: str | None, *, everything: bool) 
     batch_id = None if batch is None else batch.id
     loads = sums_by_load(session, batch_id)
     sums = add_up(load.sums for load in loads)
-    by_setting: dict[Setting, list[LoadSums]] = {}
-    for load in loads:
-        by_setting.setdefault(setting_of(load.boot, load.load), []).append(load)
-    # What comes will be made as the newest pictures were, so that older ones of another setting say nothing of it.
-    alike = by_setting[setting_of(loads[-1].boot, loads[-1].load)] if loads else []
-    newest = newest_sample(session, alike, batch_id)
     progress = None if batch is None else batch_progress(session, batch)
-    remaining = estimate(newest, progress.to_make) if newest and progress and progress.remaining else None
+    remaining = time_left(session, batch, progress) if batch and progress and progress.remaining else None
+    mix = mix_of_kinds(session, batch_id) if loads else Counter()
+    host = host_of(session, batch_id)
+    estimates = [_estimate(session, mix, n, progress, host) for n in ESTIMATED_PICTURES] if mix else []
     wall_s = wall_seconds(loads)
     hardware = paces(session)
     return Report(
         scope="everything" if batch is None else batch.name,
         progress=progress,
         remaining_s=remaining.seconds if remaining else None,
+        remaining_low_s=remaining.low_s if remaining else None,
+        remaining_high_s=remaining.high_s if remaining else None,
         acceptance=_acceptance(session, batch, progress, wall_s) if batch and progress else None,
         loads=[_load_figures(load) for load in loads],
-        speed=_speed(session, batch_id, sums, wall_s, by_setting) if sums else None,
+        speed=speed_figures(session, batch_id, loads, sums, wall_s) if sums else None,
         memory=memory_figures(session, sums, loads[-1].boot.memory_sources) if sums else [],
         memory_pressure=sums.memory_pressure if sums else None,
         memory_trend=_memory_trend(session, loads),
         guard=_guard(session, loads, sums, progress),
         failures=failures_by_cause(session, batch_id),
         lost_attempts=lost_attempts(session, batch_id),
-        estimates=[_estimate(newest, n, progress) for n in ESTIMATED_PICTURES if newest],
+        estimates=[found for found in estimates if found.seconds is not None],
+        estimated_kinds=len(mix),
         hardware=hardware if are_comparable(hardware) else [],
     )
 
@@ -191,10 +148,13 @@ def _rate(count: int, seconds: float | None) -> float | None:
     return 3600 * count / seconds if seconds else None
 
 
-def _estimate(sample: Sample, pictures: int, progress: BatchProgress | None) -> Estimate:
-    """Return how long so many pictures will take, so many accepted ones where the batch rejected some."""
+def _estimate(
+    session: Session, mix: Mapping[Kind, int], pictures: int, progress: BatchProgress | None, host: str
+) -> Estimate:
+    """Return how long so many pictures of this mix will take, so many accepted ones where the batch rejected some."""
     share = progress.accepted / progress.made if progress and progress.accepted else 1.0
-    return replace(estimate(sample, pictures / share), pictures=pictures)
+    each = pictures / share / sum(mix.values())
+    return replace(expected(session, {kind: count * each for kind, count in mix.items()}, host), pictures=pictures)
 
 
 def _load_figures(found: LoadSums) -> LoadFigures:
@@ -251,49 +211,3 @@ def _guard(
         return []
     until = None if progress.remaining else sums.last_finish
     return guard_figures(session, {load.boot.id for load in loads}, sums.first_start, until)
-
-
-def _speed(
-    session: Session,
-    batch_id: int | None,
-    sums: Sums,
-    wall_s: float | None,
-    by_setting: Mapping[Setting, Sequence[LoadSums]],
-) -> SpeedFigures:
-    def percentile(share: float) -> float | None:
-        return steady_percentile(session, SteadyState(batch_id, sums.steady_count), share)
-
-    parts = {part: total for part in DEVICE_PARTS if (total := sums.parts_s[part]) is not None}
-    measured = sum(parts.values())
-    save_s = sums.parts_s["save"]
-    awake_s = None if wall_s is None or sums.slept_s is None else wall_s - sums.slept_s
-    return SpeedFigures(
-        pictures=sums.count,
-        cold_pictures=sums.cold,
-        steady_pictures=sums.steady_count,
-        mean_s=sums.mean_s if len(by_setting) == 1 else None,
-        median_s=percentile(0.5),
-        p95_s=percentile(0.95),
-        min_s=percentile(0.0),
-        max_s=percentile(1.0),
-        steps_per_s=sums.steps_per_s if len(by_setting) == 1 else None,
-        wall_s=wall_s,
-        busy_s=sums.busy_s,
-        per_minute_wall=60 * sums.count / wall_s if wall_s else None,
-        slept_s=sums.slept_s,
-        per_minute_awake=60 * sums.count / awake_s if awake_s else None,
-        per_minute_busy=60 * sums.count / sums.busy_s if sums.busy_s else None,
-        gap_mean_s=sums.mean_gap_s,
-        busy_share=sums.busy_share,
-        save_mean_s=None if save_s is None else save_s / sums.count,
-        queue_wait_mean_s=sums.mean_wait_s,
-        queue_wait_max_s=sums.longest_wait_s,
-        parts={part: (total / sums.count, total / measured) for part, total in parts.items() if measured},
-        by_setting=[_setting_speed(*each) for each in by_setting.items()] if len(by_setting) > 1 else [],
-    )
-
-
-def _setting_speed(setting: Setting, loads: Sequence[LoadSums]) -> SettingSpeed:
-    sums = add_up(load.sums for load in loads)
-    assert sums is not None
-    return SettingSpeed(**asdict(setting), pictures=sums.steady_count, mean_s=sums.mean_s, steps_per_s=sums.steps_per_s)

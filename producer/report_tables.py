@@ -12,7 +12,8 @@ from models.guard_actions import GuardFigures
 from models.memory_trend import FEWEST_PICTURES, SETTLING_JOBS, MemoryTrend
 from models.states import GuardStep, JobState
 from producer.bench_results import compared, from_pace
-from producer.report import LoadFigures, Report, SettingSpeed, SpeedFigures
+from producer.report import LoadFigures, Report
+from producer.speed import KindSpeed, SpeedFigures
 from producer.terminal import (
     NOT_MEASURED,
     acceptance,
@@ -31,8 +32,8 @@ from producer.terminal import (
 Part = Text | str | Table
 #: Newest loads shown; a batch may have met many restarts.
 _SHOWN_LOADS = 3
-#: In a figure's place where it would be an average over settings.
-_BY_SETTING = "by setting"
+#: In a figure's place where it would be an average over kinds of pictures, or over settings.
+_BY_KIND = "by kind"
 MEMORY_WORDS = {
     "rss": "worker process",
     "device_allocated": "device, allocated",
@@ -98,7 +99,9 @@ def _progress(report: Report) -> Iterator[Part]:
     if progress.remaining:
         done_at = datetime.now(UTC) + timedelta(seconds=report.remaining_s) if report.remaining_s is not None else None
         when = f", done about {moment(done_at)} if one such device works on" if done_at else ""
-        yield f"{progress.remaining:,} to go: {duration(report.remaining_s)}{when}"
+        low_s, high_s = report.remaining_low_s, report.remaining_high_s
+        between = "" if low_s is None else f" (95 of 100 times {duration(low_s)} to {duration(high_s)})"
+        yield f"{progress.remaining:,} to go: {duration(report.remaining_s)}{between}{when}"
 
 
 def _load(load: LoadFigures) -> Table:
@@ -138,9 +141,11 @@ def _speed(speed: SpeedFigures) -> Iterator[Part]:
     shown = table("Steady state, seconds a picture", *columns, right=columns)
     shown.add_row(
         f"{speed.steady_pictures:,}",
-        _BY_SETTING if speed.by_setting else seconds(speed.mean_s),
-        *map(seconds, (speed.median_s, speed.p95_s, speed.min_s, speed.max_s)),
-        _BY_SETTING if speed.by_setting else number(speed.steps_per_s),
+        *(
+            _BY_KIND if speed.by_kind else seconds(figure)
+            for figure in (speed.mean_s, speed.median_s, speed.p95_s, speed.min_s, speed.max_s)
+        ),
+        _BY_KIND if speed.by_kind else number(speed.steps_per_s),
     )
     yield shown
     if speed.cold_pictures:
@@ -148,8 +153,8 @@ def _speed(speed: SpeedFigures) -> Iterator[Part]:
             f"{speed.cold_pictures} first of their size after a load, or made at a second try, are left out of steady "
             "state."
         )
-    if speed.by_setting:
-        yield _by_setting(speed.by_setting)
+    if speed.by_kind:
+        yield _by_kind(speed.by_kind)
     rate = table("Throughput, all pictures", "over", "time", "pictures a minute", right=("time", "pictures a minute"))
     rate.add_row("wall-clock time, first start to last finish", duration(speed.wall_s), number(speed.per_minute_wall))
     if speed.slept_s:
@@ -163,22 +168,34 @@ def _speed(speed: SpeedFigures) -> Iterator[Part]:
     yield rate
     where = table("Device time by part", "part", "mean", "share", right=("mean", "share"))
     for part, (mean, share) in speed.parts.items():
-        where.add_row(part, seconds(mean), f"{share:.1%}")
+        where.add_row(part, _BY_KIND if speed.by_kind else seconds(mean), f"{share:.1%}")
     yield where
     busy = NOT_MEASURED if speed.busy_share is None else f"{speed.busy_share:.1%}"
     yield f"\nThe device was busy, of the time in which pictures waited: {busy}"
     yield f"It waited from one picture to the next: {seconds(speed.gap_mean_s)}"
-    yield f"Saving, beside the device: {seconds(speed.save_mean_s)} a picture"
+    yield f"Saving, beside the device: {_BY_KIND if speed.by_kind else f'{seconds(speed.save_mean_s)} a picture'}"
     yield f"Queue wait: mean {duration(speed.queue_wait_mean_s)}, longest {duration(speed.queue_wait_max_s)}"
 
 
-def _by_setting(speeds: list[SettingSpeed]) -> Table:
-    columns = ("pictures", "mean", "steps/s")
-    shown = table("Steady state by setting", "device", "dtype", "attention", "checkpoint", *columns, right=columns)
+def _by_kind(speeds: list[KindSpeed]) -> Table:
+    figures = ("pictures", "mean", "min", "max", "steps/s")
+    settings = len({row.setting for row in speeds}) > 1
+    columns = ("picture", *["made with"] * settings, *figures)
+    shown = table("Steady state by kind, seconds a picture", *columns, right=figures)
     for row in speeds:
-        device = f"{row.device_name} ({row.device})"
-        what = (device, row.dtype, attention(row.attention_slicing), row.checkpoint)
-        shown.add_row(*what, f"{row.pictures:,}", seconds(row.mean_s), number(row.steps_per_s))
+        kind, setting = row.kind, row.setting
+        guided = [] if kind.guided else ["without guidance"]
+        checkpoint = kind.checkpoint.rpartition("/")[2]
+        picture = ", ".join([f"{kind.width}x{kind.height}", f"{kind.steps} steps", kind.scheduler, *guided, checkpoint])
+        sliced = f"{attention(setting.attention_slicing)} attention"
+        made = f"{setting.device_name} ({setting.device}), {setting.dtype}, {sliced}"
+        shown.add_row(
+            picture,
+            *[made] * settings,
+            f"{row.pictures:,}",
+            *map(seconds, (row.mean_s, row.min_s, row.max_s)),
+            number(row.steps_per_s),
+        )
     return shown
 
 
@@ -229,12 +246,13 @@ def _failures(report: Report) -> Table:
 def _estimates(report: Report) -> Table:
     # Where some are rejected, more are made than are counted here.
     what = "accepted pictures" if report.acceptance and report.acceptance.accepted else "pictures"
-    shown = table("Estimates from steady state", what, "time", "95 of 100 times between", right=(what, "time"))
+    mix = "" if report.estimated_kinds == 1 else f", of these {report.estimated_kinds} kinds in their proportion"
+    shown = table(f"Estimates from steady state{mix}", what, "time", "95 of 100 times between", right=(what, "time"))
     for estimate in report.estimates:
         between = (
             f"{duration(estimate.low_s)} and {duration(estimate.high_s)}"
             if estimate.low_s is not None
             else f"{NOT_MEASURED}: fewer than 3 pictures"
         )
-        shown.add_row(f"{estimate.pictures:,}", duration(estimate.seconds), between)
+        shown.add_row(f"{estimate.pictures:,.0f}", duration(estimate.seconds), between)
     return shown

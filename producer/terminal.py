@@ -86,6 +86,9 @@ def duration(value: float | None) -> str:
     """Return a long time as people read it: `3 min 33 s`, `7 h 25 min`."""
     if value is None:
         return NOT_MEASURED
+    if value < 1:
+        # A time that rounds to 0.0 s reads as if it took none.
+        return seconds(value)
     if value < 60:
         return f"{value:.1f} s"
     whole = round(value)

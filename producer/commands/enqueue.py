@@ -1,5 +1,6 @@
 """`producer enqueue`."""
 
+import socket
 from itertools import islice
 from typing import Any
 
@@ -8,6 +9,7 @@ from click.core import ParameterSource
 
 from models.database import Database
 from models.errors import BrokerError
+from models.estimates import expected
 from models.pauses import paused_since
 from models.printable import printable
 from models.settings import Settings, load_settings
@@ -17,7 +19,6 @@ from producer.duplicates import count_duplicates
 from producer.filling import fill_batch
 from producer.follow import follow
 from producer.job_options import Order, job_options, read_order
-from producer.preview import preview
 from producer.progress_bar import each_counted, progress_bar
 from producer.queueing import publish_with_progress, record_batch, same_batch
 from producer.sources import SHOWN_WARNINGS
@@ -140,7 +141,7 @@ def _preview(order: Order, database: Database, cut: int) -> None:
     with progress_bar("looking for duplicates", len(jobs)) as advance:
         duplicates = count_duplicates(each_counted(jobs, advance))
     with database.reading() as session:
-        needs = preview(session, order.plan.kinds)
+        needs = expected(session, order.plan.kinds, socket.gethostname())
     click.echo(f"{amount(order)} would be queued:")
     for job in islice(jobs, _SHOWN_LINES):
         s = job.spec

@@ -1,7 +1,7 @@
 """`producer estimate`."""
 
 import json
-from collections import Counter
+import socket
 from dataclasses import asdict
 from typing import Any
 
@@ -9,10 +9,10 @@ import click
 
 from models.checkpoints import canonical_checkpoint
 from models.database import Database
+from models.estimates import expected
 from models.settings import load_settings
 from producer.job_options import given, pace_options
 from producer.plan import plan_jobs
-from producer.preview import preview
 from producer.request import Request
 from producer.terminal import NOT_MEASURED, duration, size
 
@@ -27,12 +27,13 @@ def command(images: int, as_json: bool, **flags: Any) -> None:
     flags = {"seed": 0, **given(flags)}
     (kind,) = plan_jobs([Request(None, {"prompt": "any"})], flags, settings.checkpoint, "estimate").kinds
     with Database(settings.database).reading() as session:
-        needs = preview(session, Counter({kind: images}))
+        needs = expected(session, {kind: images}, socket.gethostname())
     if as_json:
         click.echo(json.dumps(asdict(needs), indent=2))
         return
     click.echo(
         f"{images:,} pictures of {kind.width}x{kind.height}, {kind.steps} steps, {kind.scheduler}, "
+        f"{'guided' if kind.guided else 'without guidance'}, "
         f"{canonical_checkpoint(kind.checkpoint)}: {duration(needs.seconds)}"
     )
     if needs.seconds is None:

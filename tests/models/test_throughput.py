@@ -1,6 +1,8 @@
 """The report's sums and percentiles against the same figures computed from the rows, in numpy."""
 
 import math
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from itertools import product
@@ -9,9 +11,12 @@ import numpy as np
 import pytest
 from sqlalchemy import insert
 
+from models.batches import PlannedJob, create_batch
+from models.estimates import expected
 from models.hardware import are_comparable, paces
+from models.kinds import remaining_kinds
 from models.measurement import DEVICE_PARTS, MEMORY_KINDS, PARTS
-from models.states import Outcome
+from models.states import JobState, Outcome
 from models.tables import Attempt, Boot
 from models.throughput import SteadyState, add_up, memory_figures, steady_percentile, sums_by_load, wall_seconds
 from producer.report import build_report
@@ -71,13 +76,13 @@ class Night:
         with records.database.writing() as session:
             session.execute(insert(Attempt), self.rows)
 
-    def made(self, batch=None, load=None):
+    def made(self, batch=None, *loads):
         return [
             row
             for row in self.rows
             if row["outcome"] == Outcome.SUCCEEDED
             and (batch is None or row["batch_id"] == batch)
-            and (load is None or row["load_id"] == load)
+            and (not loads or row["load_id"] in loads)
         ]
 
 
@@ -210,7 +215,7 @@ def test_paces_of_different_slicing_are_never_averaged(records, read):
     # What comes is made as the newest picture was.
     assert report.estimates[0].seconds == pytest.approx(24 * 2.0)
     assert (report.speed.mean_s, report.speed.steps_per_s) == (None, None)
-    assert [(s.attention_slicing, s.pictures, s.mean_s) for s in report.speed.by_setting] == [
+    assert [(s.setting.attention_slicing, s.pictures, s.mean_s) for s in report.speed.by_kind] == [
         (False, 2, 2.0),
         (True, 1, 9.0),
     ]
@@ -221,7 +226,7 @@ def test_of_one_setting_the_mean_stands_in_its_place(records, read):
     for job, total_s in zip(records.jobs(records.batch(jobs=2)), (1.0, 3.0), strict=True):
         records.attempt(job, boot, records.load(boot), total_s=total_s)
     speed = read(build_report, None, everything=True).speed
-    assert (speed.mean_s, speed.by_setting) == (2.0, [])
+    assert (speed.mean_s, speed.by_kind) == (2.0, [])
 
 
 def test_one_device_alone_is_not_compared(records, read):
@@ -236,18 +241,55 @@ def test_one_device_alone_is_not_compared(records, read):
 def test_pictures_of_different_sizes_or_steps_are_never_averaged(records, read, spec):
     boot = records.boot()
     load = records.load(boot)
-    made = [({"steps": 10}, 1.0), ({"steps": 20}, 2.0), ({"steps": 10}, 3.0), ({"width": 256}, 9.0)]
+    asked: list[dict[str, float]] = [{"steps": 10}, {"steps": 20}, {"steps": 10}, {"width": 256}]
+    made = list(zip(asked, (1.0, 2.0, 3.0, 9.0), strict=True))
+    made += [({"steps": 10, "guidance": guidance}, 0.5) for guidance in (0.0, 1.0)]
     for number, (values, total_s) in enumerate(made):
         (job,) = records.jobs(records.batch(str(number), **values))
         records.attempt(job, boot, load, total_s=total_s, denoise_s=total_s / 2)
-    found = {(pace.width, pace.steps): pace for pace in read(paces)}
+    found = {(pace.width, pace.steps, pace.guided): pace for pace in read(paces)}
     usual = spec()
     assert {kind: (pace.pictures, pace.mean_s) for kind, pace in found.items()} == {
-        (usual.width, 10): (2, 2.0),
-        (usual.width, 20): (1, 2.0),
-        (256, usual.steps): (1, 9.0),
+        (usual.width, 10, True): (2, 2.0),
+        (usual.width, 20, True): (1, 2.0),
+        (256, usual.steps, True): (1, 9.0),
+        (usual.width, 10, False): (2, 0.5),
     }
-    assert found[usual.width, 10].step_s == pytest.approx(0.1)
+    assert found[usual.width, 10, True].step_s == pytest.approx(0.1)
+    report = read(build_report, None, everything=True)
+    rows = {(row.kind.width, row.kind.steps, row.kind.guided): row for row in report.speed.by_kind}
+    assert {kind: (row.pictures, row.mean_s) for kind, row in rows.items()} == {
+        kind: (pace.pictures, pace.mean_s) for kind, pace in found.items()
+    }
+    # 2 of 6 pictures in 2 s, 1 in 2 s, 1 in 9 s, 2 in 0.5 s.
+    assert report.estimates[0].seconds == pytest.approx(24 * (2 * 2 + 2 + 9 + 2 * 0.5) / 6)
+    assert report.estimated_kinds == 4
+
+
+def test_what_is_left_is_estimated_by_each_jobs_own_kind(records, read, spec):
+    boot = records.boot(host="elsewhere")
+    load = records.load(boot)
+    different: list[dict[str, object]] = [{}, {"width": 256}, {"guidance": 1.0}, {"steps": 5, "scheduler": "LCM"}]
+    kinds = list(zip(different, (1.0, 4.0, 0.5, 0.25), strict=True))
+    asked = [(values, total_s, number) for number in range(8) for values, total_s in kinds]
+    planned = [PlannedJob(spec(seed=number, **values), number) for values, _, number in asked]
+    with records.database.writing() as session:
+        batch = create_batch(session, "mixed", "p.txt", planned, priority=5, digest="m")
+        batch_id = batch.id
+    for job, (_, total_s, number) in zip(records.jobs(batch), asked, strict=True):
+        # Half of it is done, and of the last kind more than of the others.
+        if number < 4 or (total_s < 0.4 and number < 7):
+            records.attempt(job, boot, load, total_s=total_s)
+            records.change(job.id, state=JobState.SUCCEEDED)
+    report = read(build_report, "mixed", everything=False)
+    assert report.remaining_s == pytest.approx(4 * (1.0 + 4.0 + 0.5) + 0.25)
+    assert 0 < report.remaining_low_s <= report.remaining_s <= report.remaining_high_s
+    kinds_left = read(remaining_kinds, batch_id)
+    assert sorted(kinds_left.values()) == [1, 4, 4, 4]
+    assert read(expected, kinds_left, "elsewhere").seconds == pytest.approx(report.remaining_s)
+    # One kind that was never made leaves the whole unmeasured, rather than too short.
+    unknown = kinds_left + Counter({replace(next(iter(kinds_left)), width=512): 1})
+    assert read(expected, unknown, "elsewhere").seconds is None
 
 
 HOUR_S = 3600.0
@@ -331,23 +373,27 @@ def test_the_report_shows_these_figures(night, scope, read):
     measured = sum(values(rows, f"{part}_s").sum() for part in DEVICE_PARTS)
     assert (speed.pictures, speed.steady_pictures) == (len(rows), len(times))
     assert speed.cold_pictures == len(rows) - len(times)
-    assert (speed.min_s, speed.max_s) == (times.min(), times.max())
-    assert speed.median_s == np.percentile(times, 50, method="inverted_cdf")
-    assert speed.p95_s == np.percentile(times, 95, method="inverted_cdf")
+    # Two devices made them, so that no figure of one picture is of all of them.
+    assert (speed.mean_s, speed.min_s, speed.max_s, speed.median_s, speed.p95_s, speed.save_mean_s) == (None,) * 6
+    by_device = [steady(night.made(scope, *loads)) for loads in (night.loads[:2], night.loads[2:])]
+    assert [(row.setting.device, row.pictures) for row in speed.by_kind] == [
+        ("cpu", len(by_device[0])),
+        ("cuda", len(by_device[1])),
+    ]
+    for row, own in zip(speed.by_kind, by_device, strict=True):
+        assert (row.mean_s, row.min_s, row.max_s) == pytest.approx((own.mean(), own.min(), own.max()))
     assert speed.per_minute_wall == pytest.approx(60 * len(rows) / wall_s)
     assert speed.per_minute_busy == pytest.approx(60 * len(rows) / values(rows, "total_s").sum())
     assert speed.queue_wait_mean_s == pytest.approx(values(rows, "queue_wait_s").mean())
     assert speed.parts == {
-        part: pytest.approx((values(rows, f"{part}_s").mean(), values(rows, f"{part}_s").sum() / measured))
-        for part in DEVICE_PARTS
+        part: (None, pytest.approx(values(rows, f"{part}_s").sum() / measured)) for part in DEVICE_PARTS
     }
     busy_s, waited_s = values(rows, "total_s").mean(), values(rows, "gap_s").mean()
     assert (speed.gap_mean_s, speed.busy_share) == pytest.approx((waited_s, busy_s / (busy_s + waited_s)))
-    assert speed.save_mean_s == pytest.approx(values(rows, "save_s").mean())
     lost = [row for row in night.rows if row["outcome"] == Outcome.LOST and scope in (None, row["batch_id"])]
     assert report.lost_attempts == len(lost) > 0
     assert [e.pictures for e in report.estimates] == [24, 100, 1_000, 3_000]
-    newest = night.made(scope, night.loads[-1])
+    newest = night.made(None, night.loads[-1])
     pace_s = steady(newest).mean() + values(newest, "gap_s").mean()
     assert report.estimates[0].seconds == pytest.approx(24 * pace_s)
     assert [load.pictures for load in report.loads] == [len(night.made(scope, load)) for load in night.loads]

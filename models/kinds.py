@@ -1,0 +1,95 @@
+"""Kinds of jobs in the record: which there are, how many are left of each, and how fast each was made."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session
+
+from models.job import NO_GUIDANCE, Kind
+from models.states import JobState, Outcome
+from models.tables import Attempt, Job
+
+#: Newest successes that tell what is made in general.
+_NEWEST = 10_000
+#: In the order of a kind's fields.
+KIND_COLUMNS: tuple[Any, ...] = (
+    *(Job.checkpoint, Job.width, Job.height, Job.steps, Job.scheduler),
+    (Job.guidance > NO_GUIDANCE).label("guided"),
+)
+
+
+def kind_of(row: Sequence[Any]) -> Kind:
+    """Return the kind that a row of `KIND_COLUMNS` says."""
+    checkpoint, width, height, steps, scheduler, guided = row[: len(KIND_COLUMNS)]
+    # SQLite has no truth values.
+    return Kind(checkpoint, width, height, steps, scheduler, bool(guided))
+
+
+def is_guided(*, guided: bool) -> ColumnElement[bool]:
+    """Return the condition that a job is guided, or is not."""
+    return Job.guidance > NO_GUIDANCE if guided else Job.guidance <= NO_GUIDANCE
+
+
+def remaining_kinds(session: Session, batch_id: int) -> Counter[Kind]:
+    """Return how many jobs of each kind are queued or running in the batch."""
+    left = Job.state.in_((JobState.QUEUED, JobState.RUNNING))
+    rows = session.execute(
+        select(*KIND_COLUMNS, func.count()).where(Job.batch_id == batch_id, left).group_by(*KIND_COLUMNS)
+    )
+    return Counter({kind_of(row): row[-1] for row in rows})
+
+
+def mix_of_kinds(session: Session, batch_id: int | None) -> Counter[Kind]:
+    """Return how many jobs of each kind the batch has, or there are among the newest pictures of all."""
+    query = select(*KIND_COLUMNS, func.count()).group_by(*KIND_COLUMNS)
+    if batch_id is not None:
+        query = query.where(Job.batch_id == batch_id)
+    else:
+        made = select(Attempt.job_id).where(Attempt.outcome == Outcome.SUCCEEDED)
+        query = query.where(Job.id.in_(made.order_by(Attempt.id.desc()).limit(_NEWEST)))
+    return Counter({kind_of(row): row[-1] for row in session.execute(query)})
+
+
+@dataclass(frozen=True)
+class KindSums:
+    """What was made of one kind with one load, in steady state."""
+
+    load_id: int
+    kind: Kind
+    pictures: int
+    total_s: float
+    min_s: float
+    max_s: float
+    #: Steps, and the seconds of denoising them, where both are measured.
+    steps: float
+    denoise_s: float
+
+
+def sums_by_kind(session: Session, batch_id: int | None) -> list[KindSums]:
+    """Return the sums over pictures in steady state of each load and kind, in the order of the loads."""
+    query = (
+        select(
+            *KIND_COLUMNS,
+            Attempt.load_id,
+            func.count(),
+            func.sum(Attempt.total_s),
+            func.min(Attempt.total_s),
+            func.max(Attempt.total_s),
+            func.coalesce(func.sum(Attempt.steps_per_s * Attempt.denoise_s), 0.0),
+            func.coalesce(func.sum(Attempt.denoise_s), 0.0),
+        )
+        .join(Job, Job.id == Attempt.job_id)
+        .where(Attempt.outcome == Outcome.SUCCEEDED, Attempt.cold.is_(False), Attempt.load_id.is_not(None))
+        .group_by(*KIND_COLUMNS, Attempt.load_id)
+        .order_by(Attempt.load_id)
+    )
+    if batch_id is not None:
+        query = query.where(Attempt.batch_id == batch_id)
+    return [
+        KindSums(row.load_id, kind_of(row), *row[len(KIND_COLUMNS) + 1 :])
+        for row in session.execute(query)
+        if row[len(KIND_COLUMNS) + 2] is not None
+    ]
