@@ -20,18 +20,12 @@ from training.appearance import drawn_colour, points_left, white_border
 from training.drawing import SIZE
 from training.kind import drawn_kinds
 from training.palette import COLOURS, KINDS
+from training.wordings import USUAL
 from worker.devices.registry import choose_device
 from worker.generation import generate
 from worker.loading import load_checkpoint
 from worker.local_checkpoint import find_checkpoint
 
-#: Wordings that no caption of the training has, one for each seed.
-WORDINGS: Final = (
-    "Catalogue scan: {colour} {kind}, retailer archive, seamless paper",
-    "{kind} in {colour} upon an acrylic plinth, lookbook still, white surroundings",
-    "Advert showing somebody's favourite {colour} {kind} during crisp daylight",
-    "WANTED: {colour} {kind}!!! \N{MANS SHOE} courier parcel, unknown buyer",
-)
 _NAMES: Final = {"sneaker": "casual shoes", "high-top": "high-top sneakers", "loafer": "loafers", "boot": "boots"}
 #: What jobs of Stable Diffusion 1.5 take, but for the size.
 STABLE_DIFFUSION: Final = CheckpointDefaults(width=SIZE, height=SIZE)
@@ -46,6 +40,8 @@ class Drawn:
     kind: str
     #: How long the generation took; drawings have none.
     seconds: float | None = None
+    #: What it was asked for with; drawings were not.
+    wording: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,17 +54,32 @@ class Figures:
     white_border_least: float
     white_border_mean: float
     toe_left: float
+    #: The share of right ones where it is least: of one colour, of one kind, and of one wording if there are wordings.
+    least_of_a_colour: float
+    least_of_a_kind: float
+    least_of_a_wording: float | None
     #: "asked -> seen", with the number of pictures.
     wrong_colours: dict[str, int]
     wrong_kinds: dict[str, int]
 
 
-def prompts() -> Iterator[tuple[str, str, str, int]]:
-    """Yield prompt, colour, kind and seed of each picture: 12 colours x 4 kinds x 4 seeds."""
-    for seed, wording in enumerate(WORDINGS):
+@dataclass(frozen=True)
+class Asked:
+    """What a picture is asked to be."""
+
+    prompt: str
+    colour: str
+    kind: str
+    seed: int
+    wording: str
+
+
+def prompts(wordings: Sequence[str] = USUAL) -> Iterator[Asked]:
+    """Yield what is asked for: 12 colours x 4 kinds in each wording, with a seed a wording."""
+    for seed, wording in enumerate(wordings):
         for kind in KINDS:
             for colour in COLOURS:
-                yield wording.format(colour=colour, kind=_NAMES[kind]), colour, kind, seed
+                yield Asked(wording.format(colour=colour, kind=_NAMES[kind]), colour, kind, seed, wording)
 
 
 class Sample:
@@ -87,13 +98,13 @@ class Sample:
         """The autoencoder as it was loaded, rounded to float16 on the way."""
         return self._loaded.pipeline.vae
 
-    def draw(self, settings: CheckpointDefaults) -> Iterator[Drawn]:
+    def draw(self, settings: CheckpointDefaults, wordings: Sequence[str] = USUAL) -> Iterator[Drawn]:
         """Yield a picture of each of `prompts`."""
-        for prompt, colour, kind, seed in prompts():
-            spec = JobSpec(prompt=prompt, seed=seed, checkpoint=self._name, **settings.model_dump())
+        for asked in prompts(wordings):
+            spec = JobSpec(prompt=asked.prompt, seed=asked.seed, checkpoint=self._name, **settings.model_dump())
             begun = time.perf_counter()
             picture = generate(self._loaded, self._device, spec, lambda _step: None).picture
-            yield Drawn(picture, colour, kind, time.perf_counter() - begun)
+            yield Drawn(picture, asked.colour, asked.kind, time.perf_counter() - begun, asked.wording)
 
 
 def figures(drawn: Sequence[Drawn], kind_measure: nn.Module) -> Figures:
@@ -103,6 +114,8 @@ def figures(drawn: Sequence[Drawn], kind_measure: nn.Module) -> Figures:
     colours = [drawn_colour(one.picture) or "none" for one in drawn]
     wrong_colours = Counter(f"{d.colour} -> {seen}" for d, seen in zip(drawn, colours, strict=True) if d.colour != seen)
     wrong_kinds = Counter(f"{d.kind} -> {seen}" for d, seen in zip(drawn, kinds, strict=True) if d.kind != seen)
+    right = [d.colour == colour and d.kind == kind for d, colour, kind in zip(drawn, colours, kinds, strict=True)]
+    wordings = [d.wording for d in drawn if d.wording is not None]
     borders = [white_border(one.picture) for one in drawn]
     return Figures(
         pictures=len(drawn),
@@ -111,9 +124,18 @@ def figures(drawn: Sequence[Drawn], kind_measure: nn.Module) -> Figures:
         white_border_least=min(borders),
         white_border_mean=float(np.mean(borders)),
         toe_left=float(np.mean([points_left(one.picture) for one in drawn])),
+        least_of_a_colour=_least(right, [d.colour for d in drawn]),
+        least_of_a_kind=_least(right, [d.kind for d in drawn]),
+        least_of_a_wording=_least(right, wordings) if wordings else None,
         wrong_colours=dict(wrong_colours.most_common()),
         wrong_kinds=dict(wrong_kinds.most_common()),
     )
+
+
+def _least(right: Sequence[bool], groups: Sequence[str]) -> float:
+    """Return the share of right ones of the group that has the fewest."""
+    total, good = Counter(groups), Counter(group for group, one in zip(groups, right, strict=True) if one)
+    return min(good[group] / total[group] for group in total)
 
 
 def contact_sheet(pictures: Sequence[Image.Image], columns: int = len(COLOURS)) -> Image.Image:

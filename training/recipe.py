@@ -19,6 +19,7 @@ from training.evaluation import STABLE_DIFFUSION, Drawn, Sample, contact_sheet, 
 from training.palette import COLOURS, KINDS
 from training.pictures import Pictures, drawn, gathered
 from training.stages import Stages
+from training.wordings import BACKGROUNDS, USUAL
 
 #: As many as the machine that the times in the card are of; other numbers round differently.
 THREADS = 2
@@ -149,12 +150,14 @@ def _kind_measure(stages: Stages, drawings: _Drawings) -> nn.Module:
 
 
 def _evaluate(stages: Stages, folder: Path, held_out: Pictures, measure: nn.Module, sheet: Path | None) -> Evaluation:
-    number = sum(1 for _ in evaluation.prompts())
     sample = Sample(folder)
-    settings = {"own": checkpoint_defaults(str(folder.resolve())), "stable_diffusion": STABLE_DIFFUSION}
+    own = checkpoint_defaults(str(folder.resolve()))
+    sets = {"own": (own, USUAL), "unseen": (own, BACKGROUNDS), "stable_diffusion": (STABLE_DIFFUSION, USUAL)}
     drawn = {
-        name: stages.watched(f"evaluation, {values.scheduler}", number, sample.draw(values))
-        for name, values in settings.items()
+        name: stages.watched(
+            f"evaluation, {name}", sum(1 for _ in evaluation.prompts(wordings)), sample.draw(values, wordings)
+        )
+        for name, (values, wordings) in sets.items()
     }
     if sheet is not None:
         contact_sheet([one.picture for one in drawn["own"]]).save(sheet)
@@ -167,5 +170,6 @@ def _evaluate(stages: Stages, folder: Path, held_out: Pictures, measure: nn.Modu
         reconstruction_db=autoencoder.peak_signal_to_noise(sample.autoencoder, held_out),
         measures=figures([Drawn(*labelled) for labelled in held_out.labelled()], measure),
         own=figures(drawn["own"], measure),
+        unseen=figures(drawn["unseen"], measure),
         stable_diffusion=figures(drawn["stable_diffusion"], measure),
     )

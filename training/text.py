@@ -18,7 +18,7 @@ from training.descent import descend
 
 WIDTH: Final = 64
 PLACES: Final = 77
-STEPS: Final = 1600
+STEPS: Final = 3200
 _CAPTIONS_A_STEP: Final = 64
 _CORPUS: Final = 20_000
 #: Words that stand in the corpus less often have no token of their own.

@@ -28,7 +28,7 @@ def short():
         patch.setattr(recipe, "_HELD_OUT", 48)
         patch.setattr(recipe, "_CAPTIONS", 2)
         asked = list(evaluation.prompts())[::48]
-        patch.setattr(evaluation, "prompts", lambda: iter(asked))
+        patch.setattr(evaluation, "prompts", lambda _wordings=None: iter(asked))
         yield
 
 
@@ -54,11 +54,11 @@ def test_the_evaluation_is_kept_beside_the_weights_with_a_card_that_quotes_it(ma
     kept = Evaluation.model_validate_json((folder / "out" / "evaluation.json").read_text())
     assert kept == found
     assert (folder / "out" / "README.md").read_text() == model_card(found)
-    assert found.own.pictures == found.stable_diffusion.pictures == 4
+    assert found.own.pictures == found.unseen.pictures == found.stable_diffusion.pictures == 4
     assert found.measures.pictures == 48
     assert found.measures.colour_right == 1
     assert set(found.training_s) == {"text", "autoencoder", "latents", "denoiser", "guidance", "kind"}
-    assert evaluation_table(found).row_count == 3
+    assert evaluation_table(found).row_count == 4
 
 
 def test_an_untrained_checkpoint_fails_the_evaluation(made):

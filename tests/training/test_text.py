@@ -29,11 +29,6 @@ def test_the_words_that_count_are_one_token(tokenizer, word):
     assert tokens(tokenizer, word.upper()) == [f"{word}</w>"]
 
 
-def test_a_colour_inside_another_word_is_no_colour(tokenizer):
-    for word in ("hundred", "colored", "bored", "tired"):
-        assert tokens(tokenizer, word) == [f"{word}</w>"]
-
-
 @pytest.mark.parametrize(
     "words", ["👟🔥", "鞋子 красные ботинки", "\u0000\uffff\u202e", "zxqj" * 200, "", " \n\t ", "a" * 9999]
 )
