@@ -2,6 +2,7 @@
 
 import os
 import re
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -18,6 +19,10 @@ from models.errors import CheckpointError, SettingsError
 PREFIX = "NIGHTSHIFT_"
 ENV_FILE = ".env"
 _URLS = ("broker_url", "database_url")
+#: Read by docker-compose.yml.
+_OF_OTHERS = {f"{PREFIX}REDIS_PORT"}
+#: How a misspelt name begins.
+_NEARLY = ("NIGHTSHIFT", "NIGHTSHFIT", "NIGHTSIFT", "NIGHSHIFT", "NIGHT_SHIFT")
 #: From a URL's user to its last @, since a password may hold one; and what a query calls a password.
 _PASSWORD = re.compile(r"(?<=://)([^:/@]*:).*@|((?:^|[?&;])\w*password=)[^&;]*", re.DOTALL | re.IGNORECASE)
 
@@ -186,6 +191,18 @@ def load_settings() -> Settings:
         raise SettingsError("; ".join(map(_problem, error.errors(include_url=False)))) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{Path(ENV_FILE).absolute()} cannot be read: {error}") from None
+
+
+def unknown_names() -> list[str]:
+    """Say which variables, of the environment or `.env`, begin as ours do and mean nothing, and what may be meant."""
+    known = {(PREFIX + name).upper() for name in Settings.model_fields} | _OF_OTHERS
+    names = dict.fromkeys(os.environ, "environment") | dict.fromkeys(dotenv_values(ENV_FILE), ENV_FILE)
+    said = []
+    for name, place in sorted(names.items()):
+        if name.upper().startswith(_NEARLY) and name.upper() not in known:
+            near = get_close_matches(name.upper(), known, 1, cutoff=0.8)
+            said.append(f"{name} ({place}) is no setting" + (f"; {near[0]} is" if near else ""))
+    return said
 
 
 def _problem(error: ErrorDetails) -> str:

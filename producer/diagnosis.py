@@ -13,7 +13,7 @@ from models.broker_url import shown_broker_url
 from models.database import Database
 from models.errors import NightshiftError
 from models.progress import count_jobs
-from models.settings import PREFIX, Settings, without_password
+from models.settings import PREFIX, Settings, unknown_names, without_password
 from producer.probe import check_device, probe_device
 from producer.report_tables import MEMORY_WORDS
 from producer.terminal import NOT_MEASURED, seconds, size
@@ -159,7 +159,6 @@ def _settings(settings: Settings) -> Iterator[Finding]:
         value = str(getattr(settings, name))
         text = shown[name](value) if name in shown and value else value
         yield Finding((PREFIX + name).upper(), f"{text or '(empty)'}  [{settings.origin(name)}]")
-    known = {(PREFIX + name).upper() for name in Settings.model_fields} | {f"{PREFIX}REDIS_PORT"}
-    for variable in sorted(os.environ):
-        if variable.upper().startswith(PREFIX) and variable.upper() not in known:
-            yield Finding(variable, "is no setting", "see the list above for what there is")
+    for said in unknown_names():
+        variable, _, what = said.partition(" ")
+        yield Finding(variable, what, "see the list above for what there is")

@@ -24,7 +24,7 @@ from models.job import Weights
 from models.picture_store import PictureStore
 from models.progress import has_work
 from models.rescue import Rescued, ended_attempts, rescue
-from models.settings import Settings, load_settings
+from models.settings import Settings, load_settings, unknown_names
 from worker.awake import Awake
 from worker.breaker import Breaker
 from worker.claiming import Claimer
@@ -175,6 +175,8 @@ class Boot(bootsteps.StartStopStep):
                 extra=event("job.quarantined", job=job_id),
             )
         _clear_away(database, settings)
+        for said in unknown_names():
+            log.warning("%s; it is not looked at", said, extra=event("setting.unknown"))
         if not settings.safety_checker:
             log.info(
                 "the safety checker is off; NIGHTSHIFT_SAFETY_CHECKER=true turns it on",

@@ -18,6 +18,7 @@ from producer.cli import FAILED
 from producer.duplicates import count_duplicates
 from producer.filling import fill_batch
 from producer.follow import follow
+from producer.habits import habits
 from producer.job_options import Order, job_options, read_order
 from producer.progress_bar import each_counted, progress_bar
 from producer.queueing import publish_with_progress, record_batch, same_batch
@@ -156,6 +157,8 @@ def _preview(order: Order, database: Database, cut: int) -> None:
         click.echo(f"  … and {len(jobs) - _SHOWN_LINES:,} more")
     click.echo(f"duplicates (same prompt, seed and settings): {duplicates:,}")
     click.echo(f"prompts of over {PLACES} tokens, which are cut: {cut:,}")
+    for said in habits(jobs):
+        click.echo(said)
     between = f" (95 of 100 times {duration(needs.low_s)} to {duration(needs.high_s)})" if needs.low_s else ""
     why = "" if needs.seconds is not None else ": this machine has made no such picture yet"
     click.echo(f"time by this machine's own history: {duration(needs.seconds)}{between}{why}")

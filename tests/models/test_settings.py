@@ -7,7 +7,7 @@ import pytest
 from models.checkpoints import STABLE_DIFFUSION_1_5
 from models.database import Database
 from models.errors import DatabaseError, SettingsError
-from models.settings import Settings, load_settings, without_password
+from models.settings import Settings, load_settings, unknown_names, without_password
 
 SECRET = "hidden-word"
 
@@ -76,6 +76,18 @@ def test_a_value_that_cannot_be_used_names_its_variable_in_one_line(monkeypatch,
         load_settings()
     assert str(caught.value).startswith(f"NIGHTSHIFT_{name}={value!r}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_misspelt_name_is_told_of_with_what_may_be_meant(monkeypatch):
+    monkeypatch.setenv("NIGHTSHIFT_CHEKPOINT", "demo")
+    monkeypatch.setenv("NIGHTSHIFT_REDIS_PORT", "6379")
+    monkeypatch.setenv("NIGHTSHIFT_WARMUP_STEPS", "3")
+    Path(".env").write_text("nightshift_devise=cpu\nNIGHTSHIFTBROKER_URL=x\nOTHER=1\n")
+    assert unknown_names() == [
+        "NIGHTSHIFTBROKER_URL (.env) is no setting; NIGHTSHIFT_BROKER_URL is",
+        "NIGHTSHIFT_CHEKPOINT (environment) is no setting; NIGHTSHIFT_CHECKPOINT is",
+        "nightshift_devise (.env) is no setting; NIGHTSHIFT_DEVICE is",
+    ]
 
 
 def test_every_bad_value_is_named_at_once(monkeypatch):
