@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     )
     attention_slicing: bool = Field(False, description="less memory, slower; may give NaN on mps")
     safety_checker: bool = Field(False, description="fail a job whose picture the safety checker blocks")
+    prompt_weights: bool = Field(
+        True, description="(word:1.3), [word] and BREAK in prompts count as in A1111; false: they are words"
+    )
     warmup_steps: int = Field(2, ge=1, le=500, description="steps of the throw-away first generation")
     memory_sample_s: float = Field(0.05, ge=0.005, le=10, description="seconds between two memory samples")
     memory_guard: bool = Field(

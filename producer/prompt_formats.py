@@ -24,7 +24,8 @@ class Example:
 EXAMPLES = (
     Example(
         "Text",
-        "A prompt a line. Blank lines and lines that start with # do not count.",
+        "A prompt a line. Blank lines and lines that start with # do not count. (red:1.3) weighs a word more, [red] "
+        "less, and BREAK begins a part that is seen by itself, as in A1111.",
         {"shoes.txt": "# for the spring\nblack casual shoes, studio light\nred sneakers on white\n"},
         ("--prompts", "shoes.txt", "--count", "4"),
     ),
@@ -53,7 +54,8 @@ EXAMPLES = (
     ),
     Example(
         "Earlier pictures",
-        "The parameters inside a PNG file that was made here or by A1111, or inside each of a folder. The same "
+        "The parameters inside a PNG file that was made here, by A1111, ComfyUI, InvokeAI, NovelAI or Fooocus, or in "
+        "each of a folder. Of one that was made here, the same "
         "checkpoint on the same device gives the same pixels. A flag beside it changes what it names.",
         {},
         ("--from", "picture.png", "--steps", "30"),

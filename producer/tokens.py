@@ -1,6 +1,6 @@
 """Counting a prompt's tokens as CLIP does, without torch or transformers."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -10,6 +10,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 
 from models.batches import PlannedJob
 from models.checkpoints import is_hub_id, local_path
+from models.prompt_syntax import Fragment, Part, has_syntax, parse_prompt
 
 #: CLIP's text encoder has 77 places; start and end token take two of them.
 PLACES = 77
@@ -18,10 +19,11 @@ _USABLE = PLACES - 2
 _WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 
 
-def cut_prompts(jobs: Iterable[PlannedJob]) -> Iterator[tuple[int | None, str]]:
+def cut_prompts(jobs: Iterable[PlannedJob], *, weights: bool) -> Iterator[tuple[int | None, str]]:
     """Yield the line of each prompt that is too long, and the end that CLIP does not see.
 
-    A checkpoint whose tokenizer is not on this machine is passed over: the worker's rows will say it.
+    With `weights` the signs that weigh words are no tokens, and each part between BREAKs has its own places. A
+    checkpoint whose tokenizer is not on this machine is passed over: the worker's rows will say it.
     """
     # The jobs of one request follow one another.
     for (line, checkpoint, prompt), _ in groupby(
@@ -31,9 +33,19 @@ def cut_prompts(jobs: Iterable[PlannedJob]) -> Iterator[tuple[int | None, str]]:
         tokenizer = _tokenizer(checkpoint) if len(prompt.encode()) > _USABLE else None
         if tokenizer is None:
             continue
-        ids = tokenizer.encode(prompt, add_special_tokens=False).ids
-        if len(ids) > _USABLE:
-            yield line, tokenizer.decode(ids[_USABLE:]).replace("</w>", " ").strip()
+        cut = " … ".join(filter(None, (_cut(tokenizer, part) for part in _parts(prompt, weights=weights))))
+        if cut:
+            yield line, cut
+
+
+def _parts(prompt: str, *, weights: bool) -> Sequence[Part]:
+    return parse_prompt(prompt) if weights and has_syntax(prompt) else ((Fragment(prompt, 1.0),),)
+
+
+def _cut(tokenizer: Tokenizer, part: Part) -> str:
+    """Return the end of a part that does not fit, or nothing."""
+    ids = [number for one in part for number in tokenizer.encode(one.text, add_special_tokens=False).ids]
+    return str(tokenizer.decode(ids[_USABLE:])).replace("</w>", " ").strip() if len(ids) > _USABLE else ""
 
 
 @cache

@@ -70,8 +70,9 @@ def generate(loaded: LoadedCheckpoint, device: Device, spec: JobSpec, on_step: C
     """
     pipeline = loaded.pipeline
     lap = _Lap(device)
-    prompt = loaded.prompt_embeddings.of(spec.prompt)
-    negative = loaded.prompt_embeddings.of(spec.negative_prompt) if spec.is_guided else None
+    prompt, negative = loaded.prompt_embeddings.of(spec.prompt), None
+    if spec.is_guided:
+        prompt, negative = loaded.prompt_embeddings.both(spec.prompt, spec.negative_prompt)
     encode_s = lap()
 
     pipeline.scheduler = loaded.schedulers.new(spec.scheduler)

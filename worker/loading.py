@@ -79,7 +79,7 @@ def load_checkpoint(checkpoint: LocalCheckpoint, device: Device, settings: Setti
         checkpoint.name,
         checkpoint.revision,
         pipeline,
-        PromptEmbeddings(pipeline, device.torch),
+        PromptEmbeddings(pipeline, device.torch, weights=settings.prompt_weights),
         Schedulers(pipeline.scheduler.config),
     )
 

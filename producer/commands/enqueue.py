@@ -1,6 +1,7 @@
 """`producer enqueue`."""
 
 import socket
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -23,6 +24,7 @@ from producer.job_options import Order, job_options, read_order
 from producer.progress_bar import each_counted, progress_bar
 from producer.queueing import publish_with_progress, record_batch, same_batch
 from producer.sources import SHOWN_WARNINGS
+from producer.syntax_left import syntax_left
 from producer.terminal import NOT_MEASURED, duration, moment, size, states
 from producer.tokens import PLACES, cut_prompts
 
@@ -63,11 +65,11 @@ def command(
                 f"{remedy(checkpoint)}",
                 err=True,
             )
-    cut = warn_of_cut_prompts(order)
+    cut, left = warn_of_prompts(order, settings)
     database = Database(settings.database)
     same = same_batch(database, order)
     if dry_run:
-        _preview(order, database, cut)
+        _preview(order, database, cut, left)
         if same is not None:
             batch, progress = same
             click.echo(f"{batch.name} asks for the same already ({states(progress)}); --new would make another batch")
@@ -112,18 +114,28 @@ def _fill(
         ctx.exit(FAILED)
 
 
-def warn_of_cut_prompts(order: Order) -> int:
-    """Say which prompts are longer than the text encoder sees, and what of them is cut; return how many."""
-    with progress_bar("counting tokens", len(order.plan.jobs)) as advance:
-        cut = cut_prompts(each_counted(order.plan.jobs, advance))
-        shown = list(islice(cut, SHOWN_WARNINGS))
-        more = sum(1 for _ in cut)
-    for line, end in shown:
+def warn_of_prompts(order: Order, settings: Settings) -> tuple[int, int]:
+    """Say which prompts are cut, and which have syntax that is not understood; return how many of each."""
+    jobs, weights = order.plan.jobs, settings.prompt_weights
+    with progress_bar("counting tokens", len(jobs)) as advance:
+        cut = (
+            (line, f"the prompt has over {PLACES} tokens, cut off is: {end if len(end) <= 80 else f'{end[:80]}…'}")
+            for line, end in cut_prompts(each_counted(jobs, advance), weights=weights)
+        )
+        counted = _warn(cut, "prompts are cut")
+    # Where weights are words, so is all else, by wish.
+    left = ((line, f"taken as words, not understood: {what}") for line, what in syntax_left(jobs if weights else ()))
+    return counted, _warn(left, "prompts have such")
+
+
+def _warn(found: Iterator[tuple[int | None, str]], what: str) -> int:
+    shown = list(islice(found, SHOWN_WARNINGS))
+    more = sum(1 for _ in found)
+    for line, said in shown:
         where = f"line {line}: " if line else ""
-        tail = printable(end if len(end) <= 80 else f"{end[:80]}…")
-        click.echo(f"producer: warning: {where}the prompt has over {PLACES} tokens, cut off is: {tail}", err=True)
+        click.echo(f"producer: warning: {where}{printable(said)}", err=True)
     if more:
-        click.echo(f"producer: warning: … and {more:,} more prompts are cut", err=True)
+        click.echo(f"producer: warning: … and {more:,} more {what}", err=True)
     return len(shown) + more
 
 
@@ -137,7 +149,7 @@ def amount(order: Order) -> str:
     return f"{count:,} jobs (the {asked:,} that the prompts ask for, and again with other seeds)"
 
 
-def _preview(order: Order, database: Database, cut: int) -> None:
+def _preview(order: Order, database: Database, cut: int, left: int) -> None:
     jobs = order.plan.jobs
     with progress_bar("looking for duplicates", len(jobs)) as advance:
         duplicates = count_duplicates(each_counted(jobs, advance))
@@ -157,6 +169,8 @@ def _preview(order: Order, database: Database, cut: int) -> None:
         click.echo(f"  … and {len(jobs) - _SHOWN_LINES:,} more")
     click.echo(f"duplicates (same prompt, seed and settings): {duplicates:,}")
     click.echo(f"prompts of over {PLACES} tokens, which are cut: {cut:,}")
+    if left:
+        click.echo(f"prompts with syntax that is taken as words: {left:,}")
     for said in habits(jobs):
         click.echo(said)
     between = f" (95 of 100 times {duration(needs.low_s)} to {duration(needs.high_s)})" if needs.low_s else ""

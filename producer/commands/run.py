@@ -13,7 +13,7 @@ from models.settings import Settings, load_settings
 from models.states import JobState
 from models.tables import Batch
 from producer.cli import FAILED
-from producer.commands.enqueue import amount, warn_of_cut_prompts
+from producer.commands.enqueue import amount, warn_of_prompts
 from producer.earlier_run import only_run
 from producer.follow import follow
 from producer.interrupts import on_next_interrupt, treat_sigterm_as_ctrl_c
@@ -42,7 +42,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     settings = load_settings().model_copy(update={"checkpoint": checkpoint})
     for other in order.plan.checkpoints:
         settings.require_allowed(other)
-    warn_of_cut_prompts(order)
+    warn_of_prompts(order, settings)
     database = Database(settings.database)
     treat_sigterm_as_ctrl_c()
     folder = settings.data_dir / "run"

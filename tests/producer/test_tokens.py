@@ -38,7 +38,7 @@ def checkpoint(request, tmp_path_factory):
 def cut(checkpoint, prompt):
     values = {"seed": 1, "steps": 12, "guidance": 7.5, "width": 128, "height": 128, "scheduler": "DDIM"}
     job = PlannedJob(JobSpec(prompt=prompt, checkpoint=str(checkpoint), **values), 1)
-    return next((end for _, end in cut_prompts([job])), None)
+    return next((end for _, end in cut_prompts([job], weights=True)), None)
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
@@ -67,5 +67,14 @@ def test_each_line_is_named_once_however_many_pictures_it_asks_for(checkpoint):
         ]
 
     too_long = "shoe " * 75 + "red"
-    found = cut_prompts([*jobs(2, too_long, 3), *jobs(3, "a shoe", 1), *jobs(5, too_long, 1)])
+    found = cut_prompts([*jobs(2, too_long, 3), *jobs(3, "a shoe", 1), *jobs(5, too_long, 1)], weights=True)
     assert list(found) == [(2, "red"), (5, "red")]
+
+
+def test_the_signs_of_weights_are_no_tokens_and_each_part_has_its_own_places():
+    words = "shoe " * 70
+    values = {"seed": 1, "steps": 12, "guidance": 7.5, "width": 128, "height": 128, "scheduler": "DDIM"}
+    job = PlannedJob(JobSpec(prompt=f"({words}:1.2) BREAK {words}", checkpoint="demo", **values), 1)
+    assert list(cut_prompts([job], weights=True)) == []
+    ((line, cut),) = cut_prompts([job], weights=False)
+    assert (line, "shoe" in cut) == (1, True)
