@@ -50,6 +50,7 @@ bench: $(VENV)/.dev ## The benchmarks that end within minutes, one after the oth
 	$(BIN)/python -m benchmarks.plain_loop --rounds 12
 	$(BIN)/python -m benchmarks.waiting --rounds 5
 	$(BIN)/python -m benchmarks.judging --rounds 3
+	$(BIN)/python -m benchmarks.mixed_kinds
 	$(BIN)/python -m benchmarks.figures
 	$(BIN)/python -m benchmarks.checks
 	$(BIN)/python -m benchmarks.page

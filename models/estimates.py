@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models.job import Kind
-from models.kinds import is_guided
+from models.kinds import KIND_COLUMNS, is_guided, kind_of
 from models.tables import Attempt, Boot, Job, Load
 
 #: How far back `history` looks, and how many of what it finds it takes.
@@ -36,8 +36,8 @@ class Estimate:
 def expected(session: Session, kinds: Mapping[Kind, float], host: str) -> Estimate:
     """Return what making so many jobs of each kind takes on a host, by what it has made of that kind.
 
-    The sum over the kinds, so that none is in another's mean. If one kind was never made there, the whole is not
-    measured.
+    The sum over the kinds, so that none is in another's mean. If nothing of one kind's checkpoint was ever made there,
+    the whole is not measured; where one is scaled from other sizes, there is no range.
     """
     total = Estimate(sum(kinds.values()), 0.0, 0.0, 0.0, 0.0)
     for kind, count in kinds.items():
@@ -48,8 +48,8 @@ def expected(session: Session, kinds: Mapping[Kind, float], host: str) -> Estima
         total = Estimate(
             total.pictures,
             _plus(total.seconds, own.seconds),
-            _plus(total.low_s, own.low_s),
-            _plus(total.high_s, own.high_s),
+            _plus(total.low_s, None if found and found.is_rough else own.low_s),
+            _plus(total.high_s, None if found and found.is_rough else own.high_s),
             _plus(total.disk_bytes, count * found.picture_bytes if found else None),
         )
     return total
@@ -121,39 +121,37 @@ class History:
     """What a host has made of one kind."""
 
     sample: Sample
-    #: Scales the sample's pace to the steps that are asked for.
+    #: Scales the sample's pace to the work that is asked for.
     factor: float
     #: Mean bytes of a picture.
     picture_bytes: float
+    #: Whether it is of other sizes, or guided where these are not: too little to say a range.
+    is_rough: bool
 
 
 def history(session: Session, host: str, kind: Kind) -> History | None:
     """Return what a host has made of such jobs.
 
     Pictures of the same checkpoint, size, steps, scheduler and guided or not are taken first; failing that, those of
-    other steps or schedulers, scaled by steps. None if there are none. Only the newest attempts are looked
-    at: they say most about the next, and a long history must not make this slow. Of these only those count that were
-    made with the device, dtype and slicing of the newest.
+    other steps or schedulers, scaled by steps; failing that, all of the checkpoint, scaled by pixels, steps and passes
+    through the denoiser, which is rough. None if there are none. Only the newest attempts are looked at: they say most
+    about the next, and a long history must not make this slow. Of these only those count that were made with the
+    device, dtype and slicing of the newest.
     """
     last = session.scalar(select(func.max(Attempt.id))) or 0
-    alike = (
-        Boot.host == host,
-        Job.checkpoint == kind.checkpoint,
-        Job.width == kind.width,
-        Job.height == kind.height,
-        is_guided(guided=kind.guided),
-    )
-    for closer in ((Job.steps == kind.steps, Job.scheduler == kind.scheduler), ()):
+    size = (Job.width == kind.width, Job.height == kind.height, is_guided(guided=kind.guided))
+    for closer in ((*size, Job.steps == kind.steps, Job.scheduler == kind.scheduler), size, ()):
         # Only successes have a total; asked for by outcome, an index of all of them would be walked instead.
         newest = session.execute(
             select(
                 *(Boot.device_name, Boot.dtype, Load.attention_slicing),
-                *(Attempt.total_s, Attempt.cold, Attempt.gap_s, Attempt.picture_bytes, Job.steps),
+                *(Attempt.total_s, Attempt.cold, Attempt.gap_s, Attempt.picture_bytes, *KIND_COLUMNS),
             )
             .join(Job, Attempt.job_id == Job.id)
             .join(Boot, Attempt.boot_id == Boot.id)
             .join(Load, Attempt.load_id == Load.id)
-            .where(Attempt.id > last - _LOOKED_AT, Attempt.total_s.is_not(None), *alike, *closer)
+            .where(Attempt.id > last - _LOOKED_AT, Attempt.total_s.is_not(None), *closer)
+            .where(Boot.host == host, Job.checkpoint == kind.checkpoint)
             .order_by(Attempt.id.desc())
             .limit(_TAKEN)
         ).all()
@@ -161,12 +159,19 @@ def history(session: Session, host: str, kind: Kind) -> History | None:
         steady = [row.total_s for row in reversed(same) if not row.cold]
         if steady:
             gaps = [row.gap_s for row in same if row.gap_s is not None]
+            made = fmean(_work(kind_of(row[-len(KIND_COLUMNS) :])) for row in same)
             return History(
                 Sample(steady, fmean(gaps) if gaps else None),
-                1.0 if closer else kind.steps / fmean(row.steps for row in same),
+                1.0 if len(closer) > len(size) else _work(kind) / made,
                 fmean(row.picture_bytes or 0 for row in same),
+                is_rough=not closer,
             )
     return None
+
+
+def _work(kind: Kind) -> float:
+    """Return what a picture costs the device, in pixels that go through the denoiser."""
+    return kind.width * kind.height * kind.steps * (2 if kind.guided else 1)
 
 
 def _t_quantile(freedom: int) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from models.estimates import Sample, estimate, history
+from models.estimates import Sample, estimate, expected, history
 from models.job import Kind
 from models.states import Outcome
 
@@ -172,9 +172,22 @@ def test_history_of_other_steps_or_schedulers_is_scaled_by_steps(read):
 
 
 @pytest.mark.usefixtures("past")
+def test_history_of_other_sizes_is_rough_and_gives_no_range(read):
+    kind = replace(KIND, height=64)
+    found = read(history, "mini", kind)
+    works = [128 * 128 * 12, 128 * 128 * 24, 128 * 128 * 48, 256 * 128 * 12]
+    assert found.is_rough
+    assert found.factor == pytest.approx(128 * 64 * 12 / fmean(works))
+    assert read(history, "mini", replace(KIND, guided=False)).factor == pytest.approx(works[0] / 2 / fmean(works))
+    assert not read(history, "mini", KIND).is_rough
+    whole = read(expected, {kind: 3}, "mini")
+    assert whole.seconds == pytest.approx(3 * 3.0 * found.factor)
+    assert (whole.low_s, whole.high_s) == (None, None)
+
+
+@pytest.mark.usefixtures("past")
 def test_without_such_pictures_there_is_no_history(read):
     assert read(history, "new", KIND) is None
-    assert read(history, "mini", replace(KIND, height=64)) is None
     assert read(history, "mini", replace(KIND, checkpoint="c/d")) is None
 
 

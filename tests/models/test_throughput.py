@@ -287,8 +287,8 @@ def test_what_is_left_is_estimated_by_each_jobs_own_kind(records, read, spec):
     kinds_left = read(remaining_kinds, batch_id)
     assert sorted(kinds_left.values()) == [1, 4, 4, 4]
     assert read(expected, kinds_left, "elsewhere").seconds == pytest.approx(report.remaining_s)
-    # One kind that was never made leaves the whole unmeasured, rather than too short.
-    unknown = kinds_left + Counter({replace(next(iter(kinds_left)), width=512): 1})
+    # A checkpoint that never made any leaves the whole unmeasured, rather than too short.
+    unknown = kinds_left + Counter({replace(next(iter(kinds_left)), checkpoint="a/b"): 1})
     assert read(expected, unknown, "elsewhere").seconds is None
 
 

@@ -107,9 +107,14 @@ def started(installation):
     """A worker that found a job waiting when it started."""
     with installation() as made:
         made.enqueue("--prompt", "a shoe")
-        worker = made.start_worker_anew(NIGHTSHIFT_WARMUP_STEPS="3")
+        worker = made.start_worker_anew(NIGHTSHIFT_WARMUP_STEPS="3", NIGHTSHIFT_WARMUP_STEP="4")
         made.wait_until(lambda: "job 1 (prompt-1)" in worker.log, "the job to be done")
         yield made
+
+
+def test_a_misspelt_setting_is_told_of_at_the_start(started):
+    (told,) = [line for line in started.workers[0].lines if "is no setting" in line]
+    assert "NIGHTSHIFT_WARMUP_STEP (environment) is no setting; NIGHTSHIFT_WARMUP_STEPS is; it is not looked at" in told
 
 
 def test_load_and_warm_up_come_before_the_first_job(started):
