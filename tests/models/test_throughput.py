@@ -1,8 +1,6 @@
 """The report's sums and percentiles against the same figures computed from the rows, in numpy."""
 
 import math
-from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from itertools import product
@@ -11,12 +9,9 @@ import numpy as np
 import pytest
 from sqlalchemy import insert
 
-from models.batches import PlannedJob, create_batch
-from models.estimates import expected
 from models.hardware import are_comparable, paces
-from models.kinds import remaining_kinds
 from models.measurement import DEVICE_PARTS, MEMORY_KINDS, PARTS
-from models.states import JobState, Outcome
+from models.states import Outcome
 from models.tables import Attempt, Boot
 from models.throughput import SteadyState, add_up, memory_figures, steady_percentile, sums_by_load, wall_seconds
 from producer.report import build_report
@@ -264,32 +259,6 @@ def test_pictures_of_different_sizes_or_steps_are_never_averaged(records, read, 
     # 2 of 6 pictures in 2 s, 1 in 2 s, 1 in 9 s, 2 in 0.5 s.
     assert report.estimates[0].seconds == pytest.approx(24 * (2 * 2 + 2 + 9 + 2 * 0.5) / 6)
     assert report.estimated_kinds == 4
-
-
-def test_what_is_left_is_estimated_by_each_jobs_own_kind(records, read, spec):
-    boot = records.boot(host="elsewhere")
-    load = records.load(boot)
-    different: list[dict[str, object]] = [{}, {"width": 256}, {"guidance": 1.0}, {"steps": 5, "scheduler": "LCM"}]
-    kinds = list(zip(different, (1.0, 4.0, 0.5, 0.25), strict=True))
-    asked = [(values, total_s, number) for number in range(8) for values, total_s in kinds]
-    planned = [PlannedJob(spec(seed=number, **values), number) for values, _, number in asked]
-    with records.database.writing() as session:
-        batch = create_batch(session, "mixed", "p.txt", planned, priority=5, digest="m")
-        batch_id = batch.id
-    for job, (_, total_s, number) in zip(records.jobs(batch), asked, strict=True):
-        # Half of it is done, and of the last kind more than of the others.
-        if number < 4 or (total_s < 0.4 and number < 7):
-            records.attempt(job, boot, load, total_s=total_s)
-            records.change(job.id, state=JobState.SUCCEEDED)
-    report = read(build_report, "mixed", everything=False)
-    assert report.remaining_s == pytest.approx(4 * (1.0 + 4.0 + 0.5) + 0.25)
-    assert 0 < report.remaining_low_s <= report.remaining_s <= report.remaining_high_s
-    kinds_left = read(remaining_kinds, batch_id)
-    assert sorted(kinds_left.values()) == [1, 4, 4, 4]
-    assert read(expected, kinds_left, "elsewhere").seconds == pytest.approx(report.remaining_s)
-    # A checkpoint that never made any leaves the whole unmeasured, rather than too short.
-    unknown = kinds_left + Counter({replace(next(iter(kinds_left)), checkpoint="a/b"): 1})
-    assert read(expected, unknown, "elsewhere").seconds is None
 
 
 HOUR_S = 3600.0
