@@ -73,8 +73,8 @@ def test_the_parameters_stand_in_the_picture_in_a1111s_form(nightshift, jobs):
             image.load()
             assert image.info["parameters"] == (
                 f"{job.prompt}\nNegative prompt: blurred\n"
-                f"Steps: 7, Sampler: DPM++ 2M, Schedule type: Uniform, CFG scale: 7.5, Seed: {job.seed}, Size: 144x128, "
-                f"Model: demo, RNG: CPU, Version: Nightshift {version('nightshift')}"
+                f"Steps: 7, Sampler: DPM++ 2M, Schedule type: Uniform, CFG scale: 7.5, Seed: {job.seed}, "
+                f"Size: 144x128, Model: demo, RNG: CPU, Version: Nightshift {version('nightshift')}"
             )
 
 
