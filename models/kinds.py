@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, and_, func, not_, select
 from sqlalchemy.orm import Session
 
 from models.job import NO_GUIDANCE, Kind
@@ -14,6 +14,8 @@ from models.tables import Attempt, Job
 
 #: Newest successes that tell what is made in general.
 _NEWEST = 10_000
+#: Newest attempts that are told apart by kind: each takes a look at its job.
+_TOLD_APART = 100_000
 #: In the order of a kind's fields.
 KIND_COLUMNS: tuple[Any, ...] = (
     *(Job.checkpoint, Job.width, Job.height, Job.steps, Job.scheduler),
@@ -31,6 +33,18 @@ def kind_of(row: Sequence[Any]) -> Kind:
 def is_guided(*, guided: bool) -> ColumnElement[bool]:
     """Return the condition that a job is guided, or is not."""
     return Job.guidance > NO_GUIDANCE if guided else Job.guidance <= NO_GUIDANCE
+
+
+def only_kind(session: Session, batch_id: int | None) -> Kind | None:
+    """Return the kind of all jobs of the batch, or of all there are; None where there are several, or no job."""
+    of_batch = [] if batch_id is None else [Job.batch_id == batch_id]
+    row = session.execute(select(*KIND_COLUMNS).where(*of_batch).order_by(Job.id.desc()).limit(1)).first()
+    if row is None:
+        return None
+    kind = kind_of(row)
+    same = (*(column == value for column, value in zip(KIND_COLUMNS[:-1], row[:-1], strict=True)),)
+    other = select(Job.id).where(*of_batch, not_(and_(*same, is_guided(guided=kind.guided)))).limit(1)
+    return kind if session.scalar(other) is None else None
 
 
 def remaining_kinds(session: Session, batch_id: int) -> Counter[Kind]:
@@ -69,7 +83,9 @@ class KindSums:
 
 
 def sums_by_kind(session: Session, batch_id: int | None) -> list[KindSums]:
-    """Return the sums over pictures in steady state of each load and kind, in the order of the loads."""
+    """Return the sums over the newest pictures in steady state of each load and kind, in the order of the loads."""
+    of_batch = [] if batch_id is None else [Attempt.batch_id == batch_id]
+    last = session.scalar(select(func.max(Attempt.id)).where(*of_batch)) or 0
     query = (
         select(
             *KIND_COLUMNS,
@@ -82,14 +98,10 @@ def sums_by_kind(session: Session, batch_id: int | None) -> list[KindSums]:
             func.coalesce(func.sum(Attempt.denoise_s), 0.0),
         )
         .join(Job, Job.id == Attempt.job_id)
-        .where(Attempt.outcome == Outcome.SUCCEEDED, Attempt.cold.is_(False), Attempt.load_id.is_not(None))
-        .group_by(*KIND_COLUMNS, Attempt.load_id)
+        # Only successes have a total; asked for by outcome, an index of all of them would be walked instead.
+        .where(*of_batch, Attempt.id > last - _TOLD_APART, Attempt.total_s.is_not(None), Attempt.load_id.is_not(None))
+        .group_by(*KIND_COLUMNS, Attempt.load_id, Attempt.cold)
+        .having(Attempt.cold.is_(False))
         .order_by(Attempt.load_id)
     )
-    if batch_id is not None:
-        query = query.where(Attempt.batch_id == batch_id)
-    return [
-        KindSums(row.load_id, kind_of(row), *row[len(KIND_COLUMNS) + 1 :])
-        for row in session.execute(query)
-        if row[len(KIND_COLUMNS) + 2] is not None
-    ]
+    return [KindSums(row.load_id, kind_of(row), *row[len(KIND_COLUMNS) + 1 :]) for row in session.execute(query)]

@@ -34,6 +34,8 @@ class Sums:
     slept_s: float | None
     steady_count: int
     steady_s: float
+    steady_min_s: float | None
+    steady_max_s: float | None
     gaps: int
     gap_s: float
     #: Of so many whose wait is known.
@@ -64,6 +66,8 @@ class Sums:
             slept_s=_of_both(_plus, self.slept_s, other.slept_s),
             steady_count=self.steady_count + other.steady_count,
             steady_s=self.steady_s + other.steady_s,
+            steady_min_s=_of_both(min, self.steady_min_s, other.steady_min_s),
+            steady_max_s=_of_both(max, self.steady_max_s, other.steady_max_s),
             gaps=self.gaps + other.gaps,
             gap_s=self.gap_s + other.gap_s,
             waits=self.waits + other.waits,
@@ -133,6 +137,8 @@ def sums_queries(*where: ColumnElement[bool]) -> tuple[Select[Any], Select[Any]]
     columns: dict[str, ColumnElement[Any]] = {
         "count": func.count(),
         "busy_s": func.coalesce(func.sum(Attempt.total_s), 0.0),
+        "min_s": func.min(Attempt.total_s),
+        "max_s": func.max(Attempt.total_s),
         "slept_s": func.sum(Attempt.slept_s),
         "gaps": func.count(Attempt.gap_s),
         "gap_s": func.coalesce(func.sum(Attempt.gap_s), 0.0),
@@ -176,6 +182,8 @@ def _as_sums(row: dict[str, Any], *, cold: bool) -> Sums:
         cold=row["count"] if cold else 0,
         steady_count=0 if cold else row["count"],
         steady_s=0.0 if cold else row["busy_s"],
+        steady_min_s=None if cold else row["min_s"],
+        steady_max_s=None if cold else row["max_s"],
         parts_s={part: row[f"{part}_s"] for part in PARTS},
         memory_peaks={kind: row[f"{kind}_worst"] for kind in MEMORY_KINDS},
         **{name: row[name] for name in _AS_THEY_ARE},

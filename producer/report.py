@@ -13,7 +13,7 @@ from models.estimates import Estimate, expected, host_of
 from models.guard_actions import GuardFigures, guard_figures
 from models.hardware import Pace, are_comparable, paces
 from models.job import Kind
-from models.kinds import mix_of_kinds
+from models.kinds import mix_of_kinds, only_kind
 from models.memory_trend import FEWEST_PICTURES, MemoryTrend, memory_trend
 from models.progress import BatchProgress, batch_progress, failures_by_cause, lost_attempts
 from models.sums import Sums
@@ -108,7 +108,8 @@ def build_report(session: Session, batch_name: str | None, *, everything: bool) 
     sums = add_up(load.sums for load in loads)
     progress = None if batch is None else batch_progress(session, batch)
     remaining = time_left(session, batch, progress) if batch and progress and progress.remaining else None
-    mix = mix_of_kinds(session, batch_id) if loads else Counter()
+    kind = only_kind(session, batch_id) if loads else None
+    mix = Counter({kind: 1}) if kind else mix_of_kinds(session, batch_id) if loads else Counter()
     host = host_of(session, batch_id)
     estimates = [_estimate(session, mix, n, progress, host) for n in ESTIMATED_PICTURES] if mix else []
     wall_s = wall_seconds(loads)
@@ -121,7 +122,7 @@ def build_report(session: Session, batch_name: str | None, *, everything: bool) 
         remaining_high_s=remaining.high_s if remaining else None,
         acceptance=_acceptance(session, batch, progress, wall_s) if batch and progress else None,
         loads=[_load_figures(load) for load in loads],
-        speed=speed_figures(session, batch_id, loads, sums, wall_s) if sums else None,
+        speed=speed_figures(session, batch_id, kind, loads, sums, wall_s) if sums else None,
         memory=memory_figures(session, sums, loads[-1].boot.memory_sources) if sums else [],
         memory_pressure=sums.memory_pressure if sums else None,
         memory_trend=_memory_trend(session, loads),

@@ -154,7 +154,7 @@ def _speed(speed: SpeedFigures) -> Iterator[Part]:
             "state."
         )
     if speed.by_kind:
-        yield _by_kind(speed.by_kind)
+        yield _by_kind(speed.by_kind, speed.steady_pictures)
     rate = table("Throughput, all pictures", "over", "time", "pictures a minute", right=("time", "pictures a minute"))
     rate.add_row("wall-clock time, first start to last finish", duration(speed.wall_s), number(speed.per_minute_wall))
     if speed.slept_s:
@@ -177,11 +177,13 @@ def _speed(speed: SpeedFigures) -> Iterator[Part]:
     yield f"Queue wait: mean {duration(speed.queue_wait_mean_s)}, longest {duration(speed.queue_wait_max_s)}"
 
 
-def _by_kind(speeds: list[KindSpeed]) -> Table:
+def _by_kind(speeds: list[KindSpeed], pictures: int) -> Table:
     figures = ("pictures", "mean", "min", "max", "steps/s")
     settings = len({row.setting for row in speeds}) > 1
     columns = ("picture", *["made with"] * settings, *figures)
-    shown = table("Steady state by kind, seconds a picture", *columns, right=figures)
+    told_apart = sum(row.pictures for row in speeds)
+    newest = f"newest {told_apart:,} pictures, " if told_apart < pictures else ""
+    shown = table(f"Steady state by kind, {newest}seconds a picture", *columns, right=figures)
     for row in speeds:
         kind, setting = row.kind, row.setting
         guided = [] if kind.guided else ["without guidance"]

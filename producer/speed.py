@@ -9,7 +9,7 @@ from models.job import Kind
 from models.kinds import KindSums, sums_by_kind
 from models.measurement import DEVICE_PARTS
 from models.sums import Sums
-from models.throughput import LoadSums, SteadyState, steady_percentile
+from models.throughput import LoadSums, SteadyState, add_up, steady_percentile
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,18 @@ class SpeedFigures:
 
 
 def speed_figures(
-    session: Session, batch_id: int | None, loads: Sequence[LoadSums], sums: Sums, wall_s: float | None
+    session: Session,
+    batch_id: int | None,
+    kind: Kind | None,
+    loads: Sequence[LoadSums],
+    sums: Sums,
+    wall_s: float | None,
 ) -> SpeedFigures:
-    """Return how fast the pictures of these loads were made, of which `sums` are the sums, in `wall_s` seconds."""
-    by_kind = _by_kind(loads, sums_by_kind(session, batch_id))
+    """Return how fast the pictures of these loads were made, of which `sums` are the sums, in `wall_s` seconds.
+
+    `kind` is that of all of them, None where there are several.
+    """
+    by_kind = _by_kind(loads, sums_by_kind(session, batch_id)) if kind is None else _by_setting(loads, kind)
     # What takes another time is in no mean with it, and of their middle and their ends nothing is learnt either.
     is_one = len(by_kind) <= 1
 
@@ -101,6 +109,22 @@ def speed_figures(
         },
         by_kind=[] if is_one else list(by_kind),
     )
+
+
+def _by_setting(loads: Sequence[LoadSums], kind: Kind) -> list[KindSpeed]:
+    """Return a row for each setting, where all pictures are of one kind."""
+    rows: dict[Setting, list[Sums]] = {}
+    for load in loads:
+        rows.setdefault(setting_of(load.boot, load.load), []).append(load.sums)
+    found = []
+    for setting, parts in rows.items():
+        sums = add_up(parts)
+        assert sums is not None
+        if sums.mean_s is None or sums.steady_min_s is None or sums.steady_max_s is None:
+            continue
+        ends = sums.steady_min_s, sums.steady_max_s
+        found.append(KindSpeed(setting, kind, sums.steady_count, sums.mean_s, *ends, sums.steps_per_s))
+    return found
 
 
 def _by_kind(loads: Sequence[LoadSums], found: Sequence[KindSums]) -> list[KindSpeed]:

@@ -7,9 +7,10 @@ import pytest
 
 from models.batches import PlannedJob, create_batch
 from models.estimates import expected
-from models.kinds import remaining_kinds
+from models.kinds import only_kind, remaining_kinds, sums_by_kind
 from models.states import JobState
 from producer.report import build_report
+from producer.report_tables import report_parts
 
 
 def test_what_is_left_is_estimated_by_each_jobs_own_kind(records, read, spec):
@@ -36,3 +37,33 @@ def test_what_is_left_is_estimated_by_each_jobs_own_kind(records, read, spec):
     # A checkpoint that never made any leaves the whole unmeasured, rather than too short.
     unknown = kinds_left + Counter({replace(next(iter(kinds_left)), checkpoint="a/b"): 1})
     assert read(expected, unknown, "elsewhere").seconds is None
+
+
+def test_of_a_long_history_the_newest_are_told_apart(records, read, monkeypatch):
+    boot = records.boot()
+    load = records.load(boot)
+    for number, (width, total_s) in enumerate([(128, 9.0), (128, 1.0), (256, 4.0), (128, 3.0)]):
+        (job,) = records.jobs(records.batch(str(number), width=width))
+        records.attempt(job, boot, load, total_s=total_s)
+    assert read(only_kind, None) is None
+    assert {row.kind.width: (row.pictures, row.total_s) for row in read(sums_by_kind, None)} == {
+        128: (3, 13.0),
+        256: (1, 4.0),
+    }
+    monkeypatch.setattr("models.kinds._TOLD_APART", 3)
+    assert {row.kind.width: (row.pictures, row.total_s) for row in read(sums_by_kind, None)} == {
+        128: (2, 4.0),
+        256: (1, 4.0),
+    }
+    report = read(build_report, None, everything=True)
+    (heading,) = [part.title for part in report_parts(report) if "by kind" in str(getattr(part, "title", ""))]
+    assert "newest 3 pictures" in heading
+
+
+def test_jobs_of_one_kind_are_one_kind_whatever_their_guidance_above_1(records, read):
+    batches = [records.batch(str(guidance), guidance=guidance) for guidance in (3.0, 7.5)]
+    assert read(only_kind, None) == read(only_kind, batches[0].id)
+    assert read(only_kind, None).guided
+    records.batch("free", guidance=1.0)
+    assert read(only_kind, None) is None
+    assert read(only_kind, 999) is None

@@ -281,13 +281,16 @@ def test_an_estimate_by_this_machines_history(nightshift: Installation, steps, s
     assert estimate["disk_bytes"] == 50_000_000
 
 
-def test_an_estimate_knows_no_other_size_and_no_other_machine(nightshift: Installation):
+def test_an_estimate_of_another_size_is_rough_and_of_another_machine_is_none(nightshift: Installation):
     record(nightshift, "night", [8.0, 9.0], host="another")
     kind = ("--width", "512", "--height", "512", "--scheduler", "PNDM", "--steps", "20")
     assert nightshift.read_json("estimate", "--images", "100", *kind)["seconds"] is None
     record(nightshift, "here", [8.0, 9.0])
     assert nightshift.read_json("estimate", "--images", "100", *kind)["seconds"] == 850.0
-    assert "not measured" in nightshift.producer("estimate", "--images", "100", "--width", "64").stdout
+    # Half of the pixels, which says about how long, and no range.
+    other = nightshift.read_json("estimate", "--images", "100", *kind, "--width", "256")
+    assert (other["seconds"], other["low_s"]) == (425.0, None)
+    assert "not measured" in nightshift.producer("estimate", "--images", "100", "--checkpoint", "a/b").stdout
 
 
 def test_watch_ends_with_the_batch(nightshift: Installation):
