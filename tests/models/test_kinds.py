@@ -56,7 +56,7 @@ def test_of_a_long_history_the_newest_are_told_apart(records, read, monkeypatch)
         256: (1, 4.0),
     }
     report = read(build_report, None, everything=True)
-    (heading,) = [part.title for part in report_parts(report) if "by kind" in str(getattr(part, "title", ""))]
+    (heading,) = [title for part in report_parts(report) if "by kind" in (title := str(getattr(part, "title", "")))]
     assert "newest 3 pictures" in heading
 
 
