@@ -23,6 +23,8 @@ _SHOWN = 3
 _MODULES = {"stable_diffusion": "diffusers.pipelines.stable_diffusion.safety_checker"}
 #: Left in front of tensors' names by torch.compile, DataParallel and PEFT.
 _WRAPPERS = ("_orig_mod.", "module.", "base_model.model.", "model.")
+#: The numbers 0, 1, 2, …, which older files have and models make by themselves.
+_CONSTANT = "position_ids"
 _OF_ADAPTERS = ("base_layer.", "lora_A.", "lora_B.")
 
 
@@ -84,7 +86,8 @@ def _read(folder: Path, part: str, model: Any, dtype: torch.dtype) -> Any:
         # diffusers' word for a tensor of another shape, or for a part without files.
         raise CheckpointError(f"{folder}: its {part}: {' '.join(str(error).split())[:300]}") from error
     mismatched = [one if isinstance(one, str) else one[0] for one in found["mismatched_keys"]]
-    difference = Difference(sorted(found["missing_keys"]), sorted(found["unexpected_keys"]), sorted(mismatched))
+    unexpected = sorted(name for name in found["unexpected_keys"] if not name.endswith(_CONSTANT))
+    difference = Difference(sorted(found["missing_keys"]), unexpected, sorted(mismatched))
     require_no_difference(str(folder), part, difference)
     return loaded
 

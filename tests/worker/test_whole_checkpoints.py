@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
 from single_file import write_single_file
 
@@ -86,6 +87,33 @@ def test_a_part_of_a_folder_that_is_not_whole_is_refused(load, tmp_path, part, c
     said = refusal(load, folder)
     assert f"its {part}" in said
     assert what in said
+
+
+#: What diffusers called the parts of an attention when Stable Diffusion 1.5's VAE was saved.
+OLDER_NAMES = {".to_q.": ".query.", ".to_k.": ".key.", ".to_v.": ".value.", ".to_out.0.": ".proj_attn."}
+
+
+def test_the_names_that_stable_diffusion_has_on_the_hub_are_taken(load, tmp_path):
+    """Its VAE has attention by older names, its text encoder a prefix and its places as numbers."""
+    folder = Path(shutil.copytree(DEMO_FOLDER, tmp_path / "copy"))
+    config = AutoencoderKL.load_config(folder / "vae")
+    AutoencoderKL.from_config(config | {"mid_block_add_attention": True}).save_pretrained(folder / "vae")
+    vae, text = folder / "vae" / PARTS["vae"], folder / "text_encoder" / PARTS["text_encoder"]
+    write_single_file(folder, tmp_path / "one.safetensors")
+    renamed = {}
+    for name, tensor in load_file(vae).items():
+        for newer, older in OLDER_NAMES.items():
+            name = name.replace(newer, older) if ".attentions." in name else name
+        renamed[name] = tensor
+    assert any(".proj_attn." in name for name in renamed)
+    save_file(renamed, vae, metadata={"format": "pt"})
+    places = {"text_model.embeddings.position_ids": torch.arange(77)[None]}
+    save_file(prefixed("text_model.")(load_file(text)) | places, text, metadata={"format": "pt"})
+    load(folder)
+    weights = load_file(tmp_path / "one.safetensors")
+    places = {f"cond_stage_model.transformer.{name}": tensor for name, tensor in places.items()}
+    save_file(weights | places, tmp_path / "one.safetensors")
+    load(tmp_path / "one.safetensors", single_file_config=str(folder))
 
 
 @pytest.fixture
