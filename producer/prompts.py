@@ -35,8 +35,8 @@ def read_requests(source: str, problems: Problems, *, keep_columns: bool = False
 
     `.csv` and `.tsv` have a header row, `.jsonl` and `.ndjson` an object a line, anything else a prompt a line, or
     options such as `--prompt a red shoe --steps 20`; `.json` is refused, since its lines are no prompts. Blank lines do
-    not count, and neither do those that start with `#`, but for the rows below a header. With `keep_columns` a column or
-    key of another name is an attribute of the job.
+    not count, and neither do those that start with `#`, but for the rows below a header. With `keep_columns` a column
+    or key of another name is an attribute of the job.
 
     Whatever cannot be used is added to `problems`. A request whose prompt is missing or too long comes without it, so
     that its other values are looked at too.
