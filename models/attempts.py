@@ -218,7 +218,6 @@ def settle(session: Session, claim: Claim, result: Result, ended: Ended | None =
         picture=result.picture,
         cause=result.cause,
         error=result.error,
-        cancel_requested=False,
     ):
         return False
     _end_attempt(session, claim, result, ended)

@@ -1,9 +1,9 @@
 """Queueing what a batch lacks of its combinations of attributes."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import count, cycle, islice
+from itertools import cycle, islice
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from models.batches import queued_now, spec_of
 from models.coverage import coverage
 from models.replacements import given_up
-from models.seeds import derived_seed
+from models.seeds import derived_seeds
 from models.tables import Batch, Job
 
 _Combination = tuple[tuple[str, str], ...]
@@ -35,7 +35,8 @@ def fill(session: Session, batch: Batch, each: int) -> list[Lack]:
     """Queue what is missing, not yet published, and return it.
 
     A combination's own prompts are taken in turn, with seeds that the batch does not have. They stand in for pictures
-    that came to nothing as long as there are such; what is more than was asked for is added to the batch's target.
+    that came to nothing as long as there are such; what is more than was asked for is added to the batch's target. A
+    cancelled batch is one no longer.
     """
     found = lacks(session, batch.id, each)
     wanted = {tuple(lack.attributes.items()): lack.count for lack in found}
@@ -44,10 +45,10 @@ def fill(session: Session, batch: Batch, each: int) -> list[Lack]:
     in_vain: defaultdict[_Combination, list[Job]] = defaultdict(list)
     taken: set[tuple[str, int]] = set()
     for job in session.scalars(select(Job).where(Job.batch_id == batch.id).order_by(Job.id)):
+        taken.add((job.prompt, job.seed))
         combination = tuple((job.attributes or {}).items())
         if combination not in wanted:
             continue
-        taken.add((job.prompt, job.seed))
         if job.id in nothing:
             in_vain[combination].append(job)
         if job.replacement == 0:
@@ -61,6 +62,7 @@ def fill(session: Session, batch: Batch, each: int) -> list[Lack]:
         rows += [_again(job, taken) | {"replaces": None, "replacement": 0} for job in added]
     if rows:
         session.execute(insert(Job), rows)
+    batch.cancelled_at = None
     if batch.target is not None:
         batch.target += sum(row["replaces"] is None for row in rows)
     return found
@@ -68,7 +70,7 @@ def fill(session: Session, batch: Batch, each: int) -> list[Lack]:
 
 def _again(job: Job, taken: set[tuple[str, int]]) -> dict[str, object]:
     """Return the values of a job with the same prompt and a seed that is not taken yet."""
-    seed = next(seed for seed in _seeds(job.seed) if (job.prompt, seed) not in taken)
+    seed = next(seed for seed in derived_seeds(job.seed, "fill") if (job.prompt, seed) not in taken)
     taken.add((job.prompt, seed))
     spec = spec_of(job).model_copy(update={"seed": seed})
     values = {
@@ -78,7 +80,3 @@ def _again(job: Job, taken: set[tuple[str, int]]) -> dict[str, object]:
         "priority": job.priority,
     }
     return spec.model_dump() | values | queued_now()
-
-
-def _seeds(seed: int) -> Iterator[int]:
-    return (derived_seed(seed, f"fill {number}") for number in count(1))

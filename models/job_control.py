@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, case, select, update
 from sqlalchemy.orm import Session
 
 from models.batches import find_batch, find_job, queued_now
@@ -11,7 +12,7 @@ from models.causes import Cause
 from models.job_updates import change_jobs
 from models.replacements import is_replaced, replace
 from models.states import FAULTY, JobState
-from models.tables import Job, now
+from models.tables import Batch, Job, now
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Scope:
 
     name: str
     clause: ColumnElement[bool]
+    #: The batch, where the scope is all of it.
+    batch_id: int | None = None
 
 
 def batch_scope(session: Session, name: str | None) -> Scope:
@@ -29,7 +32,7 @@ def batch_scope(session: Session, name: str | None) -> Scope:
         NotFoundError: if there is none.
     """
     batch = find_batch(session, name)
-    return Scope(batch.name, Job.batch_id == batch.id)
+    return Scope(batch.name, Job.batch_id == batch.id, batch.id)
 
 
 def job_scope(session: Session, job_id: int) -> Scope:
@@ -43,22 +46,48 @@ def job_scope(session: Session, job_id: int) -> Scope:
 
 
 def cancel(session: Session, scope: Scope) -> tuple[int, int]:
-    """Cancel the queued jobs in scope at once and ask for the running ones; return how many of each."""
-    queued = change_jobs(
-        session,
-        Job.state == JobState.QUEUED,
-        scope.clause,
-        values={"state": JobState.CANCELLED, "finished_at": now(), "cause": Cause.CANCELLED},
-    )
-    running = change_jobs(session, Job.state == JobState.RUNNING, scope.clause, values={"cancel_requested": True})
+    """Cancel the queued jobs in scope at once and ask for the running ones; return how many of each.
+
+    A batch that is cancelled begins nothing more, whatever becomes of the jobs that run.
+    """
+    queued, running = _cancel_jobs(session, scope)
+    if scope.batch_id is not None:
+        _note_cancelled(session, scope.batch_id, now())
+        # What was added to the batch before it was marked, by a transaction that this one has waited for.
+        added, _ = _cancel_jobs(session, scope)
+        queued += added
     return queued, running
+
+
+def _cancel_jobs(session: Session, scope: Scope) -> tuple[int, int]:
+    # One statement for both: a job that a worker puts back between two would be missed by either.
+    is_queued = Job.state == JobState.QUEUED
+    changed = session.scalars(
+        update(Job)
+        .where(Job.state.in_((JobState.QUEUED, JobState.RUNNING)), scope.clause)
+        .values(
+            state=case((is_queued, JobState.CANCELLED), else_=Job.state),
+            finished_at=case((is_queued, now()), else_=Job.finished_at),
+            cause=case((is_queued, Cause.CANCELLED), else_=Job.cause),
+            cancel_requested=~is_queued,
+        )
+        .returning(Job.state)
+        .execution_options(synchronize_session=False)
+    ).all()
+    return changed.count(JobState.CANCELLED), changed.count(JobState.RUNNING)
+
+
+def _note_cancelled(session: Session, batch_id: int, at: datetime | None) -> None:
+    session.execute(update(Batch).where(Batch.id == batch_id).values(cancelled_at=at))
 
 
 def retry(session: Session, scope: Scope, states: Sequence[JobState] = FAULTY) -> int:
     """Put the failed and quarantined jobs in scope back on the queue, not yet published, and return how many.
 
-    Not those that another job stands in for.
+    Not those that another job stands in for. A cancelled batch is one no longer.
     """
+    if scope.batch_id is not None:
+        _note_cancelled(session, scope.batch_id, None)
     return change_jobs(
         session,
         Job.state.in_(states),

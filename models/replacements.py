@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import ColumnElement, Select, insert, select
+from sqlalchemy import ColumnElement, Select, exists, insert, select
 from sqlalchemy.orm import Session, aliased
 
 from models.batches import queued_again, spec_of
 from models.causes import Cause
 from models.job_updates import change_jobs
-from models.seeds import derived_seed
+from models.seeds import derived_seeds
 from models.states import FINISHED, JobState
 from models.tables import Batch, Job, now
 
@@ -19,16 +19,21 @@ OF_THE_SEED = (Cause.NOT_FINITE, Cause.BLOCKED)
 def replace(session: Session, job_ids: Iterable[int]) -> list[int]:
     """Queue a replacement, not yet published, for each of these jobs that lacks one; return the replacements' numbers.
 
-    A job has one if its batch has a target, the job was rejected or came to an end that lies in the seed, and its
-    picture has not been replaced as often as the batch allows. In the transaction that ends the job, so that neither is
-    there without the other.
+    A job has one if its batch has a target, the job was rejected or came to an end that lies in the seed, its picture
+    has not been replaced as often as the batch allows, and nobody has cancelled the job or its batch. In the
+    transaction that ends the job, so that neither is there without the other.
     """
     return [made for job_id in job_ids if (made := _replace(session, job_id)) is not None]
 
 
 def _replace(session: Session, job_id: int) -> int | None:
-    row = session.execute(select(Job, Batch).join(Batch).where(Job.id == job_id)).one()
-    job, batch = row.Job, row.Batch
+    job = session.scalars(select(Job).where(Job.id == job_id).execution_options(populate_existing=True)).one()
+    # Locked where the database has locks of rows: whoever cancels the batch waits for this transaction and finds what it
+    # adds, or this one waits and finds the batch cancelled.
+    locked = select(Batch).where(Batch.id == job.batch_id).with_for_update()
+    batch = session.scalars(locked.execution_options(populate_existing=True)).one()
+    if batch.cancelled_at is not None or job.cancel_requested:
+        return None
     faulty = job.state == JobState.REJECTED or (job.state == JobState.FAILED and job.cause in OF_THE_SEED)
     if batch.target is None or not faulty:
         return None
@@ -43,7 +48,7 @@ def _replace(session: Session, job_id: int) -> int | None:
         return present if again else None
     if job.replacement >= batch.replacements:
         return None
-    spec = spec_of(job).model_copy(update={"seed": derived_seed(job.seed, "replacement")})
+    spec = spec_of(job).model_copy(update={"seed": _free_seed(session, job)})
     values = {
         "batch_id": job.batch_id,
         "source_line": job.source_line,
@@ -53,6 +58,16 @@ def _replace(session: Session, job_id: int) -> int | None:
         "replacement": job.replacement + 1,
     }
     return session.scalar(insert(Job).values(spec.model_dump() | values | queued_again()).returning(Job.id))
+
+
+def _free_seed(session: Session, job: Job) -> int:
+    """Return the first seed that follows from the job's and that its prompt does not have in its batch."""
+
+    def is_taken(seed: int) -> bool:
+        same = exists().where(Job.batch_id == job.batch_id, Job.seed == seed, Job.prompt == job.prompt)
+        return bool(session.scalar(select(same)))
+
+    return next(seed for seed in derived_seeds(job.seed, "replacement") if not is_taken(seed))
 
 
 def take_back(session: Session, job_id: int) -> None:

@@ -29,7 +29,7 @@ from models.clock import Instant, instant
 from models.states import JobState, Outcome
 
 #: The version in `migrations` that makes these tables.
-SCHEMA_VERSION = "0011"
+SCHEMA_VERSION = "0012"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -112,6 +112,8 @@ class Batch(Base):
     #: How often one picture that is asked for is made again with another seed, at most.
     replacements: Mapped[int] = mapped_column(default=0, server_default="0")
     created_at: Mapped[Moment]
+    #: When a person cancelled it: nothing of it begins from then on. None where nobody has, or it was queued again.
+    cancelled_at: Mapped[MomentOrNone]
 
 
 class Job(Base):
@@ -120,6 +122,8 @@ class Job(Base):
     __tablename__ = "jobs"
     __table_args__ = (
         Index("ix_jobs_batch_id_state", "batch_id", "state"),
+        # A replacement looks for a seed that its batch does not have, within the transaction that every worker waits for.
+        Index("ix_jobs_batch_id_seed", "batch_id", "seed"),
         Index("ix_jobs_state_published_at", "state", "published_at"),
     )
 

@@ -62,8 +62,8 @@ def plan_jobs(
 ) -> Plan:
     """Settle every value: a line's own, else the flag's, else the checkpoint's default.
 
-    A request for several pictures takes as many seeds in a row. Where no seed is asked for, the first
-    is drawn, and the fingerprint leaves it out. `flags` holds those that were given, by the fields' names; `source` is
+    A request for several pictures takes as many seeds in a row. Where no seed is asked for, they follow those of the
+    request before, the very first is drawn, and the fingerprint leaves them out. `flags` holds those that were given, by the fields' names; `source` is
     what the requests were read from. A target in `acceptance` decides how many jobs there are. `problems` is what those
     who read the requests add to.
 
@@ -120,6 +120,9 @@ class _Orders:
         self._default_checkpoint = default_checkpoint
         self._source = source
         self._look_up = cache(_look_up)
+        #: The seed of the next request that asks for none. One is drawn and the others follow: of many drawn ones two
+        #: would be the same, and the same prompt may stand in many lines.
+        self._drawn = secrets.randbelow(DRAWN_SEEDS)
 
     def settle(self, request: Request) -> _Order | None:
         """Return the order, or None where its values do not hold, which is noted."""
@@ -140,7 +143,7 @@ class _Orders:
             is_whole = False
         # No field takes None, so that stands in for what pydantic would wrongly take.
         values = {name: None if isinstance(value, _NO_NUMBERS[name]) else value for name, value in asked.items()}
-        values = {"seed": secrets.randbelow(DRAWN_SEEDS), **defaults, **values, "checkpoint": checkpoint}
+        values = {"seed": self._drawn, **defaults, **values, "checkpoint": checkpoint}
         try:
             order = _Order.model_validate({"count": values.pop("count"), "spec": values})
         except ValidationError as refused:
@@ -152,6 +155,8 @@ class _Orders:
             name = "count" if "count" in request.values and "seed" not in request.values else "seed"
             complain(name, f"{order.count:,} seeds from {order.spec.seed} on run past the largest, {MAX_SEED}")
             return None
+        if "seed" not in asked:
+            self._drawn += order.count
         return order if is_whole else None
 
     def _origin(self, request: Request, name: str) -> str:

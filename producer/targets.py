@@ -1,8 +1,10 @@
 """As many pictures as a target asks for, of the prompts that there are."""
 
 from dataclasses import replace
+from itertools import chain, count, islice
 
-from models.seeds import derived_seed
+from models.batches import PlannedJob
+from models.seeds import derived_seeds
 from producer.planned_jobs import PlannedJobs
 
 
@@ -16,11 +18,22 @@ def jobs_for(target: int, jobs: PlannedJobs) -> PlannedJobs:
             if (place + 1) * target // len(jobs) > place * target // len(jobs):
                 chosen.append(job)
         return chosen
-    turn = 0
-    while True:
-        for job in jobs:
-            if len(chosen) == target:
-                return chosen
-            seed = derived_seed(job.spec.seed, f"turn {turn}") if turn else job.spec.seed
-            chosen.append(replace(job, spec=job.spec.model_copy(update={"seed": seed})))
-        turn += 1
+    for job in jobs:
+        chosen.append(job)
+    taken = {_picture(job) for job in jobs}
+    turns = chain.from_iterable(((turn, job) for job in jobs) for turn in count(1))
+    for turn, job in islice(turns, target - len(jobs)):
+        others = (_with_seed(job, seed) for seed in derived_seeds(job.spec.seed, f"turn {turn}"))
+        other = next(other for other in others if _picture(other) not in taken)
+        taken.add(_picture(other))
+        chosen.append(other)
+    return chosen
+
+
+def _picture(job: PlannedJob) -> int:
+    """Return a digest of what makes a picture another one; a million prompts would take hundreds of megabytes."""
+    return hash((job.spec.prompt, job.spec.seed))
+
+
+def _with_seed(job: PlannedJob, seed: int) -> PlannedJob:
+    return replace(job, spec=job.spec.model_copy(update={"seed": seed}))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from models import attempts, job_control, replacements
+from models import attempts, job_control, replacements, seeds
 from models.batches import Acceptance, spec_of
 from models.causes import Cause
 from models.errors import DatabaseError
@@ -70,6 +70,24 @@ def test_the_same_start_leads_to_the_same_seeds(records, boot):
         end(records, boot, batch, 0, BAD, **PICTURE)
         found.append(records.jobs(batch)[1].seed)
     assert found[0] == found[1] != 7
+
+
+def test_a_seed_that_the_prompt_has_already_is_passed_over(records, boot, monkeypatch):
+    # So few that each one is soon taken, as among the 4,294,967,296 that there are with some thousands of pictures.
+    monkeypatch.setattr(seeds, "DRAWN_SEEDS", 8)
+    batch = records.batch(jobs=5, acceptance=TARGET)
+    for place in range(3):
+        end(records, boot, batch, place, BAD, **PICTURE)
+    assert len({job.seed for job in records.jobs(batch)}) == 8
+
+
+def test_another_prompt_may_have_the_same_seed(records, boot):
+    """Or the order in which pictures are rejected would decide over what is made."""
+    batch = records.batch(jobs=2, acceptance=TARGET, seed=7)
+    records.change(2, prompt="a blue shoe")
+    for place in range(2):
+        end(records, boot, batch, place, BAD, **PICTURE)
+    assert len({job.seed for job in records.jobs(batch)[2:]}) == 1
 
 
 @pytest.mark.parametrize("acceptance", [None, Acceptance({"edge": {}})], ids=["no checks", "checks"])

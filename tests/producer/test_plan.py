@@ -95,6 +95,12 @@ def test_drawn_seeds_follow_each_other_and_differ_between_requests():
     assert other not in (first, second)
 
 
+def test_no_drawn_seed_comes_twice_however_often_a_prompt_is_asked_for(monkeypatch):
+    # 100 of 110 seeds: drawn one by one, two would be the same.
+    monkeypatch.setattr("producer.plan.DRAWN_SEEDS", 110)
+    assert len({spec.seed for spec in specs(*({"count": number % 3 + 1} for number in range(50)))}) == 99
+
+
 def test_the_last_seed_and_the_largest_count_are_within_reach():
     jobs = list(plan({"seed": MAX_SEED - 9_999, "count": 10_000}).jobs)
     assert (len(jobs), jobs[-1].spec.seed) == (10_000, MAX_SEED)

@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from models import seeds
 from models.batches import PlannedJob
 from models.job import JobSpec
 from producer.planned_jobs import PlannedJobs
@@ -29,6 +30,12 @@ def test_the_mix_stays_and_no_job_comes_twice(count, target):
     assert len({(job.spec.prompt, job.spec.seed) for job in made}) == target
     often = Counter(prompts(made))
     assert max(often.values()) - min(often.get(prompt, 0) for prompt in prompts(jobs(count))) <= 1
+
+
+def test_no_picture_comes_twice_where_seeds_are_few(monkeypatch):
+    # 50 seeds for 40 pictures of one prompt are to one another as the 4,294,967,296 that there are to some thousands.
+    monkeypatch.setattr(seeds, "DRAWN_SEEDS", 50)
+    assert len({job.spec.seed for job in jobs_for(40, jobs(1))}) == 40
 
 
 def test_the_prompts_come_in_turn_and_first_with_their_own_seeds():

@@ -1,0 +1,176 @@
+"""A cancelled batch begins nothing more, whatever ends after it and in whatever order the transactions come."""
+
+import threading
+
+import pytest
+from sqlalchemy import text
+
+from models import acceptance, attempts, filling, job_control, replacements
+from models.batches import Acceptance
+from models.causes import Cause
+from models.finding import Finding
+from models.picture_store import PictureStore, picture_name
+from models.states import JobState, Outcome
+from models.tables import Batch
+
+TARGET = Acceptance({"edge": {}}, target=2, replacements=9)
+BAD = Finding("edge", 0.2, passed=False, sentence="it is cut off")
+ENDS = {
+    "rejected": {"outcome": Outcome.SUCCEEDED, "findings": (BAD,), "picture": "pictures/x.png"},
+    "failed": {"outcome": Outcome.FAILED, "cause": Cause.BLOCKED, "error": "blocked"},
+}
+RESULTS = {name: attempts.Result(**values) for name, values in ENDS.items()}
+
+
+@pytest.fixture
+def batch(records):
+    return records.batch(jobs=2, acceptance=TARGET)
+
+
+@pytest.fixture
+def claim(records, batch, boot):
+    """The claim of the first of two jobs; the other one waits."""
+    return records.claim(records.messages(batch)[0], boot)
+
+
+@pytest.fixture
+def cancel(write, read, batch):
+    def cancel():
+        return write(job_control.cancel, read(job_control.batch_scope, batch.name))
+
+    return cancel
+
+
+@pytest.fixture
+def states(records, batch):
+    return lambda: [job.state for job in records.jobs(batch)]
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_what_ends_after_it_is_not_replaced(records, claim, cancel, states, how):
+    assert cancel() == (1, 1)
+    assert records.settle(claim, **ENDS[how])
+    assert states() == [JobState.REJECTED if how == "rejected" else JobState.FAILED, JobState.CANCELLED]
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_a_job_that_is_cancelled_by_itself_is_not_replaced_either(records, claim, write, read, states, how):
+    assert write(job_control.cancel, read(job_control.job_scope, claim.job_id)) == (0, 1)
+    assert records.settle(claim, **ENDS[how])
+    assert len(states()) == 2
+    # The other job is nobody's business.
+    assert states()[1] == JobState.QUEUED
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_what_was_replaced_before_it_is_cancelled_with_it(records, claim, cancel, states, how):
+    assert records.settle(claim, **ENDS[how])
+    assert cancel() == (2, 0)
+    assert states()[1:] == [JobState.CANCELLED] * 2
+
+
+def test_a_person_who_rejects_a_picture_of_it_begins_nothing(records, claim, cancel, states, write, tmp_path):
+    store, name = PictureStore(tmp_path), picture_name(claim.batch_id, claim.job_id)
+    store.path(name).parent.mkdir(parents=True)
+    store.path(name).touch()
+    records.settle(claim, picture=name)
+    cancel()
+    assert write(acceptance.decide, store, [claim.job_id], accepted=False) == []
+    assert states() == [JobState.REJECTED, JobState.CANCELLED]
+
+
+def at_once(database, first, then):
+    """Run `first` in a transaction, `then` beside it until it waits for that one, and commit the first."""
+    begun, done = threading.Event(), threading.Event()
+
+    def beside():
+        begun.set()
+        then()
+        done.set()
+
+    other = threading.Thread(target=beside)
+    with database.writing() as session:
+        first(session)
+        other.start()
+        begun.wait()
+        while not (database.is_sqlite or done.is_set()):
+            # SQLite has one lock, which the thread meets in any case; PostgreSQL says who waits for a row.
+            with database.reading() as reading:
+                waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                if reading.scalar(text(waiting)):
+                    break
+    other.join()
+    assert done.is_set()
+
+
+@pytest.mark.parametrize("how", ENDS)
+@pytest.mark.parametrize("cancelled_first", [True, False])
+def test_the_end_of_a_job_and_the_end_of_its_batch_at_the_same_moment(
+    records, claim, states, batch, how, cancelled_first
+):
+    def settle(session):
+        assert attempts.settle(session, claim, RESULTS[how])
+
+    def cancel(session):
+        job_control.cancel(session, job_control.batch_scope(session, batch.name))
+
+    def in_its_own(action):
+        def run():
+            with records.database.writing() as session:
+                action(session)
+
+        return run
+
+    first, then = (cancel, settle) if cancelled_first else (settle, cancel)
+    at_once(records.database, first, in_its_own(then))
+    assert JobState.QUEUED not in states()
+    assert JobState.RUNNING not in states()
+
+
+@pytest.mark.parametrize("whole_batch", [True, False])
+def test_a_job_that_a_worker_puts_back_at_the_same_moment_is_cancelled(records, claim, batch, whole_batch):
+    def put_back(session):
+        assert attempts.give_back(session, claim, attempts.Result(Outcome.LOST, cause=Cause.STOPPED))
+
+    def cancel():
+        with records.database.writing() as session:
+            scope = job_control.batch_scope(session, batch.name)
+            job_control.cancel(session, scope if whole_batch else job_control.job_scope(session, claim.job_id))
+
+    at_once(records.database, put_back, cancel)
+    assert records.job(claim.job_id).state == JobState.CANCELLED
+
+
+def test_retry_makes_it_one_that_goes_on(records, claim, cancel, states, write, read, boot, batch):
+    records.settle(claim, **ENDS["failed"])
+    cancel()
+    scope = read(job_control.batch_scope, batch.name)
+    assert write(job_control.retry, scope, (JobState.CANCELLED,)) == 2
+    assert states() == [JobState.FAILED, JobState.QUEUED, JobState.QUEUED]
+    again = records.claim(records.messages(batch)[1], boot)
+    assert records.settle(again, **ENDS["rejected"])
+    assert states()[-1] == JobState.QUEUED
+
+
+def test_a_fill_makes_it_one_that_goes_on(records, claim, cancel, states, write, boot, batch):
+    records.settle(claim, picture="pictures/x.png")
+    cancel()
+    with records.database.writing() as session:
+        filling.fill(session, session.merge(batch), 2)
+        assert session.get(Batch, batch.id).cancelled_at is None
+    assert states()[-1] == JobState.QUEUED
+
+
+def test_one_batch_is_cancelled_and_no_other(records, cancel, boot, claim, states):
+    other = records.batch("other", acceptance=TARGET)
+    cancel()
+    mine = records.claim(records.messages(other)[0], boot)
+    assert records.settle(mine, **ENDS["rejected"])
+    assert [job.state for job in records.jobs(other)] == [JobState.REJECTED, JobState.QUEUED]
+    assert write_nothing_more(records, other)
+
+
+def write_nothing_more(records, batch):
+    """Tell whether a second look replaces nothing again."""
+    with records.database.writing() as session:
+        return replacements.replace(session, [records.jobs(batch)[0].id]) == []
