@@ -28,8 +28,8 @@ def replace(session: Session, job_ids: Iterable[int]) -> list[int]:
 
 def _replace(session: Session, job_id: int) -> int | None:
     job = session.scalars(select(Job).where(Job.id == job_id).execution_options(populate_existing=True)).one()
-    # Locked where the database has locks of rows: whoever cancels the batch waits for this transaction and finds what it
-    # adds, or this one waits and finds the batch cancelled.
+    # Locked where the database has locks of rows: whoever cancels the batch waits for this transaction and finds what
+    # it adds, or this one waits and finds the batch cancelled.
     locked = select(Batch).where(Batch.id == job.batch_id).with_for_update()
     batch = session.scalars(locked.execution_options(populate_existing=True)).one()
     if batch.cancelled_at is not None or job.cancel_requested:

@@ -122,7 +122,7 @@ class Job(Base):
     __tablename__ = "jobs"
     __table_args__ = (
         Index("ix_jobs_batch_id_state", "batch_id", "state"),
-        # A replacement looks for a seed that its batch does not have, within the transaction that every worker waits for.
+        # A replacement looks for a seed that its batch does not have, in a transaction that every worker waits for.
         Index("ix_jobs_batch_id_seed", "batch_id", "seed"),
         Index("ix_jobs_state_published_at", "state", "published_at"),
     )

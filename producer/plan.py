@@ -63,9 +63,9 @@ def plan_jobs(
     """Settle every value: a line's own, else the flag's, else the checkpoint's default.
 
     A request for several pictures takes as many seeds in a row. Where no seed is asked for, they follow those of the
-    request before, the very first is drawn, and the fingerprint leaves them out. `flags` holds those that were given, by the fields' names; `source` is
-    what the requests were read from. A target in `acceptance` decides how many jobs there are. `problems` is what those
-    who read the requests add to.
+    request before, the very first is drawn, and the fingerprint leaves them out. `flags` holds those that were given,
+    by the fields' names; `source` is what the requests were read from. A target in `acceptance` decides how many jobs
+    there are. `problems` is what those who read the requests add to.
 
     Raises:
         BadInputError: naming every line, and once every flag, that cannot be used.

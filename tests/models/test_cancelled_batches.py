@@ -1,6 +1,7 @@
 """A cancelled batch begins nothing more, whatever ends after it and in whatever order the transactions come."""
 
 import threading
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -15,7 +16,7 @@ from models.tables import Batch
 
 TARGET = Acceptance({"edge": {}}, target=2, replacements=9)
 BAD = Finding("edge", 0.2, passed=False, sentence="it is cut off")
-ENDS = {
+ENDS: dict[str, dict[str, Any]] = {
     "rejected": {"outcome": Outcome.SUCCEEDED, "findings": (BAD,), "picture": "pictures/x.png"},
     "failed": {"outcome": Outcome.FAILED, "cause": Cause.BLOCKED, "error": "blocked"},
 }
