@@ -1,8 +1,9 @@
 """Claiming and settling: each changes a job only if it is still what the caller believes it to be."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import IntEnum
 from typing import Any
 
 from sqlalchemy import (
@@ -102,6 +103,16 @@ class Result:
         return not all(finding.passed for finding in self.findings)
 
 
+class Recorded(IntEnum):
+    """Whether an attempt's end is in the database as its own; true if it is."""
+
+    #: The job is no longer the attempt's.
+    NOT = 0
+    NOW = 1
+    #: By an earlier try, whose answer was lost.
+    EARLIER = 2
+
+
 _STATES = {
     Outcome.SUCCEEDED: JobState.SUCCEEDED,
     Outcome.FAILED: JobState.FAILED,
@@ -132,6 +143,18 @@ _CLAIM = (
     .returning(Job)
     .execution_options(synchronize_session=False)
 )
+_RUNNING_HERE = (
+    select(Job, Attempt)
+    .join(Batch, Batch.id == Job.batch_id)
+    .join(Attempt, (Attempt.job_id == Job.id) & (Attempt.number == Job.attempts))
+    .where(
+        Job.id == bindparam("of_job"),
+        Batch.uid == bindparam("of_batch"),
+        Job.state == JobState.RUNNING,
+        Job.boot_id == bindparam("by_boot"),
+        Attempt.outcome == Outcome.RUNNING,
+    )
+)
 _BATCH = select(Batch.name, Batch.checks).where(Batch.id == bindparam("of_batch"))
 _BEGIN_ATTEMPT = insert(_ATTEMPTS).returning(Attempt.id)
 _END_ATTEMPT = update(_ATTEMPTS).where(Attempt.id == bindparam("of_attempt"))
@@ -147,10 +170,14 @@ _CHANGE_OWNED = (
 )
 
 
-def claim(session: Session, message: JobMessage, boot_id: int) -> Claim | None:
+def claim(
+    session: Session, message: JobMessage, boot_id: int, is_in_hand: Callable[[int, int], bool] = lambda *_: True
+) -> Claim | None:
     """Turn a delivery into an attempt, counted before it starts; None if the job is not there to be had.
 
-    What runs is what the row says; the message only names it.
+    What runs is what the row says; the message only names it. An earlier claim of this boot whose answer was lost is
+    found and returned: the job runs under this boot's name, and `is_in_hand` says of no such job and attempt number
+    that somebody works on it.
 
     Raises:
         QueuePausedError: no job begins now.
@@ -161,32 +188,44 @@ def claim(session: Session, message: JobMessage, boot_id: int) -> Claim | None:
         _CLAIM, {"of_job": message.job, "of_batch": message.batch, "by_boot": boot_id, "moment": moment}
     )
     if job is None:
+        earlier = _unanswered(session, message, boot_id)
+        if earlier is not None and not is_in_hand(earlier.job_id, earlier.attempt_number):
+            return earlier
         if paused_since(session) is not None:
             raise QueuePausedError
         return None
-    queue_wait_s = seconds_since(job.queued_at, Instant(job.queued_s, job.queued_clock))
-    attempt = {
-        "job_id": job.id,
-        "batch_id": job.batch_id,
-        "boot_id": boot_id,
-        "number": job.attempts,
-        "started_at": moment,
-        "started_s": instant().s,
-        "queue_wait_s": queue_wait_s,
-    }
-    attempt_id = session.scalar(_BEGIN_ATTEMPT, attempt)
+    attempt = Attempt(
+        job_id=job.id,
+        batch_id=job.batch_id,
+        boot_id=boot_id,
+        number=job.attempts,
+        started_at=moment,
+        started_s=instant().s,
+        queue_wait_s=seconds_since(job.queued_at, Instant(job.queued_s, job.queued_clock)),
+    )
+    columns = ("job_id", "batch_id", "boot_id", "number", "started_at", "started_s", "queue_wait_s")
+    attempt.id = session.scalars(_BEGIN_ATTEMPT, {name: getattr(attempt, name) for name in columns}).one()
+    return _claim_of(session, job, attempt)
+
+
+def _unanswered(session: Session, message: JobMessage, boot_id: int) -> Claim | None:
+    """Return this boot's claim of the message's job, which runs; None if it does not run here."""
+    row = session.execute(_RUNNING_HERE, {"of_job": message.job, "of_batch": message.batch, "by_boot": boot_id}).first()
+    return None if row is None else _claim_of(session, row.Job, row.Attempt)
+
+
+def _claim_of(session: Session, job: Job, attempt: Attempt) -> Claim:
     batch = session.execute(_BATCH, {"of_batch": job.batch_id}).one()
-    assert attempt_id is not None
     return Claim(
         job.id,
         job.batch_id,
         batch.name,
-        attempt_id,
-        job.attempts,
-        boot_id,
+        attempt.id,
+        attempt.number,
+        attempt.boot_id,
         spec_of(job),
-        queue_wait_s,
-        moment,
+        attempt.queue_wait_s,
+        attempt.started_at,
         job.failures,
         job.attributes or {},
         batch.checks,
@@ -203,62 +242,51 @@ def refuse(session: Session, message: JobMessage, error: str) -> None:
     )
 
 
-def settle(session: Session, claim: Claim, result: Result, ended: Ended | None = None) -> bool:
-    """Write an attempt's result and its job's state; False if the job is no longer this claim's.
+def settle(session: Session, claim: Claim, result: Result, ended: Ended | None = None) -> Recorded:
+    """Write an attempt's result and its job's state, unless the job is no longer this claim's.
 
     What was not accepted is replaced, if the batch has it so. `ended` says when the attempt ended, if that was not just
-    now.
+    now; whoever tries again gives it, so that an earlier try is known whose answer was lost. So do `postpone`,
+    `give_back` and `lose`.
     """
     ended = ended or Ended.now()
-    if not _update_if_owned(
-        session,
-        claim,
-        state=JobState.REJECTED if result.is_rejected else _STATES[result.outcome],
-        finished_at=ended.at,
-        picture=result.picture,
-        cause=result.cause,
-        error=result.error,
-    ):
-        return False
-    _end_attempt(session, claim, result, ended)
+    state = JobState.REJECTED if result.is_rejected else _STATES[result.outcome]
+    values = {"state": state, "finished_at": ended.at, "picture": result.picture}
+    values |= {"cause": result.cause, "error": result.error}
+    recorded = _end(session, claim, result, ended, values)
+    if recorded is not Recorded.NOW:
+        return recorded
     if result.findings:
         record_verdicts(session, {claim.job_id: result.findings})
         record_likenesses(session, {claim.job_id: bytes.fromhex(result.likeness) if result.likeness else None})
     if result.is_rejected or result.outcome is Outcome.FAILED:
         replace(session, [claim.job_id])
-    return True
+    return recorded
 
 
-def postpone(session: Session, claim: Claim, result: Result, wait_s: float) -> bool:
-    """Write a failed attempt and queue its job again, not to be published for `wait_s` seconds.
-
-    False if the job is no longer this claim's.
-    """
+def postpone(session: Session, claim: Claim, result: Result, wait_s: float, ended: Ended | None = None) -> Recorded:
+    """Write a failed attempt and queue its job again, not to be published for `wait_s` seconds."""
     moment = now()
     later = {"failures": Job.failures + 1, "not_before": moment + timedelta(seconds=wait_s)}
-    if not _update_if_owned(session, claim, **put_back(moment) | later):
-        return False
-    _end_attempt(session, claim, result)
-    return True
+    return _end(session, claim, result, ended, put_back(moment) | later)
 
 
-def give_back(session: Session, claim: Claim, result: Result) -> bool:
+def give_back(session: Session, claim: Claim, result: Result, ended: Ended | None = None) -> Recorded:
     """Put a claimed job back on the queue, to be published again; its attempt counts as lost."""
-    if not _update_if_owned(session, claim, **put_back(now())):
-        return False
-    _end_attempt(session, claim, result)
-    return True
+    return _end(session, claim, result, ended, put_back(now()))
 
 
-def lose(session: Session, claim: Claim, result: Result, quarantine_after: int) -> JobState | None:
+def lose(session: Session, claim: Claim, result: Result, quarantine_after: int, ended: Ended | None = None) -> Recorded:
     """Put a claimed job back whose worker is about to end because of it, or set it aside the `quarantine_after`th time.
 
-    Returns where the job stands then; None if it is no longer this claim's.
+    `state_of` says which of the two it was.
     """
     losses = Job.losses + 1
-    if not _update_if_owned(session, claim, losses=losses, **put_back(now(), losses >= quarantine_after)):
-        return None
-    _end_attempt(session, claim, result)
+    return _end(session, claim, result, ended, {"losses": losses} | put_back(now(), losses >= quarantine_after))
+
+
+def state_of(session: Session, claim: Claim) -> JobState:
+    """Return where the claim's job stands, whoever has it now."""
     return JobState(session.scalars(select(Job.state).where(Job.id == claim.job_id)).one())
 
 
@@ -286,12 +314,24 @@ def put_back(moment: datetime, set_aside: ColumnElement[bool] | None = None) -> 
         "queued_s": queued.s,
         "queued_clock": queued.clock,
         "published_at": None,
+        # So that whoever looks after the queue publishes it, where nobody else does.
+        "not_before": moment,
         "boot_id": None,
     }
 
 
-def _end_attempt(session: Session, claim: Claim, result: Result, ended: Ended | None = None) -> None:
+def _end(session: Session, claim: Claim, result: Result, ended: Ended | None, values: Mapping[str, object]) -> Recorded:
+    """Give the claim's job the values, and write its attempt's end."""
     ended = ended or Ended.now()
+    if _update_if_owned(session, claim, **values):
+        _end_attempt(session, claim, result, ended)
+        return Recorded.NOW
+    # To the microsecond, which no other end of the same attempt has.
+    earlier = exists().where(Attempt.id == claim.attempt_id, Attempt.finished_at == ended.at)
+    return Recorded.EARLIER if session.scalar(select(earlier)) else Recorded.NOT
+
+
+def _end_attempt(session: Session, claim: Claim, result: Result, ended: Ended) -> None:
     values = {
         "of_attempt": claim.attempt_id,
         "finished_at": ended.at,

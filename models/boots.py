@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -32,23 +33,38 @@ class Machine:
     memory_sources: Mapping[str, str]
 
 
-def record_boot(session: Session, machine: Machine) -> int:
-    """Insert a boot and return its number."""
-    boot = Boot(**asdict(machine), started_at=now(), clock=clock_name())
+def record_boot(session: Session, machine: Machine, started_at: datetime | None = None) -> int:
+    """Insert a boot and return its number.
+
+    Whoever tries again gives the same moment, so that an earlier try is known whose answer was lost.
+    """
+    started_at = started_at or now()
+    same = (Boot.pid == machine.pid, Boot.lock_uid == machine.lock_uid, Boot.started_at == started_at)
+    earlier = session.scalar(select(Boot.id).where(*same))
+    if earlier is not None:
+        return earlier
+    boot = Boot(**asdict(machine), started_at=started_at, clock=clock_name())
     session.add(boot)
     session.flush()
     return boot.id
 
 
-def record_load(session: Session, boot_id: int, measured: LoadMeasurement) -> int:
-    """Insert a load with its warm-up and return its number."""
+def record_load(session: Session, boot_id: int, measured: LoadMeasurement, loaded_at: datetime | None = None) -> int:
+    """Insert a load with its warm-up and return its number.
+
+    Whoever tries again gives the same moment, so that an earlier try is known whose answer was lost.
+    """
+    loaded_at = loaded_at or now()
+    earlier = session.scalar(select(Load.id).where(Load.boot_id == boot_id, Load.loaded_at == loaded_at))
+    if earlier is not None:
+        return earlier
     memory = measured.before.columns("before") | measured.after.columns("after")
     load = Load(
         boot_id=boot_id,
         checkpoint=measured.weights.checkpoint,
         revision=measured.revision,
         attention_slicing=measured.attention_slicing,
-        loaded_at=now(),
+        loaded_at=loaded_at,
         load_s=measured.load_s,
         warmup_s=measured.warmup_s,
         warmup_steps=measured.warmup_steps,

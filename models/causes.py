@@ -20,6 +20,7 @@ class Cause(StrEnum):
     #: Of attempts alone: their jobs go back to the queue.
     HUNG = "hung"
     DEVICE = "device"
+    PROCESS = "process"
     STOPPED = "stopped"
     STORAGE = "storage"
     WORKER_LOST = "worker_lost"
@@ -47,6 +48,7 @@ _SENTENCES = {
     Cause.QUARANTINED: "its worker went away too often while it ran: `producer retry` tries it again",
     Cause.HUNG: "the device hung, and the worker ended itself",
     Cause.DEVICE: "the device did not do what it was told, and the worker ended itself",
+    Cause.PROCESS: "the worker's process could not begin it: no thread could be started",
     Cause.STOPPED: "the worker was told to end at once",
     Cause.STORAGE: "the picture could not be written before the worker was told to end",
     Cause.WORKER_LOST: "the worker went away before it settled",

@@ -136,14 +136,15 @@ class Database:
         try:
             yield
         except DBAPIError as error:
-            raise self._unusable(str(error.orig)) from error
+            raise self._unusable(str(error.orig), link_was_cut=error.connection_invalidated) from error
         except SQLAlchemyError as error:
             raise DatabaseError(f"the database {self.shown_url}: {error}") from error
 
-    def _unusable(self, problem: str) -> DatabaseError:
+    def _unusable(self, problem: str, *, link_was_cut: bool = False) -> DatabaseError:
         reason = (problem.splitlines() or ["no reason given"])[0]
         advice = _advice(reason) if self.is_sqlite else "Is NIGHTSHIFT_DATABASE_URL right and the server running?"
-        kind = DatabaseBusyError if self.is_sqlite and any(word in reason for word in _PASSING) else DatabaseError
+        passes = any(word in reason for word in _PASSING) if self.is_sqlite else link_was_cut
+        kind = DatabaseBusyError if passes else DatabaseError
         return kind(f"the database {self.shown_url} cannot be used: {reason}. {advice}")
 
 

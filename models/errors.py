@@ -31,7 +31,7 @@ class DatabaseError(NightshiftError):
 
 
 class DatabaseBusyError(DatabaseError):
-    """The database cannot be used at this moment: another program holds it, or its disk is full."""
+    """The database cannot be used at this moment: another program holds it, its disk is full, or the link was cut."""
 
 
 class BrokerError(NightshiftError):
@@ -64,6 +64,10 @@ class CancelledError(NightshiftError):
 
 class QueuePausedError(NightshiftError):
     """A person has paused the queue."""
+
+
+class ProcessFaultError(NightshiftError):
+    """The worker's process could not begin a job, for a reason that is not the job's: no thread could be started."""
 
 
 class LostClaimError(NightshiftError):

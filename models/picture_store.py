@@ -161,15 +161,22 @@ class Aside:
                 self._file.unlink(missing_ok=True)
                 raise
 
-    def put_in_place(self, *, rejected: bool = False) -> None:
-        """Give the picture its name, in a way that outlasts a loss of power.
+    @contextmanager
+    def put_in_place(self, *, rejected: bool = False) -> Iterator[None]:
+        """Give the picture its name, in a way that outlasts a loss of power; lay it aside again if the block fails.
 
         Raises:
             StorageError: if it cannot be renamed.
         """
         path = self.path.parent / _REJECTED / self.path.name if rejected else self.path
-        with _explained(path):
-            _rename(self._file, path)
+        try:
+            with _explained(path):
+                _rename(self._file, path)
+            yield
+        except BaseException:
+            if not self.is_there:
+                path.rename(self._file)
+            raise
 
     def write_note(self, content: bytes) -> None:
         """Write what is to be known of the picture beside it.

@@ -27,7 +27,7 @@ def rescue(session: Session, boot_id: int, quarantine_after: int) -> Rescued:
     Only the holder of the device's lock may call it: the lock says that those boots are gone. A job whose worker went
     away for the `quarantine_after`th time is set aside instead.
     """
-    return _rescued(session, Job.boot_id.in_(_earlier_boots(boot_id)), quarantine_after)
+    return _rescued(session, boot_id, Job.boot_id.in_(_earlier_boots(boot_id)), quarantine_after)
 
 
 def left_running(session: Session, boot_id: int) -> set[int]:
@@ -56,25 +56,23 @@ class RunningJob:
     heartbeat_at: datetime | None
 
 
-def running_elsewhere(session: Session, boot_id: int) -> list[RunningJob]:
-    """Return the running jobs of all boots but this one."""
+def running_jobs(session: Session) -> list[RunningJob]:
+    """Return the running jobs of all boots."""
     rows = session.execute(
-        select(Job.id, Job.attempts, Job.boot_id, Job.heartbeat_at).where(
-            Job.state == JobState.RUNNING, Job.boot_id != boot_id
-        )
+        select(Job.id, Job.attempts, Job.boot_id, Job.heartbeat_at).where(Job.state == JobState.RUNNING)
     )
     return [RunningJob(job_id, attempt, owner, beat) for job_id, attempt, owner, beat in rows]
 
 
-def rescue_stalled(session: Session, stalled: Sequence[RunningJob], quarantine_after: int) -> Rescued:
-    """Put back those of the jobs that have given no sign of life since they were read."""
+def rescue_stalled(session: Session, boot_id: int, stalled: Sequence[RunningJob], quarantine_after: int) -> Rescued:
+    """Put back, on behalf of a boot, those of the jobs that have given no sign of life since they were read."""
     unchanged = tuple_(Job.id, Job.attempts, Job.boot_id, Job.heartbeat_at).in_(
         [(sign.job_id, sign.attempt_number, sign.boot_id, sign.heartbeat_at) for sign in stalled]
     )
-    return _rescued(session, unchanged, quarantine_after)
+    return _rescued(session, boot_id, unchanged, quarantine_after)
 
 
-def _rescued(session: Session, which: ColumnElement[bool], quarantine_after: int) -> Rescued:
+def _rescued(session: Session, boot_id: int, which: ColumnElement[bool], quarantine_after: int) -> Rescued:
     """Put back or set aside those running jobs, whose workers are gone, and end their attempts."""
     moment = now()
     running = select(Job.id).where(Job.state == JobState.RUNNING, which)
@@ -95,8 +93,9 @@ def _rescued(session: Session, which: ColumnElement[bool], quarantine_after: int
         )
         .execution_options(synchronize_session=False)
     )
-    # A worker that was told to stop at once has noted its end, and its job is not to blame.
-    killed = Job.boot_id.in_(select(Boot.id).where(Boot.ended_at.is_(None)))
+    # A worker that was told to stop at once has noted its end, and its job is not to blame; nor is one whose claim this
+    # boot never heard of.
+    killed = Job.boot_id.in_(select(Boot.id).where(Boot.ended_at.is_(None), Boot.id != boot_id))
     at_work = Job.id.in_(select(Attempt.job_id).where(Attempt.id.in_(newest)))
     losses = Job.losses + case((killed & at_work, 1), else_=0)
     jobs = session.execute(

@@ -15,6 +15,7 @@ from models.errors import (
     DeviceFaultError,
     GenerationError,
     LostClaimError,
+    ProcessFaultError,
     StorageError,
 )
 from models.finding import Finding
@@ -108,6 +109,8 @@ def ended_by(attempt: Attempt, error: BaseException) -> Attempt:
             outcome, cause = Outcome.LOST, Cause.WORKER_LOST
         case AttemptStoppedError():
             outcome, cause = Outcome.LOST, Cause.STOPPED
+        case ProcessFaultError():
+            outcome, cause = Outcome.LOST, Cause.PROCESS
         case StorageError():
             outcome, cause = Outcome.LOST, Cause.STORAGE
         case DeviceFaultError():

@@ -4,6 +4,8 @@ import threading
 from collections.abc import Callable
 from types import TracebackType
 
+from worker.log import event, log
+
 
 class Beat:
     """Calls `action` once an interval from a thread of its own, from `start` to `stop`, or while its block runs."""
@@ -33,4 +35,7 @@ class Beat:
 
     def _go(self) -> None:
         while not self._done.wait(self._interval_s):
-            self._action()
+            try:
+                self._action()
+            except BaseException:  # noqa: BLE001 - without this thread a job goes to another worker while it runs
+                log.exception("a beat failed, and the next one follows", extra=event("beat.failed"))

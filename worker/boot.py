@@ -8,6 +8,8 @@ import platform
 import socket
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
+from contextlib import ExitStack
+from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -25,6 +27,7 @@ from models.picture_store import PictureStore
 from models.progress import has_work
 from models.rescue import Rescued, ended_attempts, rescue
 from models.settings import Settings, load_settings, unknown_names
+from models.tables import now
 from worker.awake import Awake
 from worker.breaker import Breaker
 from worker.claiming import Claimer
@@ -37,6 +40,7 @@ from worker.engine import Engine
 from worker.finishing import Finisher
 from worker.gate import Gate
 from worker.idle_watch import IdleWatch
+from worker.in_hand import InHand
 from worker.judging import Judge
 from worker.kept import record_kept
 from worker.loads import Loads
@@ -107,22 +111,27 @@ class Boot(bootsteps.StartStopStep):
 
     def stop(self, parent: Any) -> None:
         """Wait for the running job, note the end of the boot, and only then let the device go."""
-        parent.pool.stop()
-        if self._finisher is not None:
-            self._finisher.close()
-        # The running job may have changed it since Celery was told to end.
-        parent.exitcode = parent.exitcode or self._shutdown.status
-        if self._rounds is not None:
-            self._rounds.stop()
-        if self._awake is not None:
-            self._awake.let_go()
-        self._note_end()
-        if self._watchdog is not None:
-            self._watchdog.stop()
-        if self._lock is not None:
-            self._lock.release()
+        # From the last to the first, and each of them whatever becomes of those before.
+        with ExitStack() as ends:
+            if self._lock is not None:
+                ends.callback(self._lock.release)
+            if self._watchdog is not None:
+                ends.callback(self._watchdog.stop)
+            ends.callback(self._note_end)
+            if self._awake is not None:
+                ends.callback(self._awake.let_go)
+            if self._rounds is not None:
+                ends.callback(self._rounds.stop)
+            ends.callback(self._note_status, parent)
+            if self._finisher is not None:
+                ends.callback(self._finisher.close)
+            ends.callback(parent.pool.stop)
 
     terminate = stop
+
+    def _note_status(self, parent: Any) -> None:
+        # The running job may have changed it since Celery was told to end.
+        parent.exitcode = parent.exitcode or self._shutdown.status
 
     def _note_end(self) -> None:
         if self._database is None or self._boot_id is None:
@@ -155,7 +164,8 @@ class Boot(bootsteps.StartStopStep):
         database = self._database = patience.until_free(lambda: Database(settings.database, _BUSY_TIMEOUT_S))
         self._lock = DeviceLock(device, settings.data_dir)
         machine = _machine(device, self._lock.uid)
-        boot_id, recorded, rescued = patience.until_free(lambda: _begin(database, machine, settings))
+        started_at = now()
+        boot_id, recorded, rescued = patience.until_free(lambda: _begin(database, machine, settings, started_at))
         self._boot_id = boot_id
         identify(boot_id)
         patience.tell(lambda what: _note_waiting(database, boot_id, what))
@@ -186,6 +196,7 @@ class Boot(bootsteps.StartStopStep):
         loads = Loads(database, boot_id, patience.until_done)
         loads.number_of(engine.use(Weights(settings.checkpoint)))
         pictures = PictureStore(settings.data_dir)
+        in_hand = InHand()
         settler = Settler(database, pictures, settings, patience, boot_id)
         self._finisher = Finisher(
             Judge(database, patience),
@@ -193,14 +204,16 @@ class Boot(bootsteps.StartStopStep):
             settler,
             self._shutdown,
             lambda job_id: _publish(app, database, [job_id]),
+            in_hand,
         )
         runner = AttemptRunner(
             Gate(database, settings, patience, self._shutdown),
-            Claimer(database, patience, boot_id, settings.group_s),
+            Claimer(database, patience, boot_id, settings.group_s, in_hand),
             Maker(engine, loads),
             self._finisher,
             MemoryGuard(engine, loads, database, settings, boot_id),
             Breaker(settings.faults_in_a_row, self._shutdown),
+            in_hand=in_hand,
             database=database,
             settings=settings,
             shutdown=self._shutdown,
@@ -215,7 +228,7 @@ class Boot(bootsteps.StartStopStep):
         if count := patience.until_free(lambda: _publish(app, database)):
             log.info("published %d jobs that were not on the queue", count, extra=event("jobs.published"))
         patience.until_free(lambda: _mark_ready(database, boot_id))
-        sweep = Sweep(app, database, settings, boot_id)
+        sweep = Sweep(app, database, settings, boot_id, in_hand)
         idle_watch = IdleWatch(
             settings.idle_s, deliveries, lambda: messages_waiting(app), program.connect_anew, self._shutdown
         )
@@ -247,10 +260,12 @@ def leave_processors_to_others(processors: Processors | None) -> None:
         torch.set_num_threads(free)
 
 
-def _begin(database: Database, machine: Machine, settings: Settings) -> tuple[int, list[int], Rescued]:
+def _begin(
+    database: Database, machine: Machine, settings: Settings, started_at: datetime
+) -> tuple[int, list[int], Rescued]:
     """Record the boot and what earlier ones on the device made, and put back what else they left running."""
     with database.writing() as session:
-        boot_id = record_boot(session, machine)
+        boot_id = record_boot(session, machine, started_at)
         recorded = record_kept(session, boot_id, PictureStore(settings.data_dir))
         return boot_id, recorded, rescue(session, boot_id, settings.quarantine_after)
 

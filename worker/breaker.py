@@ -10,7 +10,7 @@ from worker.log import event, log
 from worker.shutdown import Shutdown
 
 #: What a driver that is broken for good says, or a process in which something is.
-_NOBODYS = (Cause.DRIVER, Cause.UNEXPECTED)
+_NOBODYS = (Cause.DRIVER, Cause.PROCESS, Cause.UNEXPECTED)
 
 
 class Breaker:
@@ -36,7 +36,7 @@ class Breaker:
             self._shutdown.ask(ExitStatus.DEVICE)
         if attempt.outcome is Outcome.RUNNING:
             self._in_a_row = 0
-        if attempt.outcome is not Outcome.FAILED or attempt.cause not in _NOBODYS:
+        if attempt.cause not in _NOBODYS:
             return attempt
         self._in_a_row += 1
         if self._in_a_row < self._limit:

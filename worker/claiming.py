@@ -8,6 +8,7 @@ from models.attempts import Claim, claim, refuse
 from models.database import Database
 from models.grouping import Group, goes_before
 from models.message import JobMessage
+from worker.in_hand import InHand
 from worker.log import event, log
 from worker.patience import Patience
 
@@ -19,11 +20,12 @@ class Claimer:
     or compiled kernels; but for `group_s` seconds at most, and then it is the turn of the job that came first.
     """
 
-    def __init__(self, database: Database, patience: Patience, boot_id: int, group_s: float) -> None:
+    def __init__(self, database: Database, patience: Patience, boot_id: int, group_s: float, in_hand: InHand) -> None:
         self._database = database
         self._patience = patience
         self._boot_id = boot_id
         self._group_s = group_s
+        self._in_hand = in_hand
         #: What the device is set up for, and since when.
         self._group: Group | None = None
         self._since = 0.0
@@ -51,6 +53,7 @@ class Claimer:
         return claimed
 
     def _note(self, claimed: Claim, message: JobMessage) -> None:
+        self._in_hand.take(claimed)
         if claimed.job_id != message.job:
             self._went_before.add(claimed.job_id)
         if (group := Group.of(claimed.spec)) != self._group:
@@ -62,7 +65,9 @@ class Claimer:
             with self._database.writing() as session:
                 if (group := self._group_with_time_left()) is not None:
                     wanted = goes_before(session, message, group) or message
-                if (claimed := claim(session, wanted, self._boot_id)) is not None or wanted == message:
+                if (
+                    claimed := claim(session, wanted, self._boot_id, self._in_hand.has)
+                ) is not None or wanted == message:
                     return claimed
         except ValidationError as error:
             what = "; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors(include_url=False, include_input=False))

@@ -2,14 +2,16 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 
+from models.errors import NightshiftError
 from models.states import Outcome
 from worker.attempt import Attempt, through
 from worker.attempt_log import tell
+from worker.in_hand import InHand
 from worker.judging import Judge
-from worker.log import about
+from worker.log import about, event, log
 from worker.saving import Saver
 from worker.settling import Settler
 from worker.shutdown import Shutdown
@@ -24,29 +26,37 @@ class Finisher:
 
     One more may wait for it, and its device with it: so no more than two pictures are ever in memory, and two jobs in
     doubt, however slow the disk is. `publish` puts a job on the queue that stands in for one that was not accepted.
+    Whatever goes wrong here is no matter of the device, and nothing of it is raised there.
     """
 
     def __init__(
-        self, judge: Judge, saver: Saver, settler: Settler, shutdown: Shutdown, publish: Callable[[int], object]
+        self,
+        judge: Judge,
+        saver: Saver,
+        settler: Settler,
+        shutdown: Shutdown,
+        publish: Callable[[int], object],
+        in_hand: InHand,
     ) -> None:
         self._judge = judge
         self._steps = (saver.save, judge.judge, settler.settle)
         self._settler = settler
         self._shutdown = shutdown
         self._publish = publish
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="finisher")
-        self._last: Future[None] | None = None
+        self._in_hand = in_hand
         self._device_is_busy = threading.Event()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="finisher")
+        # The thread begins now and not with the first picture, for which it would be too late to find that none can.
+        self._last: Future[None] = self._thread.submit(self._device_is_busy.clear)
 
     @property
     def is_free(self) -> bool:
         """Whether `hand_over` would return at once."""
-        return self._last is None or self._last.done()
+        return self._last.done()
 
     def hand_over(self, attempt: Attempt, beating: ExitStack) -> None:
         """Have the attempt finished, once the one before is; `beating` is closed with it."""
-        if self._last is not None:
-            self._last.result()
+        wait([self._last])
         self._device_is_busy.clear()
         self._last = self._thread.submit(self._finish, attempt, beating)
 
@@ -58,20 +68,38 @@ class Finisher:
         """Wait until the last attempt is finished."""
         self._thread.shutdown()
         self._judge.close()
-        if self._last is not None:
-            self._last.result()
 
     def _finish(self, attempt: Attempt, beating: ExitStack) -> None:
         self._device_is_busy.wait(_HEAD_START_S)
-        with beating, about(**attempt.claim.ids):
+        with about(**attempt.claim.ids):
             try:
-                if attempt.outcome is Outcome.RUNNING:
-                    attempt = through(self._steps, attempt)
-                if attempt.is_owned is None:
-                    attempt = self._settler.settle(attempt)
-            except Exception as error:  # noqa: BLE001 - raised here it would reach nobody, or the next job's attempt
+                attempt = self._record(attempt)
+            except BaseException as error:  # noqa: BLE001 - raised here it would reach nobody
                 self._shutdown.cannot_record(attempt.claim.job_id, error)
+                _do_after_all(attempt, beating.close)
                 return
-            tell(attempt)
-        if attempt.replaced_by is not None:
-            self._publish(attempt.replaced_by)
+            self._in_hand.let_go(attempt.claim)
+            _do_after_all(attempt, beating.close)
+            _do_after_all(attempt, lambda: tell(attempt))
+            if (replacement := attempt.replaced_by) is not None:
+                # One that is not published stays in the database, for whoever looks after the queue.
+                _do_after_all(attempt, lambda: self._publish(replacement))
+
+    def _record(self, attempt: Attempt) -> Attempt:
+        if attempt.outcome is Outcome.RUNNING:
+            attempt = through(self._steps, attempt)
+        return attempt if attempt.is_owned is not None else self._settler.settle(attempt)
+
+
+def _do_after_all(attempt: Attempt, action: Callable[[], object]) -> None:
+    """Do what follows the end of an attempt; that nobody can have it undone is no reason to end."""
+    try:
+        action()
+    except NightshiftError as error:
+        log.warning("job %d is done with, but: %s", attempt.claim.job_id, error, extra=event("finishing.failed"))
+    except BaseException:  # noqa: BLE001 - the picture is made, and the next one is to be
+        log.exception(
+            "job %d is done with, and then an error came that nobody foresaw",
+            attempt.claim.job_id,
+            extra=event("finishing.failed"),
+        )

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from models.attempts import Claim, Result, lose, renew
+from models.attempts import Claim, Result, lose, renew, state_of
 from models.causes import Cause
 from models.database import Database
 from models.errors import AttemptStoppedError, CancelledError, DatabaseError, GenerationError, LostClaimError
@@ -133,7 +133,8 @@ class Heartbeat:
         try:
             with self._database.writing() as session:
                 result = Result(Outcome.LOST, cause=Cause.HUNG, error=what)
-                now = lose(session, self._claim, result, self._settings.quarantine_after)
+                lose(session, self._claim, result, self._settings.quarantine_after)
+                now = state_of(session, self._claim)
         except DatabaseError as error:
             log.critical(
                 "job %d: %s; not recorded: %s",

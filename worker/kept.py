@@ -53,8 +53,8 @@ def record_kept(session: Session, boot_id: int, pictures: PictureStore) -> list[
         if kept is None or kept.claim.attempt_id != attempt_id:
             continue
         if settle(session, kept.claim, kept.result, kept.ended):
-            found[attempt_id].put_in_place(rejected=kept.result.is_rejected)
-            recorded.append(kept.claim.job_id)
+            with found[attempt_id].put_in_place(rejected=kept.result.is_rejected):
+                recorded.append(kept.claim.job_id)
     return recorded
 
 

@@ -1,10 +1,12 @@
 """The rows of an engine's loads: each is recorded once."""
 
 from collections.abc import Callable
+from datetime import datetime
 
 from models.boots import record_load
 from models.database import Database
 from models.measurement import LoadMeasurement
+from models.tables import now
 
 
 class Loads:
@@ -24,9 +26,10 @@ class Loads:
         """
         # By identity: the same weights loaded anew are another load.
         if self._newest is None or self._newest[0] is not load:
-            self._newest = load, self._until_done(lambda: self._record(load))
+            loaded_at = now()
+            self._newest = load, self._until_done(lambda: self._record(load, loaded_at))
         return self._newest[1]
 
-    def _record(self, load: LoadMeasurement) -> int:
+    def _record(self, load: LoadMeasurement, loaded_at: datetime) -> int:
         with self._database.writing() as session:
-            return record_load(session, self._boot_id, load)
+            return record_load(session, self._boot_id, load, loaded_at)

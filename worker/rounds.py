@@ -35,6 +35,6 @@ class Rounds:
         except (DatabaseError, BrokerError, OperationalError, RedisError, OSError) as error:
             # What could not be looked at now can be in a moment; the worker's own connection tells of it too.
             log.debug("not looked after now: %s", error)
-        except Exception:  # noqa: BLE001 - whatever it is, the log has it
+        except BaseException:  # noqa: BLE001 - whatever it is, the log has it
             # Without this thread nothing that is lost comes back, so nothing may end it.
             log.exception("a round failed, and the next one follows", extra=event("round.failed"))

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 from models.attempts import Claim
 from models.database import Database
-from models.errors import AttemptStoppedError, QueuePausedError
+from models.errors import AttemptStoppedError, ProcessFaultError, QueuePausedError
 from models.exit_status import ExitStatus
 from models.message import JobMessage
 from models.settings import Settings
@@ -17,6 +17,7 @@ from worker.deadlines import Deadlines
 from worker.finishing import Finisher
 from worker.gate import Gate
 from worker.heartbeat import Heartbeat
+from worker.in_hand import InHand
 from worker.log import about
 from worker.making import Maker
 from worker.memory_guard import MemoryGuard
@@ -36,6 +37,7 @@ class AttemptRunner:
         guard: MemoryGuard,
         breaker: Breaker,
         *,
+        in_hand: InHand,
         database: Database,
         settings: Settings,
         shutdown: Shutdown,
@@ -47,6 +49,7 @@ class AttemptRunner:
         self._finisher = finisher
         self._guard = guard
         self._breaker = breaker
+        self._in_hand = in_hand
         self._database = database
         self._settings = settings
         self._shutdown = shutdown
@@ -68,12 +71,10 @@ class AttemptRunner:
         if claim is None:
             return
         if claim.job_id == message.job:
-            with about(**claim.ids):
-                self._run(claim, acknowledge)
+            self._run(claim, acknowledge)
             return
         try:
-            with about(**claim.ids):
-                self._run(claim, put_back)
+            self._run(claim, put_back)
         finally:
             put_back()
 
@@ -89,6 +90,15 @@ class AttemptRunner:
                 self._maker.rest()
 
     def _run(self, claim: Claim, acknowledge: Callable[[], None]) -> None:
+        with about(**claim.ids):
+            try:
+                self._make(claim, acknowledge)
+            except BaseException:
+                # Nobody works on it any more, so whoever looks after the queue may put it back.
+                self._in_hand.let_go(claim)
+                raise
+
+    def _make(self, claim: Claim, acknowledge: Callable[[], None]) -> None:
         def nearly_made() -> None:
             # A worker that waits for its disk takes no message that another one could have.
             if self._finisher.is_free:
@@ -97,9 +107,16 @@ class AttemptRunner:
         limit_s = self._deadlines.of(claim.spec)
         heartbeat = Heartbeat(self._database, claim, self._settings, self._shutdown, self._patience, limit_s)
         with ExitStack() as stack:
-            stack.enter_context(heartbeat.beating())
-            self._finisher.give_way_no_more()
-            steps = (self._maker.prepare, lambda attempt: self._maker.make(attempt, nearly_made))
+
+            def begin(attempt: Attempt) -> Attempt:
+                try:
+                    stack.enter_context(heartbeat.beating())
+                except Exception as error:
+                    raise ProcessFaultError(f"the job was not begun: {type(error).__name__}: {error}") from error
+                self._finisher.give_way_no_more()
+                return attempt
+
+            steps = (begin, self._maker.prepare, lambda attempt: self._maker.make(attempt, nearly_made))
             attempt = self._breaker.look(through(steps, Attempt(claim, heartbeat)))
             if attempt.measured.total_s is not None:
                 self._deadlines.note(claim.spec, attempt.measured.total_s)

@@ -1,9 +1,10 @@
 """The step that ends an attempt: the picture gets its name and the row its result, both or neither."""
 
 import random
+from contextlib import nullcontext
 from dataclasses import replace
 
-from models.attempts import Claim, Ended, give_back, lose, postpone, settle
+from models.attempts import Claim, Ended, Recorded, give_back, lose, postpone, settle
 from models.boots import note_peak
 from models.causes import PASSING, Cause
 from models.database import Database
@@ -43,41 +44,44 @@ class Settler:
                 that lies aside is kept for the next worker to record.
         """
         aside = self._pictures.aside(attempt.picture_name, attempt.claim.attempt_id)
+        # Once for all tries: an earlier one whose answer was lost is known by it.
+        ended = Ended.now()
 
         def try_once() -> Attempt:
             if attempt.content is None:
-                return self._write(attempt)
+                return self._write(attempt, ended)
             if not aside.is_there:
                 # It got its name in an earlier try, which then came to nothing.
                 aside.write(attempt.content)
             try:
-                return self._write(attempt, aside)
+                return self._write(attempt, ended, aside)
             except DatabaseError:
-                keep(aside, Kept(attempt.claim, attempt.result, Ended.now()))
+                keep(aside, Kept(attempt.claim, attempt.result, ended))
                 raise
 
         settled = self._patience.until_done(try_once, attempt.heartbeat.wait)
         aside.remove()
         return settled
 
-    def _write(self, attempt: Attempt, aside: Aside | None = None) -> Attempt:
+    def _write(self, attempt: Attempt, ended: Ended, aside: Aside | None = None) -> Attempt:
         claim, result = attempt.claim, attempt.result
         tries_again = result.cause in PASSING and claim.failures < self._settings.retries
         with self._database.writing() as session:
             if result.cause is Cause.DEVICE:
                 # A picture that is meant to have one value must not end a worker each time, for ever.
-                owned = lose(session, claim, result, self._settings.quarantine_after) is not None
+                recorded = lose(session, claim, result, self._settings.quarantine_after, ended)
             elif result.outcome is Outcome.LOST:
-                owned = give_back(session, claim, result)
+                recorded = give_back(session, claim, result, ended)
             elif tries_again:
-                owned = postpone(session, claim, result, self._wait_s(claim))
+                recorded = postpone(session, claim, result, self._wait_s(claim), ended)
             else:
-                owned = settle(session, claim, result)
-            if owned and aside is not None:
-                aside.put_in_place(rejected=attempt.is_rejected)
-            replaced_by = replacement_of(session, claim.job_id) if owned and attempt.may_be_replaced else None
-            note_peak(session, self._boot_id, rss_lifetime_peak())
-        return replace(attempt, is_owned=owned, is_postponed=owned and tries_again, replaced_by=replaced_by)
+                recorded = settle(session, claim, result, ended)
+            new = aside if recorded is Recorded.NOW else None
+            with nullcontext() if new is None else new.put_in_place(rejected=attempt.is_rejected):
+                replaced_by = replacement_of(session, claim.job_id) if recorded and attempt.may_be_replaced else None
+                note_peak(session, self._boot_id, rss_lifetime_peak())
+        is_owned = bool(recorded)
+        return replace(attempt, is_owned=is_owned, is_postponed=is_owned and tries_again, replaced_by=replaced_by)
 
     def _wait_s(self, claim: Claim) -> float:
         """Seconds until the job is tried again: longer after each failure, and not the same for all jobs."""

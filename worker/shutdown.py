@@ -42,8 +42,10 @@ class Shutdown:
         state.should_stop = int(self.status)
         self.asked.set()
 
-    def cannot_record(self, job_id: int, error: Exception) -> None:
+    def cannot_record(self, job_id: int, error: BaseException) -> None:
         """End because what became of a job could not be recorded."""
+        # First, so that nothing that befalls the log keeps the worker at work.
+        self.ask(ExitStatus.DATABASE)
         log.critical(
             "job %d: %s; the worker stops, and its next start sees to the job",
             job_id,
@@ -51,7 +53,6 @@ class Shutdown:
             exc_info=None if isinstance(error, DatabaseError) else error,
             extra=event("worker.cannot_record", job=job_id),
         )
-        self.ask(ExitStatus.DATABASE)
 
     def leave(self, status: ExitStatus) -> None:
         """End with `status` although something may be stuck: in order if that works, else without."""

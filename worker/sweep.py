@@ -10,9 +10,10 @@ from models.boots import note_alive
 from models.database import Database
 from models.pauses import paused_since
 from models.publication import due_retries, forget_published, lacks_messages
-from models.rescue import RunningJob, rescue_stalled, running_elsewhere
+from models.rescue import RunningJob, rescue_stalled, running_jobs
 from models.settings import Settings
 from models.sweep_lease import Lease, other_lease, renew_lease
+from worker.in_hand import InHand
 from worker.log import event, log
 from worker.publishing import messages_waiting, publish
 
@@ -44,11 +45,12 @@ class _Silence(Generic[_Sign]):
 class Sweep:
     """Looks once a heartbeat; what it publishes is what it found to be lost, never what waits in Redis."""
 
-    def __init__(self, app: Celery, database: Database, settings: Settings, boot_id: int) -> None:
+    def __init__(self, app: Celery, database: Database, settings: Settings, boot_id: int, in_hand: InHand) -> None:
         self._app = app
         self._database = database
         self._settings = settings
         self._boot_id = boot_id
+        self._in_hand = in_hand
         self._jobs = _Silence[RunningJob](settings.stall_s)
         self._leases = _Silence[Lease](settings.stall_s)
         self._leads = False
@@ -66,7 +68,7 @@ class Sweep:
         with self._database.writing() as session:
             note_alive(session, self._boot_id)
             # Watched all the while, so that nobody waits for it anew after a worker that looked before.
-            stalled = self._jobs.silent(running_elsewhere(session, self._boot_id))
+            stalled = self._jobs.silent([job for job in running_jobs(session) if not self._is_at_work(job)])
             other = other_lease(session, self._boot_id)
             leads = other is None or other in self._leases.silent([other])
             if leads and not self._leads:
@@ -80,11 +82,15 @@ class Sweep:
         with self._database.writing() as session:
             renew_lease(session, self._boot_id)
 
+    def _is_at_work(self, job: RunningJob) -> bool:
+        """Tell whether a thread of this worker has the job, so that its row's silence means nothing."""
+        return job.boot_id == self._boot_id and self._in_hand.has(job.job_id, job.attempt_number)
+
     def _look_after_all(self, stalled: Sequence[RunningJob]) -> None:
-        rescued = self._rescue(stalled)
+        self._rescue(stalled)
         with self._database.reading() as session:
             retries = due_retries(session)
-        self._publish([*rescued, *retries])
+        self._publish(retries)
         self._empty_looks = self._empty_looks + 1 if self._looks_lost() else 0
         if self._empty_looks < _EMPTY_LOOKS:
             return
@@ -102,12 +108,12 @@ class Sweep:
             # Workers that are paused have each taken a message, and hold it until the pause is over.
             return paused_since(session) is None and lacks_messages(session)
 
-    def _rescue(self, stalled: Sequence[RunningJob]) -> Collection[int]:
-        """Put back jobs of other workers that gave no sign of life for as long as the settings allow."""
+    def _rescue(self, stalled: Sequence[RunningJob]) -> None:
+        """Put back jobs of which no worker gave a sign of life for as long as the settings allow."""
         if not stalled:
-            return []
+            return
         with self._database.writing() as session:
-            rescued = rescue_stalled(session, stalled, self._settings.quarantine_after)
+            rescued = rescue_stalled(session, self._boot_id, stalled, self._settings.quarantine_after)
         for job_id in rescued.queued:
             log.warning(
                 "job %d: its worker gave no sign of life for %g s; put back",
@@ -121,7 +127,6 @@ class Sweep:
                 job_id,
                 extra=event("job.quarantined", job=job_id),
             )
-        return rescued.queued
 
     def _publish(self, jobs: Collection[int] | None = None) -> None:
         if jobs is not None and not jobs:

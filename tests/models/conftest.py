@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from models import attempts, batches
-from models.attempts import Claim, Result
+from models.attempts import Claim, Recorded, Result
 from models.batches import Acceptance, PlannedJob
 from models.boots import Machine, record_boot, record_load
 from models.database import Database
@@ -91,7 +91,7 @@ class Records:
         with self.database.writing() as session:
             return attempts.claim(session, message, boot_id)
 
-    def settle(self, claim: Claim, outcome: Outcome = Outcome.SUCCEEDED, **values) -> bool:
+    def settle(self, claim: Claim, outcome: Outcome = Outcome.SUCCEEDED, **values) -> Recorded:
         with self.database.writing() as session:
             return attempts.settle(session, claim, Result(outcome, **values))
 

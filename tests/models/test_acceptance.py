@@ -32,7 +32,8 @@ def make(records, boot, store):
         name = picture_name(claim.batch_id, claim.job_id, rejected=bad)
         aside = store.aside(name, claim.attempt_id)
         aside.write(f"{claim.job_id}".encode())
-        aside.put_in_place(rejected=bad)
+        with aside.put_in_place(rejected=bad):
+            pass
         assert records.settle(claim, Outcome.SUCCEEDED, picture=name, findings=findings, likeness="0badc0de")
         return claim.job_id
 

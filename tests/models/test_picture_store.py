@@ -12,7 +12,8 @@ def write_picture(path, content):
     aside = Aside(path, 7)
     try:
         aside.write(content)
-        aside.put_in_place()
+        with aside.put_in_place():
+            pass
     finally:
         aside.remove()
 

@@ -2,7 +2,7 @@
 
 from models import attempts, job_control, publication
 from models.boots import mark_ended
-from models.rescue import Rescued, ended_attempts, rescue, rescue_stalled, running_elsewhere
+from models.rescue import Rescued, ended_attempts, rescue, rescue_stalled, running_jobs
 from models.states import JobState, Outcome
 from models.tables import Job, now
 
@@ -81,14 +81,22 @@ def test_a_job_without_a_sign_of_life_is_put_back_and_one_that_gave_it_is_left(r
     boot, here = records.boot(lock_uid="a"), records.boot(lock_uid="b")
     claims = [records.claim(silent, boot), records.claim(alive, boot), records.claim(own, here)]
     with records.database.reading() as session:
-        seen = running_elsewhere(session, here)
+        seen = [job for job in running_jobs(session) if job.job_id != own.job]
     assert [sign.job_id for sign in seen] == [silent.job, alive.job]
     assert write(attempts.renew, claims[1]) is False
-    assert write(rescue_stalled, seen, AFTER) == Rescued([silent.job], [])
+    assert write(rescue_stalled, here, seen, AFTER) == Rescued([silent.job], [])
     assert [records.job(m.job).state for m in (silent, alive, own)] == ["queued", "running", "running"]
     assert [attempt.outcome for attempt in records.attempts()] == ["lost", "running", "running"]
     # The silent one wakes up too late.
     assert [records.settle(claim) for claim in claims] == [False, True, True]
+
+
+def test_a_job_that_a_boot_runs_without_knowing_it_is_put_back_and_its_worker_is_not_to_blame(records, write, read):
+    (message,) = records.messages(records.batch())
+    here = records.boot()
+    records.claim(message, here)
+    assert write(rescue_stalled, here, read(running_jobs), quarantine_after=1) == Rescued([message.job], [])
+    assert (records.job(message.job).state, records.job(message.job).losses) == (JobState.QUEUED, 0)
 
 
 def test_attempts_that_are_over_are_told_from_those_that_run(records, boot, write):

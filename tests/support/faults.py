@@ -90,7 +90,9 @@ def locked(nightshift: Installation) -> Iterator[None]:
         other.execute("ROLLBACK")
 
 
-def enqueue_two_and_stop_at(place: str, nightshift: Installation, faults: Faults, *options: object) -> str:
+def enqueue_two_and_stop_at(
+    place: str, nightshift: Installation, faults: Faults, *options: object, what: str = "hold"
+) -> str:
     """Enqueue two jobs so that the worker comes to a stop at that place of the first, and return their batch.
 
     The queue is paused meanwhile: a worker that is held within a transaction has the database locked.
@@ -98,7 +100,7 @@ def enqueue_two_and_stop_at(place: str, nightshift: Installation, faults: Faults
     with nightshift.database.writing() as session:
         pause(session)
     batch = nightshift.enqueue("--prompt", "a red boot", "--count", 2, *options)
-    faults.hold(place)
+    faults.at(place, what)
     with nightshift.database.writing() as session:
         resume(session)
     return batch

@@ -19,7 +19,8 @@ class PostgresServer:
 
     def __init__(self, binaries: Path, folder: Path) -> None:
         self._binaries = binaries
-        self._folder = folder
+        #: Where its socket is.
+        self.folder = folder
         self._numbers = count(1)
         # The server refuses to run as root, so it gets a user of its own: Debian's, or the one that owns nothing.
         self._user: dict[str, Any] = {}
@@ -30,16 +31,16 @@ class PostgresServer:
             os.chown(folder, user.pw_uid, user.pw_gid)
 
     def url(self, database: str, password: str | None = None) -> str:
-        return f"postgresql+psycopg://nightshift:{password or self.password}@/{database}?host={self._folder}"
+        return f"postgresql+psycopg://nightshift:{password or self.password}@/{database}?host={self.folder}"
 
     def start(self) -> None:
-        (self._folder / "password").write_text(self.password)
-        (self._folder / "password").chmod(0o644)
-        login = ("--username=nightshift", "--auth=scram-sha-256", f"--pwfile={self._folder / 'password'}")
+        (self.folder / "password").write_text(self.password)
+        (self.folder / "password").chmod(0o644)
+        login = ("--username=nightshift", "--auth=scram-sha-256", f"--pwfile={self.folder / 'password'}")
         self._run("initdb", "--no-sync", "--encoding=UTF8", "--locale=C", *login)
         # Nothing here has to outlive the machine, so no commit waits for the disk.
-        options = f"-c listen_addresses= -c unix_socket_directories={self._folder} -c fsync=off"
-        self._run("pg_ctl", "start", "--wait", f"--log={self._folder / 'log'}", f"--options={options}")
+        options = f"-c listen_addresses= -c unix_socket_directories={self.folder} -c fsync=off"
+        self._run("pg_ctl", "start", "--wait", f"--log={self.folder / 'log'}", f"--options={options}")
 
     def stop(self) -> None:
         self._run("pg_ctl", "stop", "--wait", "--mode=immediate")
@@ -54,12 +55,12 @@ class PostgresServer:
         return self.url(name)
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [str(self._binaries / program), "-D", str(self._folder / "data"), *arguments]
+        command = [str(self._binaries / program), "-D", str(self.folder / "data"), *arguments]
         # To a file, because the server inherits it and would keep a pipe open.
-        with (self._folder / "output").open("ab") as output:
-            done = subprocess.run(command, stdout=output, stderr=output, cwd=self._folder, timeout=90, **self._user)
+        with (self.folder / "output").open("ab") as output:
+            done = subprocess.run(command, stdout=output, stderr=output, cwd=self.folder, timeout=90, **self._user)
         if done.returncode != 0:
-            pytest.fail(f"{program} failed:\n{(self._folder / 'output').read_text()}")
+            pytest.fail(f"{program} failed:\n{(self.folder / 'output').read_text()}")
 
 
 def postgres_binaries() -> Path | None:

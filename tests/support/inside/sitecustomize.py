@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -154,7 +155,16 @@ def patch_loading(module):
 def patch_picture_store(module):
     aside = module.Aside
     aside.write = before("writing", after("written", aside.write))
-    aside.put_in_place = before("naming", after("named", aside.put_in_place))
+    put_in_place = aside.put_in_place
+
+    @contextmanager
+    def naming(*args, **kwargs):
+        reach("naming")
+        with put_in_place(*args, **kwargs):
+            reach("named")
+            yield
+
+    aside.put_in_place = naming
 
 
 def patch_attempts(module):
@@ -178,6 +188,14 @@ def patch_publication(module):
 
 def patch_judging(module):
     module.Judge.judge = before("judging", module.Judge.judge)
+
+
+def patch_attempt_log(module):
+    module.tell = before("telling", module.tell)
+
+
+def patch_heartbeat(module):
+    module.Heartbeat.beating = before("beating", module.Heartbeat.beating)
 
 
 def patch_transport(module):
@@ -211,6 +229,8 @@ patch_on_import(
         "models.attempts": patch_attempts,
         "models.tables": patch_tables,
         "worker.judging": patch_judging,
+        "worker.attempt_log": patch_attempt_log,
+        "worker.heartbeat": patch_heartbeat,
         "worker.transport": patch_transport,
     }
 )
