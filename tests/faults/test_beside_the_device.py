@@ -1,4 +1,4 @@
-"""What goes wrong beside the device reaches no other attempt: every error, at every place of the thread that finishes."""
+"""What goes wrong beside the device reaches no other attempt: every error, at every place of the finishing thread."""
 
 import signal
 
