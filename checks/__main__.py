@@ -3,8 +3,9 @@
 import os
 import pickle
 import sys
+from typing import BinaryIO
 
-from checks.examiner import examine
+from checks.examiner import Examined, examine
 
 #: Other programs go first: nobody waits for what is found.
 _NICE = 10
@@ -16,13 +17,19 @@ def main() -> None:
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     # What a library prints is no answer.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    # Whoever asks tells a process that cannot begin from one that a picture ends.
+    _answer(None, answers)
     while True:
         try:
             content, asked, selection = pickle.load(sys.stdin.buffer)  # noqa: S301 - of the program that started this one
         except EOFError:
             return
-        pickle.dump(examine(content, asked, selection), answers)
-        answers.flush()
+        _answer(examine(content, asked, selection), answers)
+
+
+def _answer(answer: Examined | None, answers: BinaryIO) -> None:
+    pickle.dump(answer, answers)
+    answers.flush()
 
 
 if __name__ == "__main__":

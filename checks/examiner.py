@@ -8,7 +8,10 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from PIL import Image
 
@@ -16,8 +19,11 @@ from checks.asked import Asked
 from checks.duplicates import Likeness, likeness
 from checks.picture import Picture
 from checks.registry import Selection
+from models.errors import ExaminerError
 from models.finding import Finding
 
+#: Seconds after which a process that does not answer is taken for frozen. The first look may load a model.
+LIMIT_S = 300.0
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "VECLIB_MAXIMUM_THREADS": "1"}
 
 
@@ -48,19 +54,29 @@ def examine(content: bytes, asked: Asked, selection: Selection) -> Examined:
 class Examiner:
     """A process that looks at one picture after the other; it is started with the first, and again if it went away."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit_s: float = LIMIT_S) -> None:
+        """Take a process that has not answered for `limit_s` seconds for frozen, and end it."""
+        self._limit_s = limit_s
         self._process: subprocess.Popen[bytes] | None = None
 
     def examine(self, content: bytes, asked: Asked, selection: Selection) -> Examined:
         """Look at the picture in a file's content.
 
-        A picture that takes the process down is rejected for that, and nobody else is taken down with it.
+        A picture that takes the process down is rejected for that, and nobody else is taken down with it. It has to be
+        the picture: with another one of its size the process lives.
+
+        Raises:
+            ExaminerError: nobody could look, for a reason that is not the picture's; it may be another time.
         """
         for _ in range(2):
             try:
                 return self._ask(content, asked, selection)
-            except (OSError, EOFError, pickle.UnpicklingError):
-                self.close()
+            except _GoneError:
+                continue
+        try:
+            self._ask(_plain_picture(asked), asked, selection)
+        except _GoneError as error:
+            raise ExaminerError("the process that looks at pictures ends whatever it looks at") from error
         check = next(iter(selection.limits))
         return Examined([Finding(check, None, passed=False, sentence="looking at it ended the process that looked")])
 
@@ -71,11 +87,22 @@ class Examiner:
             self._process.wait()
             for pipe in (self._process.stdin, self._process.stdout):
                 assert pipe is not None
-                pipe.close()
+                # What could not be written is nobody's any more.
+                with suppress(OSError):
+                    pipe.close()
             self._process = None
 
     def _ask(self, content: bytes, asked: Asked, selection: Selection) -> Examined:
         if self._process is None:
+            try:
+                self._start()
+            except _GoneError as error:
+                raise ExaminerError("the process that looks at pictures ended before it was ready") from error
+        examined: Examined = self._answer((content, asked, selection))
+        return examined
+
+    def _start(self) -> None:
+        try:
             self._process = subprocess.Popen(
                 # A folder of that name where a person happens to be is not ours.
                 [sys.executable, "-P", "-m", "checks"],
@@ -85,10 +112,56 @@ class Examiner:
                 # Ctrl+C in a terminal is for the program that asks; when that is gone, there is no more to read.
                 start_new_session=True,
             )
-        asking, answering = self._process.stdin, self._process.stdout
-        assert asking is not None
-        assert answering is not None
-        pickle.dump((content, asked, selection), asking)
-        asking.flush()
-        examined: Examined = pickle.load(answering)  # noqa: S301 - of our own process
-        return examined
+        except (OSError, MemoryError) as error:
+            what = getattr(error, "strerror", None) or type(error).__name__
+            raise ExaminerError(f"the process that looks at pictures cannot be started ({what})") from error
+        # It says so itself, since one that cannot import what it needs is no fault of a picture.
+        self._answer(None)
+
+    def _answer(self, question: tuple[bytes, Asked, Selection] | None) -> Any:
+        """Return what the process answers, to nothing but its start where there is no question.
+
+        Raises:
+            _GoneError: it ended meanwhile.
+            ExaminerError: it did not get on, or cannot be watched; it is ended.
+        """
+        process = self._process
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        frozen = threading.Event()
+
+        def give_up() -> None:
+            frozen.set()
+            process.kill()
+
+        watch = threading.Timer(self._limit_s, give_up)
+        watch.daemon = True
+        try:
+            watch.start()
+            if question is not None:
+                pickle.dump(question, process.stdin)
+                process.stdin.flush()
+            return pickle.load(process.stdout)  # noqa: S301 - of our own process
+        except (OSError, EOFError, pickle.UnpicklingError) as error:
+            self.close()
+            if frozen.is_set():
+                what = f"the process that looks at pictures gave no answer for {self._limit_s:g} s and was ended"
+                raise ExaminerError(what) from error
+            raise _GoneError from error
+        except (RuntimeError, MemoryError) as error:
+            self.close()
+            raise ExaminerError(f"the process that looks at pictures cannot be watched ({error})") from error
+        finally:
+            watch.cancel()
+
+
+class _GoneError(Exception):
+    """The process ended before it answered."""
+
+
+def _plain_picture(asked: Asked) -> bytes:
+    """Return the file of a picture as large as the one that was asked for."""
+    file = io.BytesIO()
+    Image.new("RGB", (asked.width, asked.height), "grey").save(file, "PNG")
+    return file.getvalue()

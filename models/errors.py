@@ -70,6 +70,10 @@ class ProcessFaultError(NightshiftError):
     """The worker's process could not begin a job, for a reason that is not the job's: no thread could be started."""
 
 
+class ExaminerError(NightshiftError):
+    """Nobody can look at pictures, for a reason that is not theirs: no verdict comes of it."""
+
+
 class LostClaimError(NightshiftError):
     """The running job is no longer this attempt's: another worker was given it, or a person settled it."""
 

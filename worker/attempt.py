@@ -13,6 +13,7 @@ from models.errors import (
     CheckpointError,
     DatabaseError,
     DeviceFaultError,
+    ExaminerError,
     GenerationError,
     LostClaimError,
     ProcessFaultError,
@@ -109,7 +110,7 @@ def ended_by(attempt: Attempt, error: BaseException) -> Attempt:
             outcome, cause = Outcome.LOST, Cause.WORKER_LOST
         case AttemptStoppedError():
             outcome, cause = Outcome.LOST, Cause.STOPPED
-        case ProcessFaultError():
+        case ProcessFaultError() | ExaminerError():
             outcome, cause = Outcome.LOST, Cause.PROCESS
         case StorageError():
             outcome, cause = Outcome.LOST, Cause.STORAGE

@@ -199,7 +199,7 @@ class Boot(bootsteps.StartStopStep):
         in_hand = InHand()
         settler = Settler(database, pictures, settings, patience, boot_id)
         self._finisher = Finisher(
-            Judge(database, patience),
+            Judge(database, patience, settings.hang_s),
             Saver(pictures, patience),
             settler,
             self._shutdown,

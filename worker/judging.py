@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from checks.asked import Asked
 from checks.duplicates import Likeness, Seen
-from checks.examiner import Examiner
+from checks.examiner import Examined, Examiner
 from checks.registry import Selection
 from models.attempts import Claim
 from models.database import Database
@@ -16,10 +16,11 @@ from worker.patience import Patience
 class Judge:
     """Holds pictures against the checks of their batches, beside the device and in another process."""
 
-    def __init__(self, database: Database, patience: Patience) -> None:
+    def __init__(self, database: Database, patience: Patience, hang_s: float) -> None:
         self._database = database
         self._patience = patience
-        self._examiner = Examiner()
+        # Well before the jobs that wait for it are taken to hang.
+        self._examiner = Examiner(hang_s / 2)
         #: What pictures of the present batch are compared with, and the number of the last likeness that is in it.
         self._compared: tuple[int, Selection, Seen, int] | None = None
 
@@ -29,6 +30,7 @@ class Judge:
         Raises:
             CancelledError, LostClaimError, AttemptStoppedError: as `Heartbeat.wait` does.
             DatabaseError: the worker was told to end before earlier pictures could be read.
+            ExaminerError: it was before anybody could look.
         """
         claim = attempt.claim
         if not claim.checks:
@@ -36,7 +38,13 @@ class Judge:
         assert attempt.content is not None
         selection, spec = Selection.of(claim.checks), claim.spec
         asked = Asked(spec.prompt, spec.width, spec.height, claim.attributes)
-        examined = self._examiner.examine(attempt.content, asked, selection)
+        content = attempt.content
+
+        def examine() -> Examined:
+            attempt.heartbeat.begin()
+            return self._examiner.examine(content, asked, selection)
+
+        examined = self._patience.until_done(examine, attempt.heartbeat.wait)
         findings, one = examined.findings, examined.likeness
         if one is not None:
             seen = self._patience.until_done(lambda: self._seen(claim, selection), attempt.heartbeat.wait)

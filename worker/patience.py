@@ -13,7 +13,7 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
-from models.errors import DatabaseBusyError, DatabaseError, StorageError
+from models.errors import DatabaseBusyError, DatabaseError, ExaminerError, StorageError
 from worker.log import event, log
 from worker.shutdown import Shutdown
 
@@ -45,9 +45,9 @@ class Patience:
         """Return what `action` returns, however often it has to be called; `wait` waits so many seconds.
 
         Raises:
-            DatabaseError, StorageError: what `action` raised last when the worker was told to end.
+            DatabaseError, ExaminerError, StorageError: what `action` raised last when the worker was told to end.
         """
-        return self._until_done(action, wait, (DatabaseError, StorageError))
+        return self._until_done(action, wait, (DatabaseError, ExaminerError, StorageError))
 
     def until_free(self, action: Callable[[], _Value]) -> _Value:
         """Return what `action` returns; wait for the disk, but of a database only until it is free, as at the start.

@@ -13,6 +13,7 @@ import pytest
 from checks.asked import Asked
 from checks.examiner import Examiner, examine
 from checks.registry import select
+from models.errors import ExaminerError
 from training.drawing import SIZE, draw_shoe
 
 ASKED = Asked("a photo of blue shoes on white background", SIZE, SIZE)
@@ -64,16 +65,75 @@ def test_one_that_went_away_is_started_again(examiner):
     same(examiner.examine(content(), ASKED, selection), first)
 
 
-def test_a_picture_that_takes_it_down_each_time_is_rejected(examiner, tmp_path, monkeypatch):
+@pytest.fixture
+def inside(tmp_path, monkeypatch):
+    """Run these lines in each process that looks, before it does anything else."""
+
+    def run(lines):
+        (tmp_path / "sitecustomize.py").write_text(
+            f"import os, checks.examiner\nright = checks.examiner.examine\n{lines}"
+        )
+        monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path.cwd()}")
+
+    return run
+
+
+def test_a_picture_that_takes_it_down_each_time_is_rejected(examiner, inside):
     # As a library does that is at fault: the process ends in the middle of it.
-    (tmp_path / "sitecustomize.py").write_text(
-        "import os, checks.examiner\nchecks.examiner.examine = lambda *_: os._exit(11)\n"
+    inside(
+        "checks.examiner.examine = lambda content, *of: os._exit(11) if b'shoe' in content else right(content, *of)\n"
     )
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path.cwd()}")
-    found = examiner.examine(content(), ASKED, select("colour"))
+    found = examiner.examine(content() + b"shoe", ASKED, select("colour"))
     (finding,) = found.findings
     assert (finding.check, finding.passed) == ("colour", False)
     assert "ended the process" in finding.sentence
+    same(examiner.examine(content(), ASKED, select("colour")), examine(content(), ASKED, select("colour")))
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("checks.examiner.examine = lambda *_: os._exit(11)\n", "ends whatever it looks at"),
+        ("def examine(*_):\n    raise MemoryError\nchecks.examiner.examine = examine\n", "ends whatever it looks at"),
+        ("os._exit(1)\n", "ended before it was ready"),
+        ("os.kill(os.getpid(), 9)\n", "ended before it was ready"),
+    ],
+)
+def test_what_is_no_fault_of_a_picture_is_no_verdict(examiner, inside, lines, said):
+    inside(lines)
+    with pytest.raises(ExaminerError, match=said):
+        examiner.examine(content(), ASKED, select("colour"))
+
+
+@pytest.mark.parametrize(
+    "error", [FileNotFoundError(2, "No such file"), OSError(24, "Too many open files"), MemoryError()]
+)
+def test_one_that_cannot_be_started_is_no_verdict_and_later_it_can(examiner, monkeypatch, error):
+    def refuse(*_, **_options):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "Popen", refuse)
+        with pytest.raises(ExaminerError, match="cannot be started"):
+            examiner.examine(content(), ASKED, select("product"))
+    same(examiner.examine(content(), ASKED, select("product")), examine(content(), ASKED, select("product")))
+
+
+def test_a_program_that_has_moved_is_no_verdict(examiner, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(ExaminerError, match="cannot be started \\(No such file or directory\\)"):
+        examiner.examine(content(), ASKED, select("product"))
+
+
+def test_one_that_is_frozen_is_replaced_and_no_picture_is_blamed():
+    examiner = Examiner(limit_s=5)
+    selection = select("product")
+    first = examiner.examine(content(), ASKED, selection)
+    process_of(examiner).send_signal(signal.SIGSTOP)
+    with pytest.raises(ExaminerError, match="gave no answer for 5 s"):
+        examiner.examine(content(), ASKED, selection)
+    same(examiner.examine(content(), ASKED, selection), first)
+    examiner.close()
 
 
 def test_it_goes_away_with_the_program_that_asks():

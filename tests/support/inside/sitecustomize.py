@@ -190,6 +190,18 @@ def patch_judging(module):
     module.Judge.judge = before("judging", module.Judge.judge)
 
 
+def patch_examiner(module):
+    popen = module.subprocess.Popen
+
+    class Subprocess:
+        """The module with a process that may not start, for the examiner alone."""
+
+        Popen = staticmethod(before("examining", popen))
+        PIPE = module.subprocess.PIPE
+
+    module.subprocess = Subprocess
+
+
 def patch_attempt_log(module):
     module.tell = before("telling", module.tell)
 
@@ -228,6 +240,7 @@ patch_on_import(
         "models.picture_store": patch_picture_store,
         "models.attempts": patch_attempts,
         "models.tables": patch_tables,
+        "checks.examiner": patch_examiner,
         "worker.judging": patch_judging,
         "worker.attempt_log": patch_attempt_log,
         "worker.heartbeat": patch_heartbeat,
