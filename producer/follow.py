@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from models.acceptance import Standing, is_judged, standing
 from models.batches import find_batch
 from models.database import Database
+from models.errors import DatabaseError
 from models.estimates import Estimate
 from models.progress import BatchProgress, batch_progress, recent_speed
 from models.settings import load_settings
@@ -34,7 +35,7 @@ def follow(
     """Show the batch's progress until nothing of it remains, and return where it ended.
 
     `look_after` is called at every look; it may raise to end the following, or return what holds the batch up.
-    `waiting` is what is said before the first job runs.
+    `waiting` is what is said before the first job runs. A database that is away is waited for.
     """
     out = console(error=True)
     bar = Progress(
@@ -47,19 +48,26 @@ def follow(
         expand=True,
     )
     next_line = 0.0
+    completed = total = 0
     with bar:
         shown = bar.add_task(batch_name, total=None, detail=waiting)
         while True:
-            begun = time.monotonic()
-            progress, found, speed_s, left, trouble = _look(database, batch_name)
-            look_s = time.monotonic() - begun
-            over = progress.remaining == 0
-            trouble = None if over else look_after() or trouble
-            detail = trouble or _detail(progress, found, speed_s, left, waiting)
-            completed, total = progress.done
+            begun, over = time.monotonic(), False
+            try:
+                progress, found, speed_s, left, trouble = _look(database, batch_name)
+                look_s = time.monotonic() - begun
+                over = progress.remaining == 0
+                trouble = None if over else look_after() or trouble
+            except DatabaseError as error:
+                # The worker waits for it too, and goes on when it is back.
+                look_s, detail = time.monotonic() - begun, f"{error}; this waits and looks again"
+            else:
+                detail = trouble or _detail(progress, found, speed_s, left, waiting)
+                completed, total = progress.done
             bar.update(shown, total=total, completed=completed, detail=detail)
             if not out.is_terminal and (over or time.monotonic() >= next_line):
-                out.print(f"{batch_name}: {completed:,} of {total:,}; {detail}")
+                # A line stays one, for programs that read it.
+                out.print(f"{batch_name}: {completed:,} of {total:,}; {detail}", soft_wrap=True)
                 next_line = time.monotonic() + _LINE_S
             if over:
                 return progress

@@ -1,4 +1,4 @@
-"""Ctrl+C and SIGTERM, in a command that has started processes."""
+"""Ctrl+C, SIGTERM and a terminal that closes, in a command that has started processes."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -6,19 +6,21 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-_BOTH = signal.SIGINT, signal.SIGTERM
+_ENDS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 
-def treat_sigterm_as_ctrl_c() -> None:
-    """Have both end the command in order."""
-    signal.signal(signal.SIGTERM, _interrupt)
+def treat_all_as_ctrl_c() -> None:
+    """Have each of them end the command in order, but for the terminal's that `nohup` has it ignore."""
+    for number in _ENDS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
 
 
 @contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Let both wait until the block is over: a process that is being started must not be lost sight of."""
+    """Let all of them wait until the block is over: a process that is being started must not be lost sight of."""
     held: list[int] = []
-    before = {number: signal.signal(number, lambda number, _frame: held.append(number)) for number in _BOTH}
+    before = {number: signal.signal(number, lambda number, _frame: held.append(number)) for number in _ENDS}
     try:
         yield
     finally:
@@ -29,9 +31,10 @@ def interrupts_held() -> Iterator[None]:
 
 
 def on_next_interrupt(do: Callable[[], None]) -> None:
-    """Have either of them do this from now on."""
-    for number in _BOTH:
-        signal.signal(number, lambda *_: do())
+    """Have any of them do this from now on."""
+    for number in _ENDS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: do())
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:

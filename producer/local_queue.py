@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from models.database import Database
+from models.errors import DatabaseError
 from models.settings import Settings
 from producer.embedded_server import EmbeddedServer, embedded_server
 from producer.worker_process import WorkerProcess, worker_process
@@ -40,8 +41,13 @@ class LocalQueue:
             NightshiftError: if it does not get that far.
         """
         said = None
-        while not self._worker.is_ready():
-            trouble = self.look_after()
+        while True:
+            try:
+                if self._worker.is_ready():
+                    return
+                trouble = self.look_after()
+            except DatabaseError as error:
+                trouble = f"{error}; this waits and looks again"
             if trouble != said and trouble is not None:
                 click.echo(trouble, err=True)
             said = trouble

@@ -16,8 +16,9 @@ from models.database import Database
 from models.errors import NightshiftError
 from models.exit_status import ExitStatus
 from models.settings import PREFIX, Settings
-from producer.earlier_run import note_process, stop_process
+from producer.earlier_run import note_of, stop_process
 from producer.interrupts import interrupts_held
+from producer.noted_process import start_noted
 from producer.restarts import Restarts
 
 #: An orderly end waits for the running picture, which can take minutes on a CPU.
@@ -101,7 +102,8 @@ class WorkerProcess:
         with self._database.reading() as session:
             self._newest_boot = newest_boot(session)
         with self._log.open("ab") as output:
-            process = subprocess.Popen(
+            return start_noted(
+                note_of(self._folder, "worker"),
                 [sys.executable, "-m", "celery", "-A", "worker", "worker"],
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -110,8 +112,6 @@ class WorkerProcess:
                 cwd=self._folder,
                 start_new_session=True,
             )
-        note_process(self._folder, "worker", process.pid)
-        return process
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from models.attempts import Claim, Ended, Recorded, give_back, lose, postpone, s
 from models.boots import note_peak
 from models.causes import PASSING, Cause
 from models.database import Database
-from models.errors import DatabaseError
+from models.errors import DatabaseError, LostClaimError
 from models.picture_store import Aside, PictureStore
 from models.publication import LONGEST_WAIT
 from models.replacements import replacement_of
@@ -59,7 +59,13 @@ class Settler:
                 keep(aside, Kept(attempt.claim, attempt.result, ended))
                 raise
 
-        settled = self._patience.until_done(try_once, attempt.heartbeat.wait)
+        try:
+            settled = self._patience.until_done(try_once, attempt.heartbeat.wait)
+        except LostClaimError:
+            # So it looks to the heartbeat, too, where an earlier try was recorded and its answer lost.
+            settled = self._patience.until_done(try_once)
+            if not settled.is_owned:
+                raise
         aside.remove()
         return settled
 

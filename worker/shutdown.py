@@ -26,13 +26,19 @@ class Shutdown:
         self.asked = threading.Event()
         #: Give the running job back at its next step.
         self.at_once = threading.Event()
+        self._ignores_hangup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
         #: How the process is to end, as far as that is known.
         self.status = ExitStatus.DONE
 
     def listen(self) -> None:
-        """Take SIGTERM, SIGINT and SIGQUIT; to be called on the main thread, after Celery has taken them."""
+        """Take the signals that end the worker; to be called on the main thread, after Celery has taken them.
+
+        SIGHUP, a terminal that closes, is one of them: Celery's own answer to it is to start the program again, which
+        fails where that was started as `python -m celery`. Where `nohup` has it ignored it stays so.
+        """
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             signal.signal(number, self._on_signal)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if self._ignores_hangup else self._on_signal)
 
     def ask(self, status: ExitStatus = ExitStatus.DONE) -> None:
         """End with `status` when the running job is done."""

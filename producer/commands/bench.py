@@ -19,7 +19,7 @@ from models.workers import WorkerState, known_workers
 from producer.bench_results import BenchFile, BenchResult, from_pace, print_result
 from producer.earlier_run import only_run
 from producer.follow import follow
-from producer.interrupts import on_next_interrupt, treat_sigterm_as_ctrl_c
+from producer.interrupts import on_next_interrupt, treat_all_as_ctrl_c
 from producer.job_options import Order, given, pace_options
 from producer.local_queue import local_queue
 from producer.plan import plan_jobs
@@ -48,7 +48,7 @@ def command(file: Path, pictures: int, **flags: Any) -> None:
     flags = {"seed": 1, "count": pictures, **given(flags)}
     plan = plan_jobs([Request(None, {"prompt": _PROMPT})], flags, settings.checkpoint, "bench")
     _require_no_worker(settings)
-    treat_sigterm_as_ctrl_c()
+    treat_all_as_ctrl_c()
     result = _measure(settings, Order(plan, "bench", "bench", DEFAULT_PRIORITY))
     # On the screen first: a disk that is full then costs the file alone.
     print_result(console(), result)

@@ -16,7 +16,7 @@ from producer.cli import FAILED
 from producer.commands.enqueue import amount, warn_of_prompts
 from producer.earlier_run import only_run
 from producer.follow import follow
-from producer.interrupts import on_next_interrupt, treat_sigterm_as_ctrl_c
+from producer.interrupts import on_next_interrupt, treat_all_as_ctrl_c
 from producer.job_options import Order, job_options, read_order
 from producer.local_queue import LocalQueue, local_queue
 from producer.queueing import publish_with_progress, record_batch, same_batch
@@ -44,7 +44,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         settings.require_allowed(other)
     warn_of_prompts(order, settings)
     database = Database(settings.database)
-    treat_sigterm_as_ctrl_c()
+    treat_all_as_ctrl_c()
     folder = settings.data_dir / "run"
     same = same_batch(database, order)
     if same is not None and same[1].remaining == 0:

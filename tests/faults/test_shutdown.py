@@ -52,7 +52,7 @@ def assert_next_worker_makes_all(nightshift, *first):
     assert_promise_kept(nightshift)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
 def test_one_signal_finishes_the_running_job_and_leaves_the_rest(nightshift, faults, number):
     worker = start_at(nightshift, faults, "step")
     tell(nightshift, worker, number)
@@ -62,7 +62,7 @@ def test_one_signal_finishes_the_running_job_and_leaves_the_rest(nightshift, fau
     assert_next_worker_makes_all(nightshift, "succeeded")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
 def test_two_signals_give_the_job_back_at_its_next_step(nightshift, faults, number):
     worker = start_at(nightshift, faults, "step")
     tell(nightshift, worker, number, times=2)
@@ -174,4 +174,30 @@ def test_a_worker_whose_log_nobody_reads_any_more_ends_all_the_same(nightshift):
     finally:
         process.kill()
         process.wait()
+    assert_promise_kept(nightshift)
+
+
+@pytest.mark.parametrize("words", [[], ["nohup"]], ids=["python -m celery", "nohup"])
+def test_a_terminal_that_closes_ends_a_worker_in_order_unless_it_is_told_to_stay(nightshift, words):
+    with (nightshift.folder / "hangup.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*words, sys.executable, "-m", "celery", "-A", "worker", "worker"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=os.environ | nightshift.environment,
+            cwd=nightshift.folder / "cwd",
+            start_new_session=True,
+        )
+    try:
+        nightshift.wait_until_finished(nightshift.enqueue("--prompt", "a red boot"))
+        process.send_signal(signal.SIGHUP)
+        if words:
+            nightshift.wait_until_finished(nightshift.enqueue("--prompt", "a red boot"))
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == ExitStatus.DONE
+    finally:
+        process.kill()
+        process.wait()
+    assert nightshift.rows(Boot)[-1].ended_at is not None
     assert_promise_kept(nightshift)

@@ -8,7 +8,7 @@ import pytest
 from producer.interrupts import interrupts_held
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_waits_for_the_end_of_the_block(number):
     before = signal.signal(number, signal.default_int_handler)
     reached = []

@@ -8,8 +8,9 @@ import sys
 import psutil
 import pytest
 
-from producer.earlier_run import note_process, only_run
+from producer.earlier_run import note_of, only_run
 from producer.embedded_server import embedded_server
+from producer.noted_process import start_noted
 from worker.queue import make_app
 
 
@@ -27,8 +28,11 @@ def test_the_server_is_reached_whatever_the_folder_is_called(tmp_path, settings,
 @pytest.fixture
 def leftover(tmp_path):
     """A process that an earlier run left behind, and its note."""
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as process:
-        note_process(tmp_path, "worker", process.pid)
+    code = "import time; print('begun', flush=True); time.sleep(600)"
+    note = note_of(tmp_path, "worker")
+    with start_noted(note, [sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        # The note is there before the program is, whatever becomes of who started it.
+        process.stdout.readline()
         yield psutil.Process(process.pid)
         process.kill()
 

@@ -1,8 +1,9 @@
-"""A link to a PostgreSQL server that is cut at the worst moment: a transaction is committed, and nobody hears of it."""
+"""A link to a PostgreSQL server that is cut: for a while, or when something is committed and nobody hears of it."""
 
 import socket
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _SOCKET = ".s.PGSQL.5432"
@@ -22,6 +23,8 @@ class PostgresProxy:
         #: What a transaction holds whose answer is to be lost.
         self._words: bytes | None = None
         self._cut = threading.Event()
+        self._refuses = False
+        self._links: list[_Link] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def lose_answer_after(self, words: str) -> None:
@@ -34,6 +37,16 @@ class PostgresProxy:
         """Whether that has happened."""
         return self._cut.is_set()
 
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Cut every link, and refuse new ones while the block runs, as a server does that is started anew."""
+        self._refuses = True
+        for link in self._links:
+            link.end()
+        self._links.clear()
+        yield
+        self._refuses = False
+
     def close(self) -> None:
         self._listener.close()
 
@@ -41,9 +54,14 @@ class PostgresProxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                if self._refuses:
+                    client.close()
+                    continue
                 server = socket.socket(socket.AF_UNIX)
                 server.connect(str(self._server))
-                _Link(self, client, server).start()
+                link = _Link(self, client, server)
+                self._links.append(link)
+                link.start()
 
 
 class _Link:
@@ -67,7 +85,7 @@ class _Link:
                 if self._holds_words and b"COMMIT" in asked:
                     self._is_committing.set()
                 self._server.sendall(asked)
-        self._end()
+        self.end()
 
     def _answer(self) -> None:
         with suppress(OSError):
@@ -78,9 +96,9 @@ class _Link:
                     self._proxy._cut.set()
                     break
                 self._client.sendall(answer)
-        self._end()
+        self.end()
 
-    def _end(self) -> None:
+    def end(self) -> None:
         for end in (self._client, self._server):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)

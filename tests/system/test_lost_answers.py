@@ -78,3 +78,21 @@ def test_a_worker_starts_once(nightshift, proxy, words):
     nightshift.wait_until_ready(nightshift.start_worker(NIGHTSHIFT_DATABASE_URL=proxy.url))
     assert proxy.has_cut
     assert (len(nightshift.rows(Boot)), len(nightshift.rows(Load))) == (1, 1)
+
+
+@pytest.mark.parametrize("command", ["watch", "run"])
+def test_what_watches_waits_for_a_server_that_is_away(nightshift, proxy, command):
+    asked = ("--prompt", "a red boot", "--count", 6, "--steps", 30)
+    nightshift.environment["NIGHTSHIFT_DATABASE_URL"] = proxy.url
+    if command == "watch":
+        nightshift.enqueue(*asked)
+        worker = nightshift.wait_until_ready(nightshift.start_worker())
+    watching = nightshift.start_producer_anew(*(("watch",) if command == "watch" else ("run", *asked)))
+    nightshift.wait_until(lambda: [job.state for job in nightshift.jobs()].count("succeeded") > 1, "two pictures")
+    with proxy.away():
+        assert any("this waits and looks again" in line for line in watching.stdout)
+    rest = watching.communicate(timeout=90)[0]
+    assert watching.returncode == 0, rest
+    assert {job.state for job in nightshift.jobs()} == {"succeeded"}
+    assert command == "run" or worker.status is None
+    assert_promise_kept(nightshift)

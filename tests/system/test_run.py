@@ -1,13 +1,17 @@
 """`producer run`: everything in one, whatever interrupts it."""
 
+import os
+import pty
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from installation import PATIENCE_S, Installation
+from installation import PATIENCE_S, PRODUCER, Installation
 from PIL import Image
 
 from models.batches import spec_of
@@ -60,6 +64,45 @@ def test_ctrl_c_finishes_the_picture_and_the_same_command_goes_on(nightshift: In
     assert "going on with its unfinished jobs" in again.stdout
     assert outcomes(nightshift) == {Outcome.SUCCEEDED: JOBS}
     assert len(nightshift.rows(Batch)) == 1
+
+
+#: Takes the terminal on its input for its own, as a shell's child has it.
+IN_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
+def test_a_terminal_that_closes_ends_it_in_order(nightshift: Installation):
+    ours, its = pty.openpty()
+    command = [sys.executable, "-c", IN_TERMINAL, str(PRODUCER), *map(str, ARGUMENTS)]
+    first = subprocess.Popen(
+        command,
+        stdin=its,
+        stdout=its,
+        stderr=its,
+        env=os.environ | nightshift.environment,
+        cwd=nightshift.folder,
+        start_new_session=True,
+    )
+    os.close(its)
+    # Nobody else reads what it draws, and it would wait for room.
+    os.set_blocking(ours, False)
+    try:
+        while made(nightshift) < 2:
+            assert first.poll() is None
+            with suppress(BlockingIOError):
+                os.read(ours, 100_000)
+            time.sleep(0.02)
+        os.close(ours)
+        assert first.wait(PATIENCE_S) != 0
+    finally:
+        first.kill()
+        first.wait()
+    assert nightshift.left_running() == []
+    assert set(outcomes(nightshift)) == {Outcome.SUCCEEDED}
+    again = nightshift.producer(*ARGUMENTS)
+    assert again.returncode == 0, again.stderr
+    assert outcomes(nightshift) == {Outcome.SUCCEEDED: JOBS}
 
 
 def test_a_run_that_was_killed_is_taken_up_and_its_leftovers_replaced(nightshift: Installation):
