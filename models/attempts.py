@@ -182,6 +182,7 @@ def claim(
     Raises:
         QueuePausedError: no job begins now.
         ValidationError: if the row holds what no job may have; `refuse` fails such a job.
+        ValueError, TypeError, LookupError: if it holds what cannot be read at all; the same.
     """
     moment = now()
     job = session.scalar(
@@ -232,11 +233,11 @@ def _claim_of(session: Session, job: Job, attempt: Attempt) -> Claim:
     )
 
 
-def refuse(session: Session, message: JobMessage, error: str) -> None:
-    """Fail a queued job whose row holds what no job may have; it was changed by hand."""
+def refuse(session: Session, job_id: int, error: str) -> None:
+    """Fail a queued job whose row holds what no job may have; it was changed by hand, and is not read here."""
     session.execute(
         update(Job)
-        .where(Job.id == message.job, Job.state == JobState.QUEUED)
+        .where(Job.id == job_id, Job.state == JobState.QUEUED)
         .values(state=JobState.FAILED, cause=Cause.INVALID, error=error, finished_at=now())
         .execution_options(synchronize_session=False)
     )

@@ -1,6 +1,6 @@
 """A job on the wire: it names the row, and what runs is what the row says."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.job import MAX_KEY
 
@@ -38,3 +38,9 @@ def read_message(payload: object) -> JobMessage:
         case {"version": int(version)} if VERSION < version < _NO_VERSION:
             raise NewerMessageError(f"a message of version {version}, and this program knows {VERSION}")
     return JobMessage.model_validate(payload)
+
+
+def what_is_invalid(error: ValidationError) -> str:
+    """Return in one line what a model does not take, without what stands there."""
+    found = error.errors(include_url=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'value'}: {one['msg']}" for one in found)

@@ -1,19 +1,37 @@
 """Which queued jobs are on the queue: read and mark it, and forget it where the queue lost them."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Annotated
 
+from pydantic import Field, TypeAdapter, ValidationError
 from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from models.batches import CHUNK
+from models.job import LOWEST_PRIORITY
 from models.job_updates import change_jobs
-from models.message import JobMessage
+from models.message import JobMessage, what_is_invalid
 from models.states import JobState
 from models.tables import Batch, Job, now
 
 #: The longest that a job waits for its next try.
 LONGEST_WAIT = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Unpublished:
+    """A queued job that is not on the queue."""
+
+    job_id: int
+    #: None where its row, or its batch's, holds what no message may have.
+    message: JobMessage | None
+    priority: int
+    problem: str | None = None
+
+
+_PRIORITY = TypeAdapter(Annotated[int, Field(ge=0, le=LOWEST_PRIORITY, strict=True)])
 
 
 def unpublished(
@@ -23,8 +41,8 @@ def unpublished(
     jobs: Collection[int] | None = None,
     after: int = 0,
     limit: int = CHUNK,
-) -> list[tuple[JobMessage, int]]:
-    """Return up to `limit` messages, with their priority, of queued jobs that are not on the queue.
+) -> list[Unpublished]:
+    """Return up to `limit` queued jobs that are not on the queue.
 
     They come in order of job number, beginning after job `after`. Jobs that failed and wait for their next try are left
     out until it is time. `batch_id` limits it to one batch, `jobs` to these.
@@ -40,7 +58,14 @@ def unpublished(
         query = query.where(Job.batch_id == batch_id)
     if jobs is not None:
         query = query.where(Job.id.in_(jobs))
-    return [(JobMessage(job=job_id, batch=uid), priority) for job_id, uid, priority in session.execute(query)]
+    return [_unpublished(*row) for row in session.execute(query)]
+
+
+def _unpublished(job_id: int, uid: str, priority: int) -> Unpublished:
+    try:
+        return Unpublished(job_id, JobMessage(job=job_id, batch=uid), _PRIORITY.validate_python(priority))
+    except ValidationError as error:
+        return Unpublished(job_id, None, LOWEST_PRIORITY, what_is_invalid(error))
 
 
 def cancelled(session: Session, batch_id: int) -> list[JobMessage]:

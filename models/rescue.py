@@ -2,15 +2,16 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from models.attempts import put_back
 from models.causes import Cause
 from models.states import JobState, Outcome
 from models.tables import Attempt, Boot, Job, now
+
+_HEARTBEAT = cast(Job.heartbeat_at, Text)
 
 
 @dataclass(frozen=True)
@@ -53,20 +54,19 @@ class RunningJob:
     job_id: int
     attempt_number: int
     boot_id: int | None
-    heartbeat_at: datetime | None
+    #: As the database has it: whether it changes is all that counts, and a time that is none must stop nobody.
+    heartbeat_at: str | None
 
 
 def running_jobs(session: Session) -> list[RunningJob]:
     """Return the running jobs of all boots."""
-    rows = session.execute(
-        select(Job.id, Job.attempts, Job.boot_id, Job.heartbeat_at).where(Job.state == JobState.RUNNING)
-    )
+    rows = session.execute(select(Job.id, Job.attempts, Job.boot_id, _HEARTBEAT).where(Job.state == JobState.RUNNING))
     return [RunningJob(job_id, attempt, owner, beat) for job_id, attempt, owner, beat in rows]
 
 
 def rescue_stalled(session: Session, boot_id: int, stalled: Sequence[RunningJob], quarantine_after: int) -> Rescued:
     """Put back, on behalf of a boot, those of the jobs that have given no sign of life since they were read."""
-    unchanged = tuple_(Job.id, Job.attempts, Job.boot_id, Job.heartbeat_at).in_(
+    unchanged = tuple_(Job.id, Job.attempts, Job.boot_id, _HEARTBEAT).in_(
         [(sign.job_id, sign.attempt_number, sign.boot_id, sign.heartbeat_at) for sign in stalled]
     )
     return _rescued(session, boot_id, unchanged, quarantine_after)

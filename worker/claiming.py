@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from models.attempts import Claim, claim, refuse
 from models.database import Database
 from models.grouping import Group, goes_before
-from models.message import JobMessage
+from models.message import JobMessage, what_is_invalid
 from worker.in_hand import InHand
 from worker.log import event, log
 from worker.patience import Patience
@@ -69,10 +69,11 @@ class Claimer:
                     claimed := claim(session, wanted, self._boot_id, self._in_hand.has)
                 ) is not None or wanted == message:
                     return claimed
-        except ValidationError as error:
-            what = "; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors(include_url=False, include_input=False))
+        except (ValueError, TypeError, LookupError) as error:
+            # What the row holds, or its batch's: a value that no job may have, a time that is none, JSON cut short.
+            what = what_is_invalid(error) if isinstance(error, ValidationError) else f"cannot be read: {error}"
             with self._database.writing() as session:
-                refuse(session, wanted, what)
+                refuse(session, wanted.job, what)
             log.error("job %d failed: %s", wanted.job, what, extra=event("job.refused", job=wanted.job))
             if wanted == message:
                 return None

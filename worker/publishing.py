@@ -7,6 +7,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from models.attempts import refuse
 from models.batches import CHUNK
 from models.broker_url import shown_broker_url
 from models.database import Database
@@ -46,15 +47,20 @@ def publish(
                     page = unpublished(session, batch_id=batch_id, jobs=jobs, after=after)
                 if not page:
                     return published
+                sent = []
                 with producer.batch(CHUNK):
-                    for message, priority in page:
-                        _send(app, message.model_dump(), task_id(message), priority, producer)
-                sent = [message.job for message, _ in page]
+                    for job in page:
+                        if job.message is not None:
+                            _send(app, job.message.model_dump(), task_id(job.message), job.priority, producer)
+                            sent.append(job.job_id)
                 with database.writing() as session:
+                    for job in page:
+                        if job.problem is not None:
+                            refuse(session, job.job_id, job.problem)
                     mark_published(session, sent, now())
-                after = sent[-1]
+                after = page[-1].job_id
                 published += len(sent)
-                progress(len(sent))
+                progress(len(page))
     except (OperationalError, RedisError, OSError) as error:
         raise explain_broker_error(app, error) from error
 

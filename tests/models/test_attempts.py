@@ -247,7 +247,7 @@ def test_a_job_that_failed_in_passing_is_published_again_when_it_is_time_and_not
 
     records.change(claimed.job_id, not_before=now() - timedelta(seconds=1))
     assert write(publication.due_retries) == [claimed.job_id]
-    ((message, _),) = write(publication.unpublished)
+    (message,) = [job.message for job in write(publication.unpublished)]
     again = records.claim(message, boot)
     assert (again.attempt_number, again.failures) == (2, 1)
     assert records.job(claimed.job_id).not_before is None
