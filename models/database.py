@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from models.errors import DatabaseBusyError, DatabaseError
+from models.private_folders import make_private_folder
 from models.settings import without_password
 from models.tables import SCHEMA_VERSION
 
@@ -107,7 +108,10 @@ class Database:
     def _bring_to_head(self) -> None:
         if self.is_sqlite and (file := _parsed(self.url).database):
             try:
-                Path(file).parent.mkdir(parents=True, exist_ok=True)
+                make_private_folder(Path(file).parent)
+                # Before SQLite makes it, whose files beside it take its mode after this one's.
+                if not Path(file).exists():
+                    Path(file).touch(mode=0o600)
             except OSError as error:
                 raise self._unusable(error.strerror or str(error)) from error
         current = self.revision()

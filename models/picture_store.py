@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import StorageError
+from models.private_folders import make_private_folder
 
 _PICTURES = "pictures"
 _REJECTED = "rejected"
@@ -151,7 +152,7 @@ class Aside:
             StorageError: if there is no room, or the folder cannot be written; nothing is left behind.
         """
         with _explained(self.path):
-            self._file.parent.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self._file.parent)
             try:
                 with self._file.open("wb") as file:
                     file.write(content)
@@ -214,7 +215,7 @@ class Aside:
 
 
 def _rename(file: Path, path: Path) -> None:
-    path.parent.mkdir(exist_ok=True)
+    make_private_folder(path.parent)
     file.replace(path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:

@@ -19,5 +19,10 @@ def printable(text: str) -> str:
     return "".join(c if _is_shown(c) else c.encode("unicode_escape").decode() for c in text)
 
 
+def has_control_characters(text: str) -> bool:
+    """Tell whether the text holds line ends, escapes or the like: Unicode's category Cc."""
+    return any(unicodedata.category(character) == "Cc" for character in text)
+
+
 def _is_shown(character: str) -> bool:
     return character.isprintable() or unicodedata.category(character) == "Zs"

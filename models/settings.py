@@ -8,17 +8,23 @@ from pathlib import Path
 from typing import Literal
 
 from dotenv import dotenv_values
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.broker_url import why_unusable
 from models.checkpoints import DEMO, STABLE_DIFFUSION_1_5, canonical_checkpoint, is_hub_id
 from models.errors import CheckpointError, SettingsError
+from models.printable import has_control_characters
 
 PREFIX = "NIGHTSHIFT_"
 ENV_FILE = ".env"
 _URLS = ("broker_url", "database_url")
+#: Where jobs, pictures and rows go, and whose weights and code are run: no file may set these without a word.
+_WEIGHTY = (
+    *("broker_url", "data_dir", "database_url", "checkpoint", "checkpoint_folders", "single_file_config"),
+    "remote_control",
+)
 #: Read by docker-compose.yml.
 _OF_OTHERS = {f"{PREFIX}REDIS_PORT"}
 #: How a misspelt name begins.
@@ -110,10 +116,23 @@ class Settings(BaseSettings):
     keep_awake: bool = Field(
         True, description="keep the machine awake while there are jobs, by caffeinate or systemd-inhibit"
     )
+    remote_control: bool = Field(
+        False,
+        description="let `celery inspect` and `celery control` reach the worker: whoever writes to Redis can end it",
+    )
     log_format: Literal["text", "json"] = Field("text", description="the worker's log: text or JSON lines")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="DEBUG lets Celery, diffusers and the hub speak too"
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _one_line(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse what would be more than a value in a file that a service manager reads, or on a terminal."""
+        # The broker's URL is looked at by itself, once the blanks around it are gone.
+        if info.field_name != "broker_url" and isinstance(value, str) and has_control_characters(value):
+            raise ValueError("holds a line break or another control character")
+        return value
 
     @field_validator("broker_url")
     @classmethod
@@ -194,6 +213,16 @@ def load_settings() -> Settings:
         raise SettingsError("; ".join(map(_problem, error.errors(include_url=False)))) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{Path(ENV_FILE).absolute()} cannot be read: {error}") from None
+
+
+def told_by_env_file() -> str | None:
+    """Say what a `.env` file in the current folder sets of where data goes and what is run; None if it sets none of it.
+
+    The folder may be anybody's, so this is said at every start.
+    """
+    given = {name.upper() for name in dotenv_values(ENV_FILE)} - {name.upper() for name in os.environ}
+    names = [name for field in _WEIGHTY if (name := (PREFIX + field).upper()) in given]
+    return f"{', '.join(names)}: set by {Path(ENV_FILE).absolute()}" if names else None
 
 
 def unknown_names() -> list[str]:

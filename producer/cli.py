@@ -9,6 +9,7 @@ import click
 
 from models.errors import BadInputError, NightshiftError, NotFoundError, SettingsError
 from models.printable import printable
+from models.settings import told_by_env_file
 
 #: Each command's module and the line that `producer --help` shows. The modules bring SQLAlchemy, rich and
 #: Celery; the list alone answers `--help`, which must not wait for them.
@@ -65,6 +66,8 @@ class _Program(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         try:
+            if (said := told_by_env_file()) is not None:
+                click.echo(f"producer: {printable(said)}", err=True)
             return super().invoke(ctx)
         except NightshiftError as error:
             for line in str(error).splitlines():

@@ -15,6 +15,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from models.errors import DatabaseError, NightshiftError
+from models.private_folders import make_private_folder
 
 _STOP_S = 5.0
 #: By how much the start of a process may seem to move: it is counted from the machine's own start, whose time of day
@@ -31,7 +32,7 @@ def only_run(command: str, folder: Path) -> Iterator[None]:
         NightshiftError: if another is at work there.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
     except OSError as error:
         raise DatabaseError(
             f"{folder} cannot be written ({error.strerror}): choose another NIGHTSHIFT_DATA_DIR"

@@ -26,7 +26,7 @@ from models.job import Weights
 from models.picture_store import PictureStore
 from models.progress import has_work
 from models.rescue import Rescued, ended_attempts, rescue
-from models.settings import Settings, load_settings, unknown_names
+from models.settings import Settings, load_settings, told_by_env_file, unknown_names
 from models.tables import now
 from worker.awake import Awake
 from worker.breaker import Breaker
@@ -185,6 +185,8 @@ class Boot(bootsteps.StartStopStep):
                 extra=event("job.quarantined", job=job_id),
             )
         _clear_away(database, settings)
+        if (told := told_by_env_file()) is not None:
+            log.warning("%s", told, extra=event("setting.from_env_file"))
         for said in unknown_names():
             log.warning("%s; it is not looked at", said, extra=event("setting.unknown"))
         if not settings.safety_checker:

@@ -6,6 +6,7 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 
 from models.errors import DeviceError
+from models.private_folders import make_private_folder
 from worker.devices.device import Device
 
 
@@ -26,7 +27,7 @@ class DeviceLock:
         stem = device.identity()
         self._lock = FileLock(folder / f"{stem}.lock", thread_local=False)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private_folder(folder)
             self._lock.acquire(blocking=False)
             self.uid = _uid(folder / f"{stem}.uid")
         except Timeout:

@@ -1,7 +1,7 @@
 """The queue: its name, its keys in Redis, and the Celery app that both sides reach it with.
 
-The settings below came out of fault runs against a real server: a threads pool answers remote control while a picture
-is made, and Metal survives no fork; late acknowledgement with a prefetch of 1 keeps every waiting message in Redis.
+The settings below came out of fault runs against a real server: a threads pool answers while a picture is made, and
+Metal survives no fork; late acknowledgement with a prefetch of 1 keeps every waiting message in Redis.
 """
 
 from functools import cached_property
@@ -36,6 +36,8 @@ def make_app(settings: Settings) -> Celery:
         worker_concurrency=1,
         worker_prefetch_multiplier=1,
         worker_send_task_events=False,
+        # Whoever may write to Redis could end the worker by it, or have it drop jobs.
+        worker_enable_remote_control=settings.remote_control,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         task_acks_late=True,
         task_acks_on_failure_or_timeout=True,

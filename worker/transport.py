@@ -4,7 +4,8 @@ kombu parses what it pops before anything can reject it: a list entry that is no
 object) raises out of its event loop, and Celery gives up. And it notes in Redis what it has popped: where a full server
 refuses that, the message would be gone and the worker with it. And it counts a message as taken until Redis has
 confirmed its acknowledgement: where a frozen server does not, the one place of a prefetch of 1 is held for ever, and
-the worker takes nothing more although its link is whole again.
+the worker takes nothing more although its link is whole again. And it unpacks what says that it is compressed, however
+large that becomes.
 """
 
 from queue import Empty
@@ -58,8 +59,17 @@ class _QoS(kombu_redis.QoS):
             virtual.QoS.append(self, message, delivery_tag)
 
 
+class _Message(virtual.Message):
+    def __init__(self, payload: Any, *args: Any, **kwargs: Any) -> None:
+        # kombu would unpack it here, before anybody has looked: 780 kB may become a gigabyte.
+        if "compression" in payload["headers"]:
+            raise ValueError("it is compressed, as no message of this queue is")
+        super().__init__(payload, *args, **kwargs)
+
+
 class _Channel(kombu_redis.Channel):
     QoS = _QoS
+    Message = _Message
 
     def _brpop_read(self, **options: Any) -> Any:
         held = self.qos.held()

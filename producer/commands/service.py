@@ -5,8 +5,10 @@ import re
 
 import click
 
+from models.broker_url import shown_broker_url
 from models.errors import NotFoundError
-from models.settings import PREFIX, Settings, load_settings
+from models.printable import printable
+from models.settings import PREFIX, Settings, load_settings, without_password
 from producer.probe import probe_device
 from producer.services.manager import NAME, Service
 from producer.services.registry import service_manager
@@ -33,13 +35,24 @@ def command() -> None:
     callback=lambda _ctx, _option, names: _known(names),
     help="A worker for this device; several times, one each; all: one for each GPU. Default: the settings' device.",
 )
-def install(devices: tuple[str, ...]) -> None:
-    """Write the service, with the settings in force, and start it; again to change them."""
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def install(devices: tuple[str, ...], *, yes: bool) -> None:
+    """Write the service, with the settings in force, and start it; again to change them.
+
+    What a worker is started with, and where each value came from, is shown first.
+    """
     settings, manager = load_settings(), service_manager()
     if "all" in devices:
         devices = tuple(probe_device()["devices"])
-    for device in devices or (None,):
-        service = _service(settings, device)
+    services = {device: _service(settings, device) for device in devices or (None,)}
+    for device, service in services.items():
+        click.echo(f"{service.name} is to run `{' '.join(service.command)}` in {service.folder} with")
+        for name, value in service.environment.items():
+            origin = _origin(settings, name) if (name, value) != (f"{PREFIX}DEVICE", device) else "--device"
+            click.echo(f"  {name}={_shown(name, value)}  [{origin}]")
+    if not yes:
+        click.confirm("Install it?", abort=True)
+    for service in services.values():
         file = manager.install(service)
         click.echo(f"{service.name} is {manager.state(service.name)}: {file}")
 
@@ -88,3 +101,20 @@ def _service(settings: Settings, device: str | None) -> Service:
     values |= {name: os.environ[name] for name in _OTHERS if name in os.environ}
     name = NAME if device is None else f"{NAME}-{device.replace(':', '-')}"
     return Service(name, data_dir, values)
+
+
+def _origin(settings: Settings, variable: str) -> str:
+    """Say where a variable's value came from."""
+    field = variable.removeprefix(PREFIX).lower()
+    if variable.startswith(PREFIX) and field in Settings.model_fields:
+        return settings.origin(field)
+    return "environment"
+
+
+def _shown(name: str, value: str) -> str:
+    """Return a value as it may be shown."""
+    if name == "HF_TOKEN":
+        return "***"
+    if name == f"{PREFIX}BROKER_URL":
+        return shown_broker_url(value)
+    return without_password(value) if name == f"{PREFIX}DATABASE_URL" and value else printable(value)

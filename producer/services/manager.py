@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import NightshiftError
+from models.printable import has_control_characters, printable
+from models.private_folders import make_private_folder
 
 #: Names of all services begin so; that of one for a device of several goes on with the device's.
 NAME = "nightshift-worker"
@@ -27,6 +29,16 @@ class Service:
     folder: Path
     environment: Mapping[str, str]
     python: str = sys.executable
+
+    def __post_init__(self) -> None:
+        """Refuse what would be more than a value in a manager's file.
+
+        Raises:
+            NightshiftError: naming the variable.
+        """
+        for what, value in {"the name": self.name, "the folder": str(self.folder), **self.environment}.items():
+            if has_control_characters(what + value):
+                raise NightshiftError(f"{printable(what)} holds a line break or another control character")
 
     @property
     def command(self) -> list[str]:
@@ -49,6 +61,10 @@ class Manager(ABC):
     @abstractmethod
     def text(self, service: Service) -> str:
         """Return the file of a service."""
+
+    def files(self, service: Service) -> dict[Path, str]:
+        """Return all files of a service, which only its user may read, and what is in them."""
+        return {self.file(service.name): self.text(service)}
 
     @abstractmethod
     def start(self, name: str) -> None:
@@ -80,11 +96,13 @@ class Manager(ABC):
         if service.name in self.installed():
             self.stop(service.name)
         try:
-            service.folder.mkdir(parents=True, exist_ok=True)
+            make_private_folder(service.folder)
             file.parent.mkdir(parents=True, exist_ok=True)
             # A URL in it may hold a password.
-            file.touch(mode=0o600)
-            file.write_text(self.text(service))
+            for path, text in self.files(service).items():
+                path.touch(mode=0o600)
+                path.chmod(0o600)
+                path.write_text(text)
         except OSError as error:
             raise NightshiftError(f"{file} cannot be written: {error.strerror}") from error
         self.start(service.name)

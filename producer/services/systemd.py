@@ -20,9 +20,6 @@ class Systemd(Manager):
 
     def text(self, service: Service) -> str:
         """Return the unit (systemd.service(5))."""
-        variables = "".join(
-            f"Environment={_quoted(f'{name}={value}')}\n" for name, value in service.environment.items()
-        )
         command = " ".join(_quoted(word).replace("$", "$$") for word in service.command)
         return f"""\
 [Unit]
@@ -31,7 +28,9 @@ After=network.target
 
 [Service]
 WorkingDirectory={str(service.folder).replace("%", "%%")}
-{variables}ExecStart={command}
+# Passwords are in it: what stands in a unit itself, systemd shows to everybody.
+EnvironmentFile={str(self._variables(service.name)).replace("%", "%%")}
+ExecStart={command}
 Restart=on-failure
 RestartSec={PAUSE_S}
 # It cannot start: a setting, the device or the checkpoint is wrong, and the next start would fail as this one did.
@@ -43,6 +42,16 @@ TimeoutStopSec={STOP_S}
 [Install]
 WantedBy={"multi-user" if _is_root() else "default"}.target
 """
+
+    def files(self, service: Service) -> dict[Path, str]:
+        """Return the unit, and the file of its variables (systemd.exec(5), EnvironmentFile)."""
+        variables = "".join(f"{name}={_quoted_variable(value)}\n" for name, value in service.environment.items())
+        return {self._variables(service.name): variables, **super().files(service)}
+
+    def remove(self, name: str) -> None:
+        """End a service and remove its files."""
+        super().remove(name)
+        self._variables(name).unlink(missing_ok=True)
 
     def start(self, name: str) -> None:
         """Have the unit run now and from each start on."""
@@ -57,6 +66,9 @@ WantedBy={"multi-user" if _is_root() else "default"}.target
         """Return `active`, `inactive`, `failed` or what else `systemctl is-active` says."""
         return self._tell("is-active", name, may_fail=True).strip() or "unknown"
 
+    def _variables(self, name: str) -> Path:
+        return self.folder / f"{name}.env"
+
     def _tell(self, *arguments: str, may_fail: bool = False) -> str:
         return self.tell(*(() if _is_root() else ("--user",)), *arguments, may_fail=may_fail)
 
@@ -69,3 +81,8 @@ def _quoted(word: str) -> str:
     """Return a word as units take it, whatever is in it."""
     escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{escaped}"'
+
+
+def _quoted_variable(value: str) -> str:
+    """Return a value as a file of variables takes it, in which a backslash stands before these alone."""
+    return '"' + "".join(f"\\{letter}" if letter in '"\\`$' else letter for letter in value) + '"'

@@ -113,7 +113,7 @@ def test_a_data_folder_may_have_any_name(tmp_path, producer):
 
 def test_a_folder_that_may_not_be_written_is_named():
     with as_nobody() as closed:
-        assert "unable to open database file. Choose a folder" in error_of(f"sqlite:///{closed}/nightshift.db")
+        assert "Permission denied. Choose a folder" in error_of(f"sqlite:///{closed}/nightshift.db")
         message = error_of(f"sqlite:///{closed}/data/nightshift.db")
         assert "Permission denied. Choose a folder" in message
         assert f"{closed}/data" in message

@@ -7,7 +7,7 @@ import pytest
 from models.checkpoints import STABLE_DIFFUSION_1_5
 from models.database import Database
 from models.errors import DatabaseError, SettingsError
-from models.settings import Settings, load_settings, unknown_names, without_password
+from models.settings import Settings, load_settings, told_by_env_file, unknown_names, without_password
 
 SECRET = "hidden-word"
 
@@ -182,3 +182,26 @@ def test_producer_shows_no_password_of_a_database_that_does_not_answer(producer)
         assert done.returncode == 1
         assert SECRET not in done.stdout + done.stderr
         assert "postgresql+psycopg://user:***@127.0.0.1:1/night" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, field in Settings.model_fields.items() if field.annotation in (str, Path)]
+)
+@pytest.mark.parametrize("bad", ["x\ny", "x\ry", "x\x1b[2J", "x\x7f"])
+def test_no_setting_holds_a_control_character(monkeypatch, name, bad):
+    value = f"redis://{bad}/0" if name == "broker_url" else bad
+    monkeypatch.setenv(f"NIGHTSHIFT_{name.upper()}", value)
+    with pytest.raises(SettingsError, match="control character") as caught:
+        load_settings()
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_what_a_file_sets_of_weight_is_said(monkeypatch, here):
+    assert told_by_env_file() is None
+    Path(".env").write_text("NIGHTSHIFT_HANG_S=5\n")
+    assert told_by_env_file() is None
+    Path(".env").write_text("NIGHTSHIFT_BROKER_URL=redis://:hidden-word@host/0\nnightshift_data_dir=x\n")
+    assert told_by_env_file() == f"NIGHTSHIFT_BROKER_URL, NIGHTSHIFT_DATA_DIR: set by {here / '.env'}"
+    # Whoever sets it in the environment knows of it.
+    monkeypatch.setenv("NIGHTSHIFT_BROKER_URL", "redis://other/0")
+    assert told_by_env_file() == f"NIGHTSHIFT_DATA_DIR: set by {here / '.env'}"

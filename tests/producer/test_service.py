@@ -1,9 +1,11 @@
 """`producer service`: the managers are stood in for by programs that note what they are told."""
 
 import plistlib
+import subprocess
 
 import pytest
 
+from models.errors import NightshiftError
 from producer.services import launchd, registry, systemd
 from producer.services.launchd import Launchd
 from producer.services.manager import Service
@@ -56,7 +58,8 @@ def test_a_service_is_written_started_replaced_and_removed(tmp_path, told, servi
     file = manager.install(service)
     assert file == tmp_path / place
     assert file.stat().st_mode & 0o777 == 0o600
-    assert "redis://:secret@x/0" in file.read_text()
+    written = [path for path in file.parent.iterdir() if "redis://:secret@x/0" in path.read_text()]
+    assert [path.stat().st_mode & 0o777 for path in written] == [0o600]
     assert service.folder.is_dir()
     assert manager.installed() == ["nightshift-worker"]
     assert told() == [line.format(file=file) for line in first]
@@ -66,6 +69,42 @@ def test_a_service_is_written_started_replaced_and_removed(tmp_path, told, servi
     manager.remove("nightshift-worker")
     assert told()[-len(end) :] == end
     assert manager.installed() == []
+    assert list(file.parent.iterdir()) == []
+
+
+def test_a_file_that_others_could_read_is_theirs_no_more(told, service):
+    manager = Systemd()
+    manager.install(service)
+    files = list(manager.folder.iterdir())
+    for file in files:
+        file.chmod(0o644)
+    manager.install(service)
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+
+
+def test_what_systemd_shows_to_everybody_holds_no_variable(told, service):
+    assert "secret" not in Systemd().text(service)
+
+
+@pytest.mark.parametrize("value", ["a b", 'a"b', "a\\b", "$HOME", "`id`", "%h", "'", "#x", "ü"])
+def test_a_value_comes_to_a_program_as_it_is(tmp_path, value):
+    """By the rules that systemd.exec(5) gives for such files, which are a shell's."""
+    service = Service("nightshift-worker", tmp_path, {"VALUE": value})
+    (text,) = [text for path, text in Systemd().files(service).items() if path.suffix == ".env"]
+    (tmp_path / "variables").write_text(text)
+    done = subprocess.run(
+        ["sh", "-c", f'. {tmp_path}/variables; printf %s "$VALUE"'], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == value
+
+
+@pytest.mark.parametrize("bad", ["a\nExecStartPre=/bin/true", "a\rb", "a\x1b[2J", "a\x00b", "a\x7f"])
+@pytest.mark.parametrize("where", ["value", "name", "folder"])
+def test_no_value_is_more_than_one(tmp_path, bad, where):
+    variables = {"value": {"VALUE": bad}, "name": {f"N{bad}": "x"}, "folder": {"VALUE": "x"}}[where]
+    folder = tmp_path / bad if where == "folder" else tmp_path
+    with pytest.raises(NightshiftError, match="holds a line break or another control character"):
+        Service("nightshift-worker", folder, variables)
 
 
 def test_what_the_manager_refuses_is_said_in_one_line(tmp_path, told, service):
@@ -104,18 +143,25 @@ def test_the_command_installs_one_worker_a_device_with_the_settings_in_force(boo
     monkeypatch.setenv("NIGHTSHIFT_DATA_DIR", str(tmp_path / "my data"))
     monkeypatch.setenv("NIGHTSHIFT_HANG_S", "77")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
-    done = run("install", "--device", "cuda:0", "--device", "cuda:1")
+    monkeypatch.setenv("NIGHTSHIFT_BROKER_URL", "redis://:hidden@host/0")
+    asked = run("install", "--device", "cuda:0")
+    assert (asked.exit_code, booted()) == (1, [])
+    assert "Install it? [y/N]: " in asked.output
+    done = run("install", "--device", "cuda:0", "--device", "cuda:1", "--yes")
     settings.load_settings.cache_clear()
     assert done.exit_code == 0, done.output
     folder = tmp_path / "home/.config/systemd/user"
-    assert done.output.splitlines() == [
+    for line in ("HANG_S=77.0  [environment]", "DEVICE=cuda:1  [--device]", "BROKER_URL=redis://"):
+        assert f"  NIGHTSHIFT_{line}" in done.output
+    assert "hidden" not in done.output
+    assert done.output.splitlines()[-2:] == [
         f"nightshift-worker-cuda-{number} is active: {folder / f'nightshift-worker-cuda-{number}.service'}"
         for number in (0, 1)
     ]
-    text = (folder / "nightshift-worker-cuda-1.service").read_text()
-    for line in ("HANG_S=77.0", f"DATA_DIR={tmp_path / 'my data'}", "DEVICE=cuda:1"):
-        assert f'Environment="NIGHTSHIFT_{line}"\n' in text
-    assert 'Environment="CUDA_VISIBLE_DEVICES=2,3"\n' in text
+    text = (folder / "nightshift-worker-cuda-1.env").read_text()
+    for line in ('HANG_S="77.0"', f"""DATA_DIR="{tmp_path / "my data"}\"""", 'DEVICE="cuda:1"'):
+        assert f"NIGHTSHIFT_{line}\n" in text
+    assert 'CUDA_VISIBLE_DEVICES="2,3"\n' in text
     assert "NIGHTSHIFT_STALL_S" not in text
     assert f"nightshift-worker-cuda-0: active, {folder}" in run("status").output
     assert run("remove").output.splitlines() == [f"nightshift-worker-cuda-{n} is removed" for n in (0, 1)]
