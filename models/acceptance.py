@@ -7,7 +7,7 @@ from sqlalchemy import case, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from models.errors import BadInputError
-from models.picture_store import PictureStore, picture_name
+from models.picture_store import PictureStore, standing_name
 from models.progress import BatchProgress
 from models.replacements import given_up, replace, take_back
 from models.states import MADE, JobState
@@ -90,9 +90,12 @@ def _put(session: Session, store: PictureStore, job_ids: Collection[int], state:
 
 def _move(session: Session, store: PictureStore, job_ids: Collection[int], state: JobState) -> None:
     for job in session.scalars(select(Job).where(Job.id.in_(job_ids)).order_by(Job.id)):
-        name = picture_name(job.batch_id, job.id, rejected=state is JobState.REJECTED)
-        store.move(job.picture or name, name)
-        job.state, job.picture = state, name
+        job.state = state
+        # One that has been removed has no place.
+        if job.picture is not None:
+            name = standing_name(job.picture, rejected=state is JobState.REJECTED)
+            store.move(job.picture, name)
+            job.picture = name
     session.flush()
 
 

@@ -43,6 +43,7 @@ class Claim:
     job_id: int
     batch_id: int
     batch_name: str
+    batch_uid: str
     attempt_id: int
     #: 1 for the job's first attempt.
     attempt_number: int
@@ -155,7 +156,7 @@ _RUNNING_HERE = (
         Attempt.outcome == Outcome.RUNNING,
     )
 )
-_BATCH = select(Batch.name, Batch.checks).where(Batch.id == bindparam("of_batch"))
+_BATCH = select(Batch.name, Batch.uid, Batch.checks).where(Batch.id == bindparam("of_batch"))
 _BEGIN_ATTEMPT = insert(_ATTEMPTS).returning(Attempt.id)
 _END_ATTEMPT = update(_ATTEMPTS).where(Attempt.id == bindparam("of_attempt"))
 _CHANGE_OWNED = (
@@ -221,6 +222,7 @@ def _claim_of(session: Session, job: Job, attempt: Attempt) -> Claim:
         job.id,
         job.batch_id,
         batch.name,
+        batch.uid,
         attempt.id,
         attempt.number,
         attempt.boot_id,

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -166,8 +166,14 @@ def find_job(session: Session, job_id: int) -> Job:
     return job
 
 
-def find_same(session: Session, digest: str) -> Batch | None:
-    """Return the newest batch with this fingerprint, one that still has jobs to do before any other."""
+def find_same(session: Session, digest: str, *, alone: bool = False) -> Batch | None:
+    """Return the newest batch with this fingerprint, one that still has jobs to do before any other.
+
+    With `alone` nobody else looks for it until the transaction is over, and the caller may add it where there is none.
+    """
+    if alone and session.get_bind().dialect.name == "postgresql":
+        # SQLite has one writer at a time in any case.
+        session.execute(select(func.pg_advisory_xact_lock(int(digest[:15], 16))))
     unfinished = find_unfinished(session, digest)
     newest = select(Batch).where(Batch.fingerprint == digest).order_by(Batch.id.desc()).limit(1)
     return unfinished or session.scalar(newest)

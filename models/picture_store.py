@@ -1,18 +1,22 @@
 """The store of pictures: a folder below the data folder, and the one place that knows how files are called in it.
 
 Names are made of numbers alone, so no prompt and no batch's name can steer them. A row names its picture by its path
-below the data folder, which may be moved.
+below the data folder, which may be moved. The numbers are a database's: beside one that was begun anew, or brought back
+from a copy, there are pictures of other jobs that had the same. Those stay, and a picture gets another name.
 """
 
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from models.errors import StorageError
+from models.printable import printable
 from models.private_folders import make_private_folder
 
 _PICTURES = "pictures"
@@ -22,10 +26,29 @@ _NOTE = ".json"
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
-def picture_name(batch_id: int, job_id: int, *, rejected: bool = False) -> str:
-    """Return the name that a job's picture has in rows and in the store; rejected ones lie in a folder of their own."""
-    folder = f"{_folder(batch_id)}/{_REJECTED}" if rejected else _folder(batch_id)
-    return f"{folder}/job-{job_id:08d}.png"
+#: What names look like. A row says what a picture is called, and whoever writes rows is not to reach any other file.
+_NAME = re.compile(rf"{_PICTURES}/batch-[0-9]{{4,}}/(?:{_REJECTED}/)?job-[0-9]{{8,}}(?:-[0-9]+)?\.png")
+
+
+def picture_name(batch_id: int, job_id: int, *, number: int = 1, rejected: bool = False) -> str:
+    """Return a name that a job's picture has in rows and in the store; rejected ones lie in a folder of their own.
+
+    A `number` beyond 1 is for a job whose name is taken by a picture of another.
+    """
+    stem = f"job-{job_id:08d}" if number == 1 else f"job-{job_id:08d}-{number}"
+    return standing_name(f"{_folder(batch_id)}/{stem}.png", rejected=rejected)
+
+
+def standing_name(name: str, *, rejected: bool) -> str:
+    """Return the name that the picture called `name` has if it is rejected, or if it is not."""
+    folder, _, file = name.rpartition("/")
+    folder = folder.removesuffix(f"/{_REJECTED}")
+    return f"{folder}/{_REJECTED}/{file}" if rejected else f"{folder}/{file}"
+
+
+def is_first_name(name: str) -> bool:
+    """Tell whether no other job's picture was in the way when the picture got its name."""
+    return "-" not in Path(name).stem.removeprefix("job-")
 
 
 def _folder(batch_id: int) -> str:
@@ -43,8 +66,29 @@ class PictureStore:
         return self._data_dir / _folder(batch_id)
 
     def path(self, name: str) -> Path:
-        """Return where the picture called `name` is, or would be."""
+        """Return where the picture called `name` is, or would be.
+
+        Raises:
+            StorageError: if no picture of this store is called so.
+        """
+        if not _NAME.fullmatch(name):
+            raise StorageError(f"{printable(name)} is no name of a picture: a row was changed by hand")
         return self._data_dir / name
+
+    def free_name(self, batch_id: int, job_id: int, is_same: Callable[[Path], bool]) -> str:
+        """Return the first name of a job's picture under which there is no other job's, accepted or rejected.
+
+        `is_same` tells of a file whether it is the job's own, made by an earlier attempt.
+        """
+        names = (picture_name(batch_id, job_id, number=number) for number in count(1))
+        return next(
+            name
+            for name in names
+            if all(
+                not path.exists() or is_same(path)
+                for path in (self.path(name), self.path(standing_name(name, rejected=True)))
+            )
+        )
 
     def where(self, name: str) -> Path:
         """Return where the picture called `name` is: under its other name, where a move was cut short.
@@ -112,7 +156,7 @@ class PictureStore:
         """Yield the pictures that have their names, accepted or rejected, each with its job's number."""
         for pattern in ("*/job-*.png", f"*/{_REJECTED}/job-*.png"):
             for file in (self._data_dir / _PICTURES).glob(pattern):
-                number = file.stem.removeprefix("job-")
+                number = file.stem.removeprefix("job-").partition("-")[0]
                 if number.isdecimal():
                     yield int(number), file
 

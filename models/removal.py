@@ -9,7 +9,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from models.batches import CHUNK
-from models.picture_store import PictureStore
+from models.picture_mark import picture_mark, read_mark
+from models.picture_store import PictureStore, is_first_name
 from models.rescue import ended_attempts
 from models.states import FINISHED, MADE, JobState
 from models.tables import Batch, Job, now
@@ -84,21 +85,35 @@ def leftovers(session: Session, store: PictureStore) -> list[Path]:
     """Return the files of finished jobs that no row names, and what attempts that are over left aside.
 
     Files come first and rows after: one that a worker gives its name meanwhile is of a job that still runs in the rows,
-    or that names it. Files of jobs that the database does not know are none of its business.
+    or that names it. Files of jobs that the database does not know are none of its business, nor are those of another
+    database's jobs that had the same numbers.
     """
     asides = store.asides()
     found = dict[Path, int]((file, job_id) for job_id, file in store.pictures())
     over = ended_attempts(session, asides)
     left = [file for attempt_id in sorted(over) for file in asides[attempt_id].files]
     ids = sorted(set(found.values()))
-    rows: dict[int, str | None] = {}
+    rows: dict[int, tuple[str | None, str]] = {}
     for start in range(0, len(ids), CHUNK):
         chunk = Job.id.in_(ids[start : start + CHUNK])
         rows |= {
-            row.id: row.picture
-            for row in session.execute(select(Job.id, Job.picture).where(chunk, Job.state.in_(FINISHED)))
+            row.id: (row.picture, picture_mark(row.uid, row.id))
+            for row in session.execute(
+                select(Job.id, Job.picture, Batch.uid)
+                .join(Batch, Batch.id == Job.batch_id)
+                .where(chunk, Job.state.in_(FINISHED))
+            )
         }
-    for file, job_id in sorted(found.items()):
-        if job_id in rows and (rows[job_id] is None or store.where(str(rows[job_id])) != file):
-            left.append(file)
-    return left
+    return left + [
+        file for file, job_id in sorted(found.items()) if job_id in rows and _is_left(file, *rows[job_id], store)
+    ]
+
+
+def _is_left(file: Path, picture: str | None, mark: str, store: PictureStore) -> bool:
+    """Tell whether a file with a job's number is the job's, and is not the one that its row names."""
+    if picture is not None and store.where(picture) == file:
+        return False
+    # One without a mark is of an earlier version; it was not the job's if the job's picture had to make way for it.
+    is_ours = picture is None or is_first_name(picture)
+    found = read_mark(file)
+    return is_ours if found is None else found == mark

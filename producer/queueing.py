@@ -18,8 +18,10 @@ from worker.queue import make_app
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-def record_batch(database: Database, order: Order) -> Batch:
-    """Write the batch and its jobs, not yet published.
+def record_batch(database: Database, order: Order) -> tuple[Batch, bool]:
+    """Write the batch and its jobs, not yet published; return it, and whether it is new.
+
+    It is not where another command has just asked for the same, and this one was to make no other.
 
     Raises:
         BadInputError: if the name cannot be used or is taken.
@@ -28,7 +30,9 @@ def record_batch(database: Database, order: Order) -> Batch:
     if name is not None and not _NAME.fullmatch(name):
         raise BadInputError([f"--batch {name!r}: use up to 64 letters, digits, dots, dashes and underscores"])
     with progress_bar("recording", len(jobs)) as advance, database.writing() as session:
-        return create_batch(
+        if not order.new and (same := find_same(session, order.plan.fingerprint, alone=True)) is not None:
+            return same, False
+        batch = create_batch(
             session,
             name or free_name(session, _stem(order.source)),
             # The name of a file may be no text, which a database would refuse.
@@ -38,6 +42,7 @@ def record_batch(database: Database, order: Order) -> Batch:
             digest=order.plan.fingerprint,
             acceptance=order.acceptance,
         )
+        return batch, True
 
 
 def same_batch(database: Database, order: Order) -> tuple[Batch, BatchProgress] | None:

@@ -21,7 +21,7 @@ from models.errors import (
 )
 from models.finding import Finding
 from models.measurement import LoadMeasurement, Measurement
-from models.picture_store import picture_name
+from models.picture_store import standing_name
 from models.states import Outcome
 from worker.heartbeat import Heartbeat
 from worker.log import event, log
@@ -38,6 +38,8 @@ class Attempt:
     load_id: int | None = None
     picture: Image | None = None
     measured: Measurement = field(default_factory=Measurement)
+    #: What the picture is called if it is accepted.
+    name: str | None = None
     #: The picture's file.
     content: bytes | None = None
     #: What the batch's checks found of it, and what later pictures are compared with it by.
@@ -54,9 +56,9 @@ class Attempt:
     replaced_by: int | None = None
 
     @property
-    def picture_name(self) -> str:
-        """The name of the job's picture, made or not; a rejected one has one of its own."""
-        return picture_name(self.claim.batch_id, self.claim.job_id, rejected=self.is_rejected)
+    def picture_name(self) -> str | None:
+        """The name of the job's picture, once it has one; a rejected one has one of its own."""
+        return None if self.name is None else standing_name(self.name, rejected=self.is_rejected)
 
     @property
     def is_rejected(self) -> bool:

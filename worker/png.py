@@ -8,13 +8,19 @@ from PIL.Image import Image
 from PIL.PngImagePlugin import PngInfo
 
 from models.job import JobSpec
+from models.picture_mark import KEY
 from models.schedulers import SCHEDULERS
 
 
-def encode_png(picture: Image, parameters: str) -> bytes:
-    """Return the picture as PNG with A1111's `parameters` text inside, as tEXt, or iTXt beyond Latin-1."""
+def encode_png(picture: Image, parameters: str, mark: str | None = None) -> bytes:
+    """Return the picture as PNG with A1111's `parameters` text inside, as tEXt, or iTXt beyond Latin-1.
+
+    `mark` says whose picture it is; see `models.picture_mark`.
+    """
     info = PngInfo()
     info.add_text("parameters", parameters)
+    if mark is not None:
+        info.add_text(KEY, mark)
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", pnginfo=info)
     return buffer.getvalue()

@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 from importlib.metadata import version
 
+from models.picture_mark import picture_mark, read_mark
 from models.picture_store import PictureStore
 from models.states import Outcome
 from worker.attempt import Attempt
@@ -29,11 +30,14 @@ class Saver:
         """
         assert attempt.picture is not None
         assert attempt.load is not None
-        spec = attempt.claim.spec
+        claim, spec = attempt.claim, attempt.claim.spec
         begun = time.perf_counter()
-        content = encode_png(attempt.picture, parameters_text(spec, spec.checkpoint, attempt.load.revision, _VERSION))
+        mark = picture_mark(claim.batch_uid, claim.job_id)
+        text = parameters_text(spec, spec.checkpoint, attempt.load.revision, _VERSION)
+        content = encode_png(attempt.picture, text, mark)
+        name = self._pictures.free_name(claim.batch_id, claim.job_id, lambda file: read_mark(file) == mark)
         encoded_s = time.perf_counter() - begun
-        aside = self._pictures.aside(attempt.picture_name, attempt.claim.attempt_id)
+        aside = self._pictures.aside(name, claim.attempt_id)
 
         def write() -> float:
             begun = time.perf_counter()
@@ -47,4 +51,4 @@ class Saver:
             timings=replace(attempt.measured.timings, save_s=save_s),
             picture_bytes=len(content),
         )
-        return replace(attempt, outcome=Outcome.SUCCEEDED, measured=measured, content=content, picture=None)
+        return replace(attempt, outcome=Outcome.SUCCEEDED, measured=measured, name=name, content=content, picture=None)

@@ -43,12 +43,12 @@ class Settler:
             DatabaseError, StorageError: the worker was told to end before it worked; nothing is settled, but a picture
                 that lies aside is kept for the next worker to record.
         """
-        aside = self._pictures.aside(attempt.picture_name, attempt.claim.attempt_id)
+        aside = None if attempt.name is None else self._pictures.aside(attempt.name, attempt.claim.attempt_id)
         # Once for all tries: an earlier one whose answer was lost is known by it.
         ended = Ended.now()
 
         def try_once() -> Attempt:
-            if attempt.content is None:
+            if attempt.content is None or aside is None:
                 return self._write(attempt, ended)
             if not aside.is_there:
                 # It got its name in an earlier try, which then came to nothing.
@@ -66,7 +66,8 @@ class Settler:
             settled = self._patience.until_done(try_once)
             if not settled.is_owned:
                 raise
-        aside.remove()
+        if aside is not None:
+            aside.remove()
         return settled
 
     def _write(self, attempt: Attempt, ended: Ended, aside: Aside | None = None) -> Attempt:

@@ -75,7 +75,7 @@ def _measure(settings: Settings, order: Order) -> BenchResult:
         database = Database(own.database)
         try:
             with local_queue(own, database, folder) as queue:
-                batch = record_batch(database, order)
+                batch, _ = record_batch(database, order)
                 publish_with_progress(queue.settings, database, len(order.plan.jobs), batch.id)
                 try:
                     progress = follow(database, batch.name, queue.look_after, waiting="the worker loads the checkpoint")

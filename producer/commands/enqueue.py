@@ -75,8 +75,13 @@ def command(
             click.echo(f"{batch.name} asks for the same already ({states(progress)}); --new would make another batch")
         click.echo("Nothing was queued (--dry-run).")
         return
+    is_new = False
     if same is None:
-        batch, count = record_batch(database, order), len(order.plan.jobs)
+        batch, is_new = record_batch(database, order)
+        # Another command was faster.
+        same = None if is_new else same_batch(database, order)
+    if same is None:
+        count = len(order.plan.jobs)
         said = f"{amount(order)} queued; `producer watch {batch.name}` follows them"
     else:
         batch, progress = same

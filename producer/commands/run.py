@@ -69,12 +69,10 @@ def command(ctx: click.Context, /, **options: Any) -> None:
 
 def _batch(database: Database, order: Order) -> Batch:
     """Return the unfinished batch of the same arguments, to be published anew, or a new one."""
-    same = same_batch(database, order)
-    if same is None:
-        batch = record_batch(database, order)
+    batch, is_new = record_batch(database, order)
+    if is_new:
         click.echo(f"{batch.name}: {amount(order)}")
         return batch
-    batch = same[0]
     with database.writing() as session:
         forget_published(session, batch.id)
         left = batch_progress(session, batch).counts[JobState.QUEUED]

@@ -1,18 +1,19 @@
 """Databases of both kinds, and rows in them as producer and worker write them."""
 
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, text, update
 
 from models import attempts, batches
 from models.attempts import Claim, Recorded, Result
 from models.batches import Acceptance, PlannedJob
 from models.boots import Machine, record_boot, record_load
-from models.database import Database
+from models.database import Database, Session
 from models.job import JobSpec, Weights
 from models.measurement import LoadMeasurement, MemoryReading
 from models.message import JobMessage
@@ -184,3 +185,34 @@ def read(database: Database) -> Callable[..., Any]:
             return function(session, *arguments, **options)
 
     return call
+
+
+@pytest.fixture
+def at_once(database: Database) -> Callable[..., None]:
+    """Return what runs one action in a transaction, another beside it until that waits, and commits the first."""
+
+    def run(first: Callable[[Session], object], then: Callable[[], object]) -> None:
+        begun, done = threading.Event(), threading.Event()
+
+        def beside() -> None:
+            begun.set()
+            then()
+            done.set()
+
+        other = threading.Thread(target=beside)
+        with database.writing() as session:
+            first(session)
+            other.start()
+            begun.wait()
+            # SQLite has one lock, which the thread meets in any case; PostgreSQL says who waits for a row.
+            while not (database.is_sqlite or done.is_set() or _somebody_waits(database)):
+                pass
+        other.join()
+        assert done.is_set()
+
+    return run
+
+
+def _somebody_waits(database: Database) -> bool:
+    with database.reading() as session:
+        return bool(session.scalar(text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")))

@@ -139,3 +139,22 @@ def test_every_batch_has_a_uid_of_its_own(records, read):
         records.batch(name)
     uids = read(lambda session: list(session.scalars(select(Batch.uid))))
     assert len(set(uids)) == 3
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_two_that_ask_for_the_same_at_the_same_moment_make_one_batch(records, at_once, spec, same):
+    digests = ["a" * 64, "a" * 64 if same else "b" * 64]
+    made = []
+
+    def ask(session, digest):
+        found = batches.find_same(session, digest, alone=True)
+        made.append(
+            found or batches.create_batch(session, f"b{len(made)}", "-", plan(spec, "x"), priority=5, digest=digest)
+        )
+
+    def ask_too():
+        with records.database.writing() as session:
+            ask(session, digests[1])
+
+    at_once(lambda session: ask(session, digests[0]), ask_too)
+    assert len({batch.id for batch in made}) == (1 if same else 2)

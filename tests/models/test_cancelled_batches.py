@@ -1,10 +1,8 @@
 """A cancelled batch begins nothing more, whatever ends after it and in whatever order the transactions come."""
 
-import threading
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from models import acceptance, attempts, filling, job_control, replacements
 from models.batches import Acceptance
@@ -80,34 +78,10 @@ def test_a_person_who_rejects_a_picture_of_it_begins_nothing(records, claim, can
     assert states() == [JobState.REJECTED, JobState.CANCELLED]
 
 
-def at_once(database, first, then):
-    """Run `first` in a transaction, `then` beside it until it waits for that one, and commit the first."""
-    begun, done = threading.Event(), threading.Event()
-
-    def beside():
-        begun.set()
-        then()
-        done.set()
-
-    other = threading.Thread(target=beside)
-    with database.writing() as session:
-        first(session)
-        other.start()
-        begun.wait()
-        while not (database.is_sqlite or done.is_set()):
-            # SQLite has one lock, which the thread meets in any case; PostgreSQL says who waits for a row.
-            with database.reading() as reading:
-                waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-                if reading.scalar(text(waiting)):
-                    break
-    other.join()
-    assert done.is_set()
-
-
 @pytest.mark.parametrize("how", ENDS)
 @pytest.mark.parametrize("cancelled_first", [True, False])
 def test_the_end_of_a_job_and_the_end_of_its_batch_at_the_same_moment(
-    records, claim, states, batch, how, cancelled_first
+    records, claim, states, batch, at_once, how, cancelled_first
 ):
     def settle(session):
         assert attempts.settle(session, claim, RESULTS[how])
@@ -123,13 +97,13 @@ def test_the_end_of_a_job_and_the_end_of_its_batch_at_the_same_moment(
         return run
 
     first, then = (cancel, settle) if cancelled_first else (settle, cancel)
-    at_once(records.database, first, in_its_own(then))
+    at_once(first, in_its_own(then))
     assert JobState.QUEUED not in states()
     assert JobState.RUNNING not in states()
 
 
 @pytest.mark.parametrize("whole_batch", [True, False])
-def test_a_job_that_a_worker_puts_back_at_the_same_moment_is_cancelled(records, claim, batch, whole_batch):
+def test_a_job_that_a_worker_puts_back_at_the_same_moment_is_cancelled(records, claim, batch, at_once, whole_batch):
     def put_back(session):
         assert attempts.give_back(session, claim, attempts.Result(Outcome.LOST, cause=Cause.STOPPED))
 
@@ -138,7 +112,7 @@ def test_a_job_that_a_worker_puts_back_at_the_same_moment_is_cancelled(records, 
             scope = job_control.batch_scope(session, batch.name)
             job_control.cancel(session, scope if whole_batch else job_control.job_scope(session, claim.job_id))
 
-    at_once(records.database, put_back, cancel)
+    at_once(put_back, cancel)
     assert records.job(claim.job_id).state == JobState.CANCELLED
 
 
