@@ -58,6 +58,8 @@ class Database:
         except BaseException:
             self.close()
             raise
+        #: Which file was opened; None where there is none.
+        self._file = self._file_now()
 
     def _engine(self, begin: str, isolation: IsolationLevel) -> Engine:
         """Return an engine whose transactions start with `begin` on SQLite and are of `isolation` elsewhere."""
@@ -84,6 +86,22 @@ class Database:
         """Give all connections back."""
         self._writer.dispose()
         self._reader.dispose()
+
+    def is_replaced(self) -> bool:
+        """Tell whether an SQLite file is no longer the one that was opened: moved away, or another in its place.
+
+        What is written goes to the one that was opened, wherever that is now.
+        """
+        return self._file_now() != self._file
+
+    def _file_now(self) -> tuple[int, int] | None:
+        if not self.is_sqlite:
+            return None
+        try:
+            found = Path(_parsed(self.url).database or "").stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def trouble(self) -> str | None:
         """Return what keeps an SQLite file from being written at this moment, None if nothing does."""

@@ -88,14 +88,32 @@ def due_retries(session: Session, limit: int = CHUNK) -> Sequence[int]:
     return session.scalars(query.order_by(Job.id).limit(limit)).all()
 
 
-def lacks_messages(session: Session) -> bool:
-    """Tell whether queued jobs should have messages in a queue that is empty.
+def published_jobs(session: Session, limit: int | None = None) -> list[tuple[int, str]]:
+    """Return the queued jobs, each with its batch's uid, whose messages should be on the queue, in their order there.
 
-    A worker takes its next message before its present job is done, so as many as are running may be in workers' hands.
+    `limit` makes it so many at most.
     """
-    running = session.scalar(select(func.count()).select_from(Job).where(Job.state == JobState.RUNNING))
-    waiting = select(Job.id).where(Job.state == JobState.QUEUED, due())
-    return session.scalar(waiting.offset(running).limit(1)) is not None
+    query = (
+        select(Job.id, Batch.uid)
+        .join(Batch)
+        .where(Job.state == JobState.QUEUED, Job.published_at.is_not(None))
+        .order_by(Job.priority, Job.id)
+        .limit(limit)
+    )
+    return [(job_id, uid) for job_id, uid in session.execute(query)]
+
+
+def first_unpublished(session: Session) -> list[tuple[int, int]]:
+    """Return the batches with queued jobs that could be on the queue and are not, each with the first of those.
+
+    While somebody publishes them, that one changes.
+    """
+    query = (
+        select(Job.batch_id, func.min(Job.id))
+        .where(Job.state == JobState.QUEUED, Job.published_at.is_(None), due())
+        .group_by(Job.batch_id)
+    )
+    return [(batch_id, job_id) for batch_id, job_id in session.execute(query)]
 
 
 def mark_published(session: Session, job_ids: Sequence[int], moment: datetime) -> None:
@@ -103,15 +121,17 @@ def mark_published(session: Session, job_ids: Sequence[int], moment: datetime) -
     session.execute(update(Job).where(Job.id.in_(job_ids)).values(published_at=moment))
 
 
-def forget_published(session: Session, batch_id: int | None = None, limit: int | None = None) -> int:
-    """Forget that queued jobs were published, and return how many those are; for a queue that was emptied.
+def forget_published(session: Session, batch_id: int | None = None, jobs: Collection[int] | None = None) -> int:
+    """Forget that queued jobs were published, and return how many those are; for what the queue has lost.
 
-    `batch_id` limits it to one batch, `limit` to the first so many, which are those of the highest priority. A message
-    that is still there is dropped when its job was claimed before.
+    `batch_id` limits it to one batch, `jobs` to these. A message that is still there is dropped when its job was
+    claimed before.
     """
-    lost = select(Job.id).where(Job.state == JobState.QUEUED, Job.published_at.is_not(None))
+    lost = [Job.state == JobState.QUEUED, Job.published_at.is_not(None)]
     if batch_id is not None:
-        lost = lost.where(Job.batch_id == batch_id)
-    if limit is not None:
-        lost = lost.order_by(Job.priority, Job.id).limit(limit)
-    return change_jobs(session, Job.id.in_(lost), values={"published_at": None})
+        lost.append(Job.batch_id == batch_id)
+    if jobs is None:
+        return change_jobs(session, *lost, values={"published_at": None})
+    numbers = sorted(jobs)
+    chunks = (numbers[start : start + CHUNK] for start in range(0, len(numbers), CHUNK))
+    return sum(change_jobs(session, *lost, Job.id.in_(chunk), values={"published_at": None}) for chunk in chunks)

@@ -31,6 +31,7 @@ from models.tables import now
 from worker.awake import Awake
 from worker.breaker import Breaker
 from worker.claiming import Claimer
+from worker.database_watch import DatabaseWatch
 from worker.deliveries import Deliveries
 from worker.device_lock import DeviceLock
 from worker.devices.chip import chip
@@ -234,7 +235,7 @@ class Boot(bootsteps.StartStopStep):
         idle_watch = IdleWatch(
             settings.idle_s, deliveries, lambda: messages_waiting(app), program.connect_anew, self._shutdown
         )
-        duties = [sweep.look, idle_watch.look]
+        duties = [DatabaseWatch(database, self._shutdown).look, sweep.look, idle_watch.look]
         if settings.keep_awake:
             self._awake = Awake(lambda: _has_work(database, boot_id))
             duties.append(self._awake.look)

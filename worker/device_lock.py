@@ -1,5 +1,7 @@
 """One worker a device: a lock that the system lets go when its holder dies, `kill -9` included."""
 
+import json
+import re
 from pathlib import Path
 from uuid import uuid4
 
@@ -8,6 +10,9 @@ from filelock import FileLock, Timeout
 from models.errors import DeviceError
 from models.private_folders import make_private_folder
 from worker.devices.device import Device
+from worker.machine import machine_identity
+
+_UID = re.compile("[0-9a-f]{32}")
 
 
 class DeviceLock:
@@ -46,9 +51,18 @@ class DeviceLock:
 
 
 def _uid(file: Path) -> str:
-    """Return what an earlier holder wrote there; a file that was cut short is written anew."""
-    uid = file.read_text() if file.exists() else ""
-    if len(uid) != len(uuid4().hex):
-        uid = uuid4().hex
-        file.write_text(uid)
+    """Return what an earlier holder wrote there, if it was on this machine and for this very file.
+
+    A copy of the folder, in another place or in another machine's image, is another lock: the boots that had the first
+    one may live. A file that was cut short is written anew.
+    """
+    place = {"machine": machine_identity(), "file": str(file.resolve()), "folder": file.parent.stat().st_ino}
+    try:
+        found = json.loads(file.read_text())
+        if found["place"] == place and _UID.fullmatch(found["uid"]):
+            return str(found["uid"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        pass  # None was written yet, or none that means anything: it is written below.
+    uid = uuid4().hex
+    file.write_text(json.dumps({"uid": uid, "place": place}))
     return uid

@@ -1,6 +1,8 @@
 """What `celery -A worker worker` runs."""
 
 import gc
+import os
+import sys
 import warnings
 from typing import Any
 
@@ -42,6 +44,12 @@ class Program(Worker):
         self.told = Shutdown()
         self.processors = PROCESSORS
         super().__init__(app, hostname, **options | fixed)
+
+    def start(self) -> None:
+        """Run until it is told to end; or begin anew after that, as if the same command had been typed again."""
+        super().start()
+        if self.told.begins_anew and not self.exitcode:
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - what this process is, too
 
     def install_platform_tweaks(self, worker: Any) -> None:
         """Take the signals that end the worker away from Celery."""

@@ -13,7 +13,6 @@ from models.broker_url import shown_broker_url
 from models.database import Database
 from models.errors import BrokerError
 from models.job import LOWEST_PRIORITY
-from models.message import JobMessage
 from models.publication import mark_published, unpublished
 from models.tables import now
 from worker.queue import QUEUE, SOCKET_TIMEOUT_S, TASK
@@ -51,7 +50,13 @@ def publish(
                 with producer.batch(CHUNK):
                     for job in page:
                         if job.message is not None:
-                            _send(app, job.message.model_dump(), task_id(job.message), job.priority, producer)
+                            _send(
+                                app,
+                                job.message.model_dump(),
+                                task_id(job.message.job, job.message.batch),
+                                job.priority,
+                                producer,
+                            )
                             sent.append(job.job_id)
                 with database.writing() as session:
                     for job in page:
@@ -65,9 +70,9 @@ def publish(
         raise explain_broker_error(app, error) from error
 
 
-def task_id(message: JobMessage) -> str:
+def task_id(job_id: int, batch_uid: str) -> str:
     """Return the id that a job's message has on the queue."""
-    return f"{message.batch}-{message.job}"
+    return f"{batch_uid}-{job_id}"
 
 
 def messages_waiting(app: Celery) -> int:

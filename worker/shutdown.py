@@ -27,6 +27,8 @@ class Shutdown:
         #: Give the running job back at its next step.
         self.at_once = threading.Event()
         self._ignores_hangup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        #: Whether the program is to begin again in this process, once it has ended.
+        self.begins_anew = False
         #: How the process is to end, as far as that is known.
         self.status = ExitStatus.DONE
 
@@ -48,6 +50,12 @@ class Shutdown:
         state.should_stop = int(self.status)
         self.asked.set()
 
+    def begin_anew(self) -> None:
+        """End when the running job is done, and begin again, unless the worker has been told to end."""
+        if not self.asked.is_set():
+            self.begins_anew = True
+            self.ask()
+
     def cannot_record(self, job_id: int, error: BaseException) -> None:
         """End because what became of a job could not be recorded."""
         # First, so that nothing that befalls the log keeps the worker at work.
@@ -68,6 +76,7 @@ class Shutdown:
         forced.start()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self.begins_anew = False
         # A line to the log may find its lock held by the very code that was interrupted, so a thread writes it.
         if self.at_once.is_set():
             os._exit(128 + number)

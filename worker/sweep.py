@@ -1,26 +1,28 @@
 """Looking after the queue while a worker lives: jobs whose worker is gone, and messages that Redis does not hold."""
 
 import time
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 from celery import Celery
 
 from models.boots import note_alive
 from models.database import Database
-from models.pauses import paused_since
-from models.publication import due_retries, forget_published, lacks_messages
+from models.publication import due_retries, first_unpublished, forget_published, published_jobs
 from models.rescue import RunningJob, rescue_stalled, running_jobs
 from models.settings import Settings
 from models.sweep_lease import Lease, other_lease, renew_lease
 from worker.in_hand import InHand
 from worker.log import event, log
-from worker.publishing import messages_waiting, publish
+from worker.publishing import messages_waiting, publish, task_id
+from worker.queue_content import ids_on_queue
 
-#: Looks in a row at an empty queue before it is believed that messages were lost, not that they are on their way.
-_EMPTY_LOOKS = 3
-#: Jobs published again at once, which takes seconds; where more were lost, the queue is empty again after these.
+#: Looks in a row at which a message is not there before it is believed to be lost, and not on its way.
+_LOOKS = 3
+#: Jobs published again at once, which takes seconds; where more were lost, the others follow.
 _MOST_AT_ONCE = 10_000
+#: The share of time for looking through a queue: a long one takes seconds, in which the device's thread is held up.
+_SHARE = 0.01
 _Sign = TypeVar("_Sign", bound=Hashable)
 
 
@@ -42,6 +44,24 @@ class _Silence(Generic[_Sign]):
         return [sign for sign, since in self._seen.items() if moment - since > self._limit_s]
 
 
+class _Repeated(Generic[_Sign]):
+    """Tells what was the same at so many looks in a row."""
+
+    def __init__(self) -> None:
+        self._looks: dict[_Sign, int] = {}
+
+    def often(self, present: Iterable[_Sign]) -> list[_Sign]:
+        """Return those of the present ones that were there at `_LOOKS` looks; they begin anew then."""
+        looks = {sign: self._looks.get(sign, 0) + 1 for sign in present}
+        often = [sign for sign, count in looks.items() if count >= _LOOKS]
+        self._looks = {sign: count for sign, count in looks.items() if count < _LOOKS}
+        return often
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._looks = {}
+
+
 class Sweep:
     """Looks once a heartbeat; what it publishes is what it found to be lost, never what waits in Redis."""
 
@@ -54,7 +74,10 @@ class Sweep:
         self._jobs = _Silence[RunningJob](settings.stall_s)
         self._leases = _Silence[Lease](settings.stall_s)
         self._leads = False
-        self._empty_looks = 0
+        #: Jobs whose messages are not where they should be, and batches that nobody publishes, with their first jobs.
+        self._lost = _Repeated[int]()
+        self._left = _Repeated[tuple[int, int]]()
+        self._next_look_through = 0.0
 
     def look(self) -> None:
         """Give a sign of life; put back what stalled, and publish what waits in the database alone.
@@ -75,7 +98,8 @@ class Sweep:
                 renew_lease(session, self._boot_id)
         self._leads = leads
         if not leads:
-            self._empty_looks = 0
+            self._lost.forget()
+            self._left.forget()
             return
         self._look_after_all(stalled)
         # Not before: a worker that cannot reach Redis leaves it to another one.
@@ -91,22 +115,36 @@ class Sweep:
         with self._database.reading() as session:
             retries = due_retries(session)
         self._publish(retries)
-        self._empty_looks = self._empty_looks + 1 if self._looks_lost() else 0
-        if self._empty_looks < _EMPTY_LOOKS:
-            return
-        self._empty_looks = 0
-        with self._database.writing() as session:
-            forget_published(session, limit=_MOST_AT_ONCE)
-        # And with these what was recorded while Redis was away.
-        self._publish()
+        self._publish_left()
+        self._publish_lost()
 
-    def _looks_lost(self) -> bool:
-        """Tell whether jobs wait and the queue is empty, as it also is while `enqueue` sends the first messages."""
-        if messages_waiting(self._app):
-            return False
+    def _publish_left(self) -> None:
+        """Publish what was recorded while Redis was away."""
         with self._database.reading() as session:
-            # Workers that are paused have each taken a message, and hold it until the pause is over.
-            return paused_since(session) is None and lacks_messages(session)
+            left = self._left.often(first_unpublished(session))
+        for batch_id, _ in left:
+            self._publish(batch_id=batch_id)
+
+    def _publish_lost(self) -> None:
+        """Publish again what should be on the queue and is not, whatever else is there."""
+        begun = time.monotonic()
+        is_empty = messages_waiting(self._app) == 0
+        # What is lost of a long queue is not needed at once; an empty one is looked through in no time.
+        if begun < self._next_look_through and not is_empty:
+            return
+        with self._database.reading() as session:
+            expected = published_jobs(session, _MOST_AT_ONCE if is_empty else None)
+        if not expected:
+            self._lost.forget()
+            return
+        # After the rows: what was published before they were read is on the queue now, or its job is queued no more.
+        there = ids_on_queue(self._app)
+        lost = self._lost.often(job_id for job_id, uid in expected if task_id(job_id, uid) not in there)
+        self._next_look_through = time.monotonic() + (time.monotonic() - begun) / _SHARE
+        if lost:
+            with self._database.writing() as session:
+                forget_published(session, jobs=lost[:_MOST_AT_ONCE])
+            self._publish(lost[:_MOST_AT_ONCE])
 
     def _rescue(self, stalled: Sequence[RunningJob]) -> None:
         """Put back jobs of which no worker gave a sign of life for as long as the settings allow."""
@@ -128,9 +166,9 @@ class Sweep:
                 extra=event("job.quarantined", job=job_id),
             )
 
-    def _publish(self, jobs: Collection[int] | None = None) -> None:
+    def _publish(self, jobs: Collection[int] | None = None, batch_id: int | None = None) -> None:
         if jobs is not None and not jobs:
             return
-        count = publish(self._app, self._database, jobs=jobs)
+        count = publish(self._app, self._database, batch_id, jobs=jobs)
         if count:
             log.warning("published %d jobs that were not on the queue", count, extra=event("jobs.published"))

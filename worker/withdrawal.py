@@ -1,6 +1,5 @@
 """Taking messages off the queue whose jobs were cancelled, so that no worker has to drop them one by one."""
 
-import json
 from collections.abc import Collection
 
 from celery import Celery
@@ -11,10 +10,8 @@ from redis.exceptions import RedisError, ResponseError, WatchError
 from models.database import Database
 from models.publication import cancelled
 from worker.publishing import explain_broker_error, task_id
-from worker.queue import KEY_PREFIX, QUEUE, SOCKET_TIMEOUT_S
-
-#: Messages that are looked at between two commands, so that nobody else waits for Redis meanwhile.
-_CHUNK = 1_000
+from worker.queue import SOCKET_TIMEOUT_S
+from worker.queue_content import CHUNK, WITHDRAWAL, message_id, plain_client, queue_lists
 
 
 def withdraw(app: Celery, database: Database, batch_id: int) -> int:
@@ -27,20 +24,18 @@ def withdraw(app: Celery, database: Database, batch_id: int) -> int:
         BrokerError: if Redis is away or refuses it; what was not looked at stays where it is.
     """
     with database.reading() as session:
-        unwanted = {task_id(message) for message in cancelled(session, batch_id)}
+        unwanted = {task_id(message.job, message.batch) for message in cancelled(session, batch_id)}
     try:
         with app.connection_for_write(connect_timeout=SOCKET_TIMEOUT_S) as connection:
             channel = connection.default_channel
-            # kombu's own client puts the prefix before the keys of some commands and not of others.
-            client: Redis = Redis(connection_pool=channel.client.connection_pool)
-            queues = [f"{KEY_PREFIX}{channel._q_for_pri(QUEUE, step)}" for step in channel.priority_steps]
-            return sum(_withdraw(client, queue, unwanted) for queue in queues)
+            client = plain_client(channel)
+            return sum(_withdraw(client, queue, unwanted) for queue in queue_lists(channel))
     except (OperationalError, RedisError, OSError) as error:
         raise explain_broker_error(app, error) from error
 
 
 def _withdraw(client: Redis, queue: str, unwanted: Collection[str]) -> int:
-    aside = f"{queue}:withdrawal"
+    aside = f"{queue}{WITHDRAWAL}"
     # What one that was killed has left there is older than what waits now.
     count = _sift(client, aside, queue, unwanted)
     try:
@@ -61,10 +56,10 @@ def _sift(client: Redis, aside: str, queue: str, unwanted: Collection[str]) -> i
         while True:
             try:
                 pipe.watch(aside)  # type: ignore[no-untyped-call]
-                found = pipe.lrange(aside, 0, _CHUNK - 1)
+                found = pipe.lrange(aside, 0, CHUNK - 1)
                 if not found:
                     return count
-                kept = [message for message in found if _task_id(message) not in unwanted]
+                kept = [message for message in found if message_id(message) not in unwanted]
                 pipe.multi()
                 if kept:
                     pipe.rpush(queue, *kept)
@@ -74,11 +69,3 @@ def _sift(client: Redis, aside: str, queue: str, unwanted: Collection[str]) -> i
                 # Another withdrawal was faster; what it left is looked at anew.
                 continue
             count += len(found) - len(kept)
-
-
-def _task_id(message: bytes | str) -> str:
-    """Return the id in a message of Celery's; nothing of one that is none, which a worker drops and says so."""
-    try:
-        return str(json.loads(message)["headers"]["id"])
-    except (ValueError, KeyError, TypeError):
-        return ""

@@ -1,12 +1,16 @@
 """What Redis lost and what another worker left is taken up again by a worker that lives."""
 
+import re
+
 import pytest
 from faults import faulty, messages_in, outcomes, wait_for_looks
 from sqlalchemy import select
 from sqlalchemy.orm import make_transient
 
+from models.message import VERSION
 from models.states import JobState
 from models.tables import Attempt, Boot, Job, SweepLease
+from worker.queue import TASK, make_app
 
 
 @pytest.fixture
@@ -46,6 +50,61 @@ def assert_filled_again(nightshift, faults, own_server, worker):
 def test_a_queue_that_was_emptied_fills_again_by_itself(nightshift, faults, own_server):
     worker = nightshift.wait_until_ready(nightshift.start_worker())
     assert_filled_again(nightshift, faults, own_server, worker)
+
+
+@pytest.fixture
+def newer(own_server, settings):
+    """Two messages of a newer version, which go round and round."""
+    app = make_app(settings(broker_url=own_server.url()))
+    with app:
+        for number in range(2):
+            app.send_task(TASK, args=[{"version": VERSION + 1, "job": number}], priority=5)
+
+
+def messages_of_jobs(server):
+    """Return all messages that name jobs, each with the list that it is in."""
+    with server.client() as client:
+        keys = [key for key in client.scan_iter(match="nightshift:jobs*") if client.type(key) == b"list"]
+        found = [(key, message) for key in keys for message in client.lrange(key, 0, -1)]
+    return [(key, message) for key, message in found if re.search(rb'"id": "[0-9a-f]{32}-\d+"', message)]
+
+
+def test_what_was_lost_comes_back_whatever_else_lies_on_the_queue(nightshift, faults, own_server, newer):
+    worker = nightshift.wait_until_ready(nightshift.start_worker())
+    faults.hold("step")
+    batch = nightshift.enqueue("--prompt", "a red boot", "--count", 6)
+    faults.wait_until_held("step")
+    waiting = messages_of_jobs(own_server)
+    with own_server.client() as client:
+        for key, message in waiting[:3]:
+            client.lrem(key, 1, message)
+    nightshift.wait_until(lambda: "published 3 jobs that were not on the queue" in worker.log, "them to be published")
+    wait_for_looks(nightshift, 8)
+    # Those and no others, and once.
+    assert len(messages_of_jobs(own_server)) == len(waiting)
+    assert worker.log.count("that were not on the queue") == 1
+    faults.release("step")
+    assert_made_once(nightshift, batch)
+
+
+def test_what_was_recorded_while_redis_was_away_is_published_whatever_else_lies_on_the_queue(nightshift, newer):
+    nightshift.wait_until_ready(nightshift.start_worker())
+    nowhere = nightshift.producer("enqueue", "--prompt", "a shoe", NIGHTSHIFT_BROKER_URL="redis://127.0.0.1:1/0")
+    assert nowhere.returncode == 1
+    assert_made_once(nightshift, "prompt-1")
+
+
+def test_nothing_is_published_again_that_is_not_lost(nightshift, faults, own_server, newer):
+    worker = nightshift.wait_until_ready(nightshift.start_worker())
+    faults.hold("step")
+    batch = nightshift.enqueue("--prompt", "a red boot", "--count", 6)
+    faults.wait_until_held("step")
+    waiting = messages_of_jobs(own_server)
+    wait_for_looks(nightshift, 12)
+    assert messages_of_jobs(own_server) == waiting
+    assert "that were not on the queue" not in worker.log
+    faults.release("step")
+    assert_made_once(nightshift, batch)
 
 
 def test_jobs_that_were_recorded_while_redis_was_away_are_published_by_the_worker(nightshift):

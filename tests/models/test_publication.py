@@ -1,5 +1,7 @@
 """Which queued jobs are on the queue, as the record has it."""
 
+from datetime import timedelta
+
 from models import job_control, publication
 from models.tables import Job, now
 
@@ -42,14 +44,14 @@ def test_what_was_published_is_forgotten_for_queued_jobs_of_the_batch_alone(reco
     assert [job.job_id for job in read(publication.unpublished)] == [queued.job]
 
 
-def test_what_was_published_is_forgotten_for_the_first_queued_jobs(records, boot, write):
+def test_what_was_published_is_forgotten_for_these_jobs_as_long_as_they_are_queued(records, boot, write):
     messages = records.messages(records.batch(jobs=5))
     write(publication.mark_published, [message.job for message in messages], now())
-    records.change(messages[4].job, priority=0)
     records.claim(messages[0], boot)
-    assert write(publication.forget_published, None, 2) == 2
+    assert write(publication.forget_published, jobs=[message.job for message in messages[:3]]) == 2
     published = [records.job(message.job).published_at is not None for message in messages]
-    assert published == [True, False, True, True, False]
+    assert published == [True, False, False, True, True]
+    assert write(publication.forget_published, jobs=[]) == 0
 
 
 def test_only_the_jobs_that_are_asked_for_are_to_be_published(records, write):
@@ -59,12 +61,25 @@ def test_only_the_jobs_that_are_asked_for_are_to_be_published(records, write):
     assert write(publication.unpublished, jobs=[]) == []
 
 
-def test_a_queue_that_is_empty_lacks_messages_of_more_jobs_than_workers_may_have_taken(records, read):
-    messages = records.messages(records.batch(jobs=4))
-    assert read(publication.lacks_messages)
-    boots = [records.boot(lock_uid=lock) for lock in ("a", "b")]
-    records.claim(messages[0], boots[0])
-    assert read(publication.lacks_messages)
-    # Two wait now, and each of the two that run may have a worker that has taken one of them.
-    records.claim(messages[1], boots[1])
-    assert not read(publication.lacks_messages)
+def test_what_should_be_on_the_queue_is_what_is_queued_and_was_published(records, boot, read, write):
+    batch = records.batch(jobs=5)
+    messages = records.messages(batch)
+    write(publication.mark_published, [message.job for message in messages[:4]], now())
+    records.claim(messages[0], boot)
+    records.change(messages[3].job, priority=0)
+    expected = [(messages[place].job, batch.uid) for place in (3, 1, 2)]
+    assert read(publication.published_jobs) == expected
+    assert read(publication.published_jobs, 2) == expected[:2]
+
+
+def test_the_first_of_a_batch_that_is_not_published_changes_while_somebody_publishes_it(records, read, write):
+    batch, other = records.batch(jobs=3), records.batch("other")
+    first, second, third = records.messages(batch)
+    (left,) = records.messages(other)
+    assert read(publication.first_unpublished) == [(batch.id, first.job), (other.id, left.job)]
+    write(publication.mark_published, [first.job], now())
+    assert (batch.id, second.job) in read(publication.first_unpublished)
+    write(publication.mark_published, [second.job, third.job], now())
+    # One that waits for its next try is not to be published yet.
+    records.change(left.job, not_before=now() + timedelta(minutes=5))
+    assert read(publication.first_unpublished) == []

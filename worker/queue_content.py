@@ -1,0 +1,66 @@
+"""What lies in Redis: the lists of the queue, and what workers have taken from them and not acknowledged."""
+
+import json
+from typing import Any
+
+from celery import Celery
+from redis import Redis
+
+from worker.queue import KEY_PREFIX, QUEUE
+
+#: Messages that are looked at between two commands, so that nobody else waits for Redis meanwhile.
+CHUNK = 1_000
+#: The ending of a list that a withdrawal has laid aside.
+WITHDRAWAL = ":withdrawal"
+
+
+def queue_lists(channel: Any) -> list[str]:
+    """Return the keys of the queue's lists, one a priority."""
+    return [f"{KEY_PREFIX}{channel._q_for_pri(QUEUE, step)}" for step in channel.priority_steps]
+
+
+def plain_client(channel: Any) -> Redis:
+    """Return a client that leaves keys as they are; kombu's puts the prefix before those of some commands alone."""
+    return Redis(connection_pool=channel.client.connection_pool)
+
+
+def message_id(message: bytes | str) -> str:
+    """Return the id in a message of Celery's; nothing of one that is none, which a worker drops and says so."""
+    try:
+        return _id_in(json.loads(message))
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def ids_on_queue(app: Celery) -> set[str]:
+    """Return the ids of all messages that are in Redis, whoever sent them and whether or not a worker has taken them.
+
+    Raises:
+        OperationalError, RedisError, OSError: if Redis cannot be asked.
+    """
+    found: set[str] = set()
+    with app.connection_for_write() as connection:
+        channel = connection.default_channel
+        client = plain_client(channel)
+        lists = queue_lists(channel)
+        # From the end that new ones are put to, and what is taken last: a message that moves meanwhile is seen twice.
+        for key in [*lists, *(f"{key}{WITHDRAWAL}" for key in lists)]:
+            start = 0
+            while page := client.lrange(key, start, start + CHUNK - 1):
+                found.update(map(message_id, page))
+                start += CHUNK
+        for taken in client.hscan_iter(f"{KEY_PREFIX}{channel.unacked_key}", count=CHUNK):
+            found.add(_id_of_taken(taken[1]))
+    return found
+
+
+def _id_of_taken(note: bytes | str) -> str:
+    """Return the id in kombu's note of a message that was taken: the message, its exchange and its routing key."""
+    try:
+        return _id_in(json.loads(note)[0])
+    except (ValueError, KeyError, TypeError, IndexError):
+        return ""
+
+
+def _id_in(message: Any) -> str:
+    return str(message["headers"]["id"])
