@@ -32,20 +32,20 @@ def _replace(session: Session, job_id: int) -> int | None:
     # it adds, or this one waits and finds the batch cancelled.
     locked = select(Batch).where(Batch.id == job.batch_id).with_for_update()
     batch = session.scalars(locked.execution_options(populate_existing=True)).one()
-    if batch.cancelled_at is not None or job.cancel_requested:
+    if batch.cancelled_at is not None or job.cancel_requested or _is_needless(session, job):
         return None
     faulty = job.state == JobState.REJECTED or (job.state == JobState.FAILED and job.cause in OF_THE_SEED)
     if batch.target is None or not faulty:
         return None
-    if (present := replacement_of(session, job_id)) is not None:
-        # One that was taken back when a person accepted the picture, who now has thought better of it.
+    if (chain := _stand_ins(session, job_id)) != []:
+        # The last was taken back when a person accepted the picture, who now has thought better of it.
         again = change_jobs(
             session,
-            Job.id == present,
+            Job.id == chain[-1],
             Job.state == JobState.CANCELLED,
             values=queued_again() | {"state": JobState.QUEUED, "finished_at": None, "cause": None},
         )
-        return present if again else None
+        return chain[-1] if again else None
     if job.replacement >= batch.replacements:
         return None
     spec = spec_of(job).model_copy(update={"seed": _free_seed(session, job)})
@@ -71,13 +71,31 @@ def _free_seed(session: Session, job: Job) -> int:
 
 
 def take_back(session: Session, job_id: int) -> None:
-    """Cancel the replacement of a job that was accepted after all, unless a worker has begun it."""
+    """Cancel what stands in for a job that was accepted after all, and for that, unless a worker has begun it."""
     change_jobs(
         session,
-        Job.replaces == job_id,
+        Job.id.in_(_stand_ins(session, job_id)),
         Job.state == JobState.QUEUED,
         values={"state": JobState.CANCELLED, "cause": Cause.CANCELLED, "finished_at": now()},
     )
+
+
+def _is_needless(session: Session, job: Job) -> bool:
+    """Tell whether what the job stands in for was accepted after all, while a worker had the job."""
+    before: Job | None = job
+    while before is not None and before.replaces is not None:
+        before = session.get(Job, before.replaces)
+        if before is not None and before.state == JobState.SUCCEEDED:
+            return True
+    return False
+
+
+def _stand_ins(session: Session, job_id: int) -> list[int]:
+    """Return the job that stands in for this one, the one that stands in for that, and so on."""
+    chain: list[int] = []
+    while (following := replacement_of(session, chain[-1] if chain else job_id)) is not None:
+        chain.append(following)
+    return chain
 
 
 def replacement_of(session: Session, job_id: int) -> int | None:

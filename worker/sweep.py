@@ -29,19 +29,25 @@ _Sign = TypeVar("_Sign", bound=Hashable)
 class _Silence(Generic[_Sign]):
     """Tells which signs of life have not changed for too long, by this process's own monotonic clock.
 
-    Clocks of hosts differ, and a clock may be set back.
+    Clocks of hosts differ, and a clock may be set back. What passes between two looks counts as no more than a few of
+    them: where this worker could not look, because nobody could write, the others could give no sign either.
     """
 
-    def __init__(self, limit_s: float) -> None:
+    def __init__(self, limit_s: float, interval_s: float) -> None:
+        """Expect a look each `interval_s` seconds."""
         self._limit_s = limit_s
-        #: When each was first seen.
-        self._seen: dict[_Sign, float] = {}
+        self._longest_s = _LOOKS * interval_s
+        self._looked: float | None = None
+        #: For how long each has been the same.
+        self._quiet_s: dict[_Sign, float] = {}
 
     def silent(self, signs: Sequence[_Sign]) -> list[_Sign]:
         """Return those of the present signs that have been the same for longer than the limit."""
         moment = time.monotonic()
-        self._seen = {sign: self._seen.get(sign, moment) for sign in signs}
-        return [sign for sign, since in self._seen.items() if moment - since > self._limit_s]
+        passed_s = 0.0 if self._looked is None else min(moment - self._looked, self._longest_s)
+        self._looked = moment
+        self._quiet_s = {sign: self._quiet_s[sign] + passed_s if sign in self._quiet_s else 0.0 for sign in signs}
+        return [sign for sign, quiet_s in self._quiet_s.items() if quiet_s > self._limit_s]
 
 
 class _Repeated(Generic[_Sign]):
@@ -71,8 +77,8 @@ class Sweep:
         self._settings = settings
         self._boot_id = boot_id
         self._in_hand = in_hand
-        self._jobs = _Silence[RunningJob](settings.stall_s)
-        self._leases = _Silence[Lease](settings.stall_s)
+        self._jobs = _Silence[RunningJob](settings.stall_s, settings.heartbeat_s)
+        self._leases = _Silence[Lease](settings.stall_s, settings.heartbeat_s)
         self._leads = False
         #: Jobs whose messages are not where they should be, and batches that nobody publishes, with their first jobs.
         self._lost = _Repeated[int]()

@@ -36,14 +36,17 @@ def withdraw(app: Celery, database: Database, batch_id: int) -> int:
 
 def _withdraw(client: Redis, queue: str, unwanted: Collection[str]) -> int:
     aside = f"{queue}{WITHDRAWAL}"
-    # What one that was killed has left there is older than what waits now.
-    count = _sift(client, aside, queue, unwanted)
-    try:
-        client.rename(queue, aside)
-    except ResponseError:
-        # Nothing waits there.
-        return count
-    return count + _sift(client, aside, queue, unwanted)
+    count = 0
+    while True:
+        # What one that was killed has left there is older than what waits now; one that lives is helped.
+        count += _sift(client, aside, queue, unwanted)
+        try:
+            # Never over what another withdrawal has just put there.
+            if client.renamenx(queue, aside):
+                return count + _sift(client, aside, queue, unwanted)
+        except ResponseError:
+            # Nothing waits there.
+            return count
 
 
 def _sift(client: Redis, aside: str, queue: str, unwanted: Collection[str]) -> int:

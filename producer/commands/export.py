@@ -62,7 +62,10 @@ _LONG = 200
 @click.option(
     "--repeats", type=click.IntRange(1), default=10, show_default=True, help="Times that kohya takes each picture."
 )
+@click.pass_context
 def command(
+    ctx: click.Context,
+    /,
     batches: tuple[str, ...],
     folder: Path,
     *,
@@ -78,8 +81,9 @@ def command(
 ) -> None:
     """Put the accepted pictures of the batches into DIR as a data set, with captions and a card.
 
-    Pictures are hard links where the disk has them. DIR is there whole or not at all: a command that was cut short goes
-    on where it was, and one that finds something else in DIR leaves it alone.
+    Pictures are hard links where the disk has them; with --size they are others, which `producer gc` does not count.
+    DIR is there whole or not at all: a command that was cut short goes on where it was, and one that finds something
+    else in DIR leaves it alone.
     """
     if not name or "/" in name or name.startswith("."):
         raise BadInputError([f"--name {name!r}: use letters, digits, dashes and spaces"])
@@ -114,9 +118,12 @@ def command(
         "samples": len(samples),
         "digest": _digest(samples),
     }
+    # Of one that was brought to another size, no export has what `gc` would remove.
+    whole = pictures if resizing is None else []
     place = ExportFolder(folder, manifest)
+    ctx.with_resource(place.alone(settings.data_dir))
     if place.is_done():
-        _mark(database, pictures)
+        _mark(database, whole)
         click.echo(f"{folder} holds this very export already: {len(samples):,} pictures")
         return
     place.begin()
@@ -132,7 +139,7 @@ def command(
     remarks += [f"{alike:,} pictures that are nearly the same as an earlier one were left out."] if is_distinct else []
     write_text(place.work / "README.md", card(folder.name, layout, samples, {b.name: b.checks for b in found}, remarks))
     place.finish()
-    _mark(database, pictures)
+    _mark(database, whole)
     click.echo(
         f"{folder}: {written[TRAIN]:,} pictures for training"
         + (f", {written[TEST]:,} for testing" if test else "")

@@ -33,6 +33,8 @@ class Removal:
     #: By their names in the store.
     pictures: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
+    #: What interrupted work left; it is looked at once more when it is removed.
+    leftovers: list[Path] = field(default_factory=list)
     #: Batches that are left as they are, since no export has them.
     spared: list[str] = field(default_factory=list)
 
@@ -70,7 +72,7 @@ def command(
             raise click.UsageError("name what to remove: --rejected, --thumbnails, --leftovers or --batch BATCH")
         _show(kept, store, stray, as_json=as_json)
         return
-    removal = Removal(files=(store.thumbnails() if thumbnails else []) + (stray if left else []))
+    removal = Removal(files=store.thumbnails() if thumbnails else [], leftovers=stray if left else [])
     if rejected:
         for one in kept:
             if one.rejected and not (one.is_exported or unexported):
@@ -125,15 +127,29 @@ def _remove(database: Database, store: PictureStore, removal: Removal, *, dry_ru
         with database.writing() as session:
             names = forget_pictures(session, names)
     files = removal.files + [store.where(name) for name in names]
-    use = _use(files)
+    use = _use(files + removal.leftovers)
+    if dry_run:
+        return use
     with progress_bar("removing", len(files)) as advance:
-        for file in [] if dry_run else files:
-            try:
-                file.unlink(missing_ok=True)
-            except OSError as error:
-                raise StorageError(f"{file} cannot be removed ({error.strerror}): make its folder writable") from error
+        for file in files:
+            _unlink(file)
             advance(1)
+    if removal.leftovers:
+        # A job may have been queued again, and its picture made anew: while this has the database, no picture gets its
+        # name.
+        with database.writing() as session:
+            still = set(leftovers(session, store))
+            for file in removal.leftovers:
+                if file in still:
+                    _unlink(file)
     return use
+
+
+def _unlink(file: Path) -> None:
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(f"{file} cannot be removed ({error.strerror}): make its folder writable") from error
 
 
 def _use(files: Iterable[Path]) -> Use:

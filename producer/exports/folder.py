@@ -1,11 +1,17 @@
 """A folder that is there whole or not at all: filled beside its place, and put there by one rename."""
 
+import hashlib
 import json
+import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from models.errors import BadInputError
+from models.private_folders import make_private_folder
 from producer.files import explained, write_text
 
 #: Says in a finished folder what it is, and in an unfinished one what it is to be.
@@ -20,6 +26,23 @@ class ExportFolder:
         self._manifest = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
         #: Where the files are put meanwhile.
         self.work = target.with_name(f".{target.name}.unfinished")
+
+    @contextmanager
+    def alone(self, data_dir: Path) -> Iterator[None]:
+        """Keep every other export from this folder while the block runs; the locks are in the data folder.
+
+        Raises:
+            BadInputError: if another export is at work there.
+            StorageError: if there can be no lock.
+        """
+        digest = hashlib.sha256(os.fsencode(self._target.resolve())).hexdigest()[:16]
+        file = data_dir / "locks" / f"export-{digest}.lock"
+        try:
+            make_private_folder(file.parent)
+            with FileLock(file, blocking=False):
+                yield
+        except Timeout:
+            raise BadInputError([f"{self._target}: another `producer export` is writing there; wait for it"]) from None
 
     def is_done(self) -> bool:
         """Tell whether this very export is there already.

@@ -153,3 +153,47 @@ def test_later_pictures_are_compared_with_those_that_are_accepted(records, read,
     write(decide, store, [second], accepted=True)
     assert [job for _, job, _ in read(accepted_likenesses, batch.id, 0)] == [first, second, third]
     assert read(accepted_likenesses, records.batch("other").id, 0) == []
+
+
+TARGET = Acceptance({"edge": {}}, target=1, replacements=9)
+
+
+def states(records, batch):
+    return [job.state for job in records.jobs(batch)]
+
+
+@pytest.fixture
+def chain(records, make):
+    """A batch in which the first picture and what stood in for it were rejected; a third job waits."""
+    batch = records.batch(acceptance=TARGET)
+    for place in range(2):
+        make(records.messages(batch)[place], BAD)
+    assert states(records, batch) == [JobState.REJECTED, JobState.REJECTED, JobState.QUEUED]
+    return batch
+
+
+def test_accepting_the_head_of_a_chain_takes_its_tail_back(records, write, store, chain):
+    head, middle, tail = (job.id for job in records.jobs(chain))
+    write(decide, store, [head], accepted=True)
+    assert states(records, chain) == [JobState.SUCCEEDED, JobState.REJECTED, JobState.CANCELLED]
+    # And thinking better of it brings that back, and nothing else.
+    assert write(decide, store, [head], accepted=False) == [tail]
+    assert states(records, chain) == [JobState.REJECTED, JobState.REJECTED, JobState.QUEUED]
+    write(decide, store, [middle], accepted=True)
+    assert states(records, chain) == [JobState.REJECTED, JobState.SUCCEEDED, JobState.CANCELLED]
+
+
+def test_a_tail_that_a_worker_has_is_the_last(records, write, store, chain, make):
+    head, _, _ = (job.id for job in records.jobs(chain))
+    claim = records.claim(records.messages(chain)[2], records.boot(lock_uid="b"))
+    write(decide, store, [head], accepted=True)
+    assert records.settle(claim, findings=(BAD,), picture="pictures/x.png")
+    assert states(records, chain) == [JobState.SUCCEEDED, JobState.REJECTED, JobState.REJECTED]
+
+
+def test_another_chain_is_left_alone(records, write, store, make):
+    batch = records.batch(jobs=2, acceptance=TARGET)
+    first, second = records.messages(batch)
+    make(second, BAD)
+    write(decide, store, [make(first, BAD)], accepted=True)
+    assert states(records, batch) == [JobState.SUCCEEDED, JobState.REJECTED, JobState.QUEUED, JobState.CANCELLED]

@@ -19,6 +19,7 @@ from sd_parsers import ParserManager
 
 from models.tables import Batch, Job
 from producer.exports.captions import Caption
+from producer.exports.folder import ExportFolder
 from producer.exports.split import prompts_for_testing
 from training.drawing import draw_shoe
 
@@ -225,6 +226,19 @@ def test_what_is_unfinished_is_gone_on_with_and_anothers_is_not(nightshift: Inst
     target.rename(unfinished)
     export(nightshift, "other", target)
     assert len(list(target.rglob("*.png"))) == 2
+
+
+def test_two_at_once_do_not_mix(nightshift: Installation, tmp_path):
+    target = tmp_path / "set"
+    with ExportFolder(target, {}).alone(nightshift.data_dir):
+        refused = nightshift.producer("export", "shoes", target)
+        assert (refused.returncode, target.exists()) == (2, False)
+        assert refused.stderr == f"producer: {target}: another `producer export` is writing there; wait for it\n"
+        # By another way to the same place, too; and another place is free.
+        (tmp_path / "link").symlink_to(tmp_path)
+        assert nightshift.producer("export", "shoes", tmp_path / "link" / "set").returncode == 2
+        assert nightshift.producer("export", "shoes", tmp_path / "other").returncode == 0
+    assert nightshift.producer("export", "shoes", target).returncode == 0
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(nightshift: Installation, tmp_path):

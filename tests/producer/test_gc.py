@@ -8,8 +8,10 @@ from made_rows import Made, write_batch
 from sqlalchemy import select
 
 from models.picture_store import PictureStore
+from models.removal import leftovers
 from models.states import JobState, Outcome
 from models.tables import Attempt, Job
+from producer.commands import gc
 
 
 @pytest.fixture
@@ -161,6 +163,30 @@ def test_leftovers_are_what_nobody_names_any_more(nightshift: Installation):
     gone = before - pictures(nightshift)
     assert gone == {f"batch-0001/.job-{over:08d}.png.{over}", stray.removeprefix("pictures/")}
     assert at_work.removeprefix("pictures/") in pictures(nightshift)
+
+
+def test_a_leftover_whose_job_was_queued_again_meanwhile_stays(nightshift: Installation):
+    """The picture of a retry may get its name between the look and the removal."""
+    store = PictureStore(nightshift.data_dir)
+    with nightshift.database.writing() as session:
+        job = session.scalar(select(Job).where(Job.batch_id == 1).order_by(Job.id).limit(1))
+        name, job.picture = str(job.picture), None
+        number = job.id
+    with nightshift.database.reading() as session:
+        stray = leftovers(session, store)
+    assert store.path(name) in stray
+    with nightshift.database.writing() as session:
+        session.get_one(Job, number).picture = name
+    removal = gc.Removal(leftovers=stray)
+    gc._remove(nightshift.database, store, removal, dry_run=False)
+    assert store.path(name).exists()
+
+
+def test_an_export_of_another_size_is_no_copy(nightshift: Installation):
+    export(nightshift, "first", "--size", "16x16")
+    refused = nightshift.producer("gc", "--batch", "first")
+    assert (refused.returncode, "no export has 3 of its accepted pictures" in refused.stderr) == (2, True)
+    assert "left, since first is not exported" in nightshift.producer("gc", "--rejected").stdout
 
 
 def test_an_export_that_was_there_already_counts_too(nightshift: Installation):

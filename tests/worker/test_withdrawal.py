@@ -94,7 +94,7 @@ def test_two_at_once_lose_and_double_nothing(nightshift: Installation, redis_ser
     (key,) = waiting(redis_server)
     aside = f"{key}:withdrawal"
     before = waiting(redis_server)[key]
-    monkeypatch.setattr(withdrawal, "_CHUNK", 3)
+    monkeypatch.setattr(withdrawal, "CHUNK", 3)
     with redis_server.client() as client:
         client.rename(key, aside)
         looked = []
@@ -107,10 +107,34 @@ def test_two_at_once_lose_and_double_nothing(nightshift: Installation, redis_ser
             looked.append(message)
             return ""
 
-        monkeypatch.setattr(withdrawal, "_task_id", look)
+        monkeypatch.setattr(withdrawal, "message_id", look)
         with redis_server.client() as other:
             assert withdrawal._sift(other, aside, key, set()) == 0
         assert client.lrange(key, 0, -1) == before
+        assert not client.exists(aside)
+
+
+def test_what_another_has_just_laid_aside_is_not_written_over(nightshift: Installation, redis_server, monkeypatch):
+    nightshift.enqueue("--prompt", "a boot", "--count", 6, "--batch", "kept")
+    (key,) = waiting(redis_server)
+    aside = f"{key}:withdrawal"
+    before = waiting(redis_server)[key]
+    sift = withdrawal._sift
+
+    with redis_server.client() as client, redis_server.client() as other:
+
+        def sift_and_be_overtaken(*of):
+            count = sift(*of)
+            # Another one lays all aside just then, and a new message comes.
+            if client.exists(key) and not client.exists(aside):
+                client.rename(key, aside)
+                client.lpush(key, before[0])
+            monkeypatch.setattr(withdrawal, "_sift", sift)
+            return count
+
+        monkeypatch.setattr(withdrawal, "_sift", sift_and_be_overtaken)
+        assert withdrawal._withdraw(other, key, set()) == 0
+        assert sorted(client.lrange(key, 0, -1)) == sorted([*before, before[0]])
         assert not client.exists(aside)
 
 
