@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 from models.batches import spec_of
 from models.causes import Cause
 from models.clock import Instant, instant
-from models.errors import QueuePausedError
+from models.errors import LimitsChangedError, QueuePausedError
 from models.finding import Finding
 from models.job import JobSpec
 from models.measurement import Measurement
@@ -157,6 +157,7 @@ _RUNNING_HERE = (
     )
 )
 _BATCH = select(Batch.name, Batch.uid, Batch.checks).where(Batch.id == bindparam("of_batch"))
+_LIMITS = select(Batch.checks).where(Batch.id == bindparam("of_batch")).with_for_update(read=True)
 _BEGIN_ATTEMPT = insert(_ATTEMPTS).returning(Attempt.id)
 _END_ATTEMPT = update(_ATTEMPTS).where(Attempt.id == bindparam("of_attempt"))
 _CHANGE_OWNED = (
@@ -251,6 +252,9 @@ def settle(session: Session, claim: Claim, result: Result, ended: Ended | None =
     What was not accepted is replaced, if the batch has it so. `ended` says when the attempt ended, if that was not just
     now; whoever tries again gives it, so that an earlier try is known whose answer was lost. So do `postpone`,
     `give_back` and `lose`.
+
+    Raises:
+        LimitsChangedError: the picture was judged by other limits than the batch has now; nothing is written.
     """
     ended = ended or Ended.now()
     state = JobState.REJECTED if result.is_rejected else _STATES[result.outcome]
@@ -259,12 +263,26 @@ def settle(session: Session, claim: Claim, result: Result, ended: Ended | None =
     recorded = _end(session, claim, result, ended, values)
     if recorded is not Recorded.NOW:
         return recorded
+    if result.outcome is Outcome.SUCCEEDED:
+        # Whoever changes them after this finds the picture.
+        limits = limits_of(session, claim)
+        if limits != claim.checks:
+            raise LimitsChangedError(limits)
     if result.findings:
         record_verdicts(session, {claim.job_id: result.findings})
         record_likenesses(session, {claim.job_id: bytes.fromhex(result.likeness) if result.likeness else None})
     if result.is_rejected or result.outcome is Outcome.FAILED:
         replace(session, [claim.job_id])
     return recorded
+
+
+def limits_of(session: Session, claim: Claim) -> Mapping[str, Mapping[str, Any]] | None:
+    """Return the limits by which pictures of the claim's batch are judged now; they stay so until the transaction ends.
+
+    None where they are not judged. Locked where the database has locks of rows: whoever changes them waits.
+    """
+    limits: Mapping[str, Mapping[str, Any]] | None = session.scalar(_LIMITS, {"of_batch": claim.batch_id})
+    return limits
 
 
 def postpone(session: Session, claim: Claim, result: Result, wait_s: float, ended: Ended | None = None) -> Recorded:

@@ -3,6 +3,9 @@
 The message of each is one line: what happened, to which job or line, and what to do next.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from models.causes import Cause
 
 
@@ -72,6 +75,14 @@ class ProcessFaultError(NightshiftError):
 
 class ExaminerError(NightshiftError):
     """Nobody can look at pictures, for a reason that is not theirs: no verdict comes of it."""
+
+
+class LimitsChangedError(NightshiftError):
+    """A picture was judged by limits that its batch has no more; `limits` are those that it has."""
+
+    def __init__(self, limits: Mapping[str, Mapping[str, Any]] | None) -> None:
+        super().__init__("the limits of the batch's checks were changed")
+        self.limits = limits
 
 
 class LostClaimError(NightshiftError):

@@ -4,8 +4,9 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
+from dataclasses import replace
 
-from models.errors import NightshiftError
+from models.errors import LimitsChangedError, NightshiftError
 from models.states import Outcome
 from worker.attempt import Attempt, through
 from worker.attempt_log import tell
@@ -39,7 +40,7 @@ class Finisher:
         in_hand: InHand,
     ) -> None:
         self._judge = judge
-        self._steps = (saver.save, judge.judge, settler.settle)
+        self._steps = (saver.save, self._judge_and_settle)
         self._settler = settler
         self._shutdown = shutdown
         self._publish = publish
@@ -84,6 +85,14 @@ class Finisher:
             if (replacement := attempt.replaced_by) is not None:
                 # One that is not published stays in the database, for whoever looks after the queue.
                 _do_after_all(attempt, lambda: self._publish(replacement))
+
+    def _judge_and_settle(self, attempt: Attempt) -> Attempt:
+        while True:
+            try:
+                return self._settler.settle(self._judge.judge(attempt))
+            except LimitsChangedError as error:
+                # `producer check` came between: by its limits, as all others of the batch.
+                attempt = replace(attempt, claim=replace(attempt.claim, checks=error.limits))
 
     def _record(self, attempt: Attempt) -> Attempt:
         if attempt.outcome is Outcome.RUNNING:

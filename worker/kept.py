@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter, ValidationError
 
-from models.attempts import Claim, Ended, Result, settle
+from models.attempts import Claim, Ended, Result, limits_of, settle
 from models.database import Session
 from models.picture_store import Aside, PictureStore
 from models.rescue import left_running
@@ -52,10 +52,15 @@ def record_kept(session: Session, boot_id: int, pictures: PictureStore) -> list[
         kept = _read(found[attempt_id])
         if kept is None or kept.claim.attempt_id != attempt_id:
             continue
-        if settle(session, kept.claim, kept.result, kept.ended):
+        if _is_judged_as_ever(session, kept) and settle(session, kept.claim, kept.result, kept.ended):
             with found[attempt_id].put_in_place(rejected=kept.result.is_rejected):
                 recorded.append(kept.claim.job_id)
     return recorded
+
+
+def _is_judged_as_ever(session: Session, kept: Kept) -> bool:
+    """Tell whether the batch has the limits that the picture was judged by; else it is made again."""
+    return kept.claim.checks == limits_of(session, kept.claim)
 
 
 def _read(aside: Aside) -> Kept | None:

@@ -13,15 +13,16 @@ from sqlite_steps import steps
 
 from models import attempts, job_control, publication
 from models.attempts import Result
-from models.batches import spec_of
+from models.batches import Acceptance, spec_of
 from models.causes import Cause
-from models.errors import QueuePausedError
+from models.errors import LimitsChangedError, QueuePausedError
 from models.job import MAX_KEY
 from models.measurement import Measurement, MemoryReading, Timings
 from models.pauses import pause, resume
 from models.rescue import Rescued, rescue
 from models.states import JobState, Outcome
 from models.tables import Job, now
+from models.verdicts import record_limits
 
 CLAIMER = Path(__file__).with_name("claimer.py")
 PROCESSES, JOBS = 3, 500
@@ -359,3 +360,17 @@ def test_a_picture_takes_the_database_as_many_steps_whatever_waits(records, boot
     for message in (first, last):
         for count, among_many in zip(alone, make(message), strict=True):
             assert among_many <= count + 2
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(None, {"edge": {}}), ({"edge": {}}, None), ({"edge": {}}, {"size": {}})]
+)
+def test_what_was_judged_by_other_limits_is_not_settled(records, boot, write, before, after):
+    batch = records.batch(acceptance=Acceptance(before))
+    claim = records.claim(records.messages(batch)[0], boot)
+    write(record_limits, batch.id, after or {})
+    with pytest.raises(LimitsChangedError) as caught:
+        records.settle(claim, picture="p.png")
+    assert caught.value.limits == after
+    assert records.job(claim.job_id).state == JobState.RUNNING
+    assert records.settle(replace(claim, checks=after), picture="p.png")
