@@ -13,11 +13,13 @@ from celery.platforms import SecurityWarning
 
 from models.settings import load_settings
 from worker import transport
+from worker.file_limit import raise_file_limit
 from worker.log import configure_logging, quiet_libraries
 from worker.shutdown import Shutdown
 from worker.threads import Processors, set_waiting
 
 quiet_libraries(load_settings())
+raise_file_limit()
 #: Those that torch's threads may take; None where a person has set how many threads there are.
 PROCESSORS = Processors() if set_waiting() else None
 
