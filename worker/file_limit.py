@@ -9,8 +9,8 @@ _ENOUGH = 10_240
 def raise_file_limit() -> None:
     """Let this process open as many files as the system lets it, up to what is enough for any worker.
 
-    macOS begins with 256, of which a checkpoint's files, pipes, sockets and databases leave few; with none left neither a
-    picture nor a row can be written.
+    macOS begins with 256, of which a checkpoint's files, pipes, sockets and databases leave few; with none left neither
+    a picture nor a row can be written.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)
