@@ -16,6 +16,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import click
+import psutil
 import redis
 from faults import INSIDE, QUICK, Faults, assert_promise_kept, helpers_of, messages_in
 from installation import Installation, RedisServer, WorkerProcess, inside_worker
@@ -71,6 +72,8 @@ class Soak:
         self.faults = Faults(self.nightshift)
         self._worker: WorkerProcess | None = None
         self.met: Counter[str] = Counter()
+        #: Batches of which nothing may begin any more.
+        self.cancelled: set[str] = set()
         self.ends: Counter[int | None] = Counter()
 
     def close(self) -> None:
@@ -127,6 +130,9 @@ class Soak:
 
     def stop_worker(self) -> None:
         self.worker.send(signal.SIGTERM)
+
+    def close_the_workers_terminal(self) -> None:
+        self.worker.send(signal.SIGHUP)
 
     def interrupt_worker_twice(self) -> None:
         for _ in range(2):
@@ -232,6 +238,37 @@ class Soak:
             self.nightshift.producer("cancel", name)
             self.nightshift.producer("retry", name, "--cancelled")
 
+    def cancel_a_batch_for_good(self) -> None:
+        with self.nightshift.database.reading() as session:
+            # Those with a target are what goes on by itself.
+            unfinished = select(Batch.name).join(Job).where(Job.state.not_in(FINISHED), Batch.target.is_not(None))
+            name = session.scalar(unfinished.order_by(func.random()).limit(1))
+        if name is not None:
+            self.nightshift.producer("cancel", name)
+            self.cancelled.add(name)
+
+    def freeze_the_process_that_looks(self) -> None:
+        with suppress(psutil.NoSuchProcess):
+            for process in psutil.Process(self.worker.pid).children():
+                if "checks" in process.cmdline():
+                    process.send_signal(signal.SIGSTOP)
+
+    def have_nobody_look(self) -> None:
+        self.faults.at("examining", "always raise OSError odd")
+        with suppress(psutil.NoSuchProcess):
+            for process in psutil.Process(self.worker.pid).children():
+                if "checks" in process.cmdline():
+                    process.kill()
+        time.sleep(self.pause_s())
+        self.faults.forget("examining")
+
+    def break_beside_the_device(self) -> None:
+        place = self._random.choice(("judging", "settling", "settled", "naming", "named", "telling"))
+        self.faults.at(place, f"raise {self._random.choice(('KeyError', 'MemoryError', 'OSError', 'SystemExit'))} odd")
+
+    def have_no_thread_start(self) -> None:
+        self.faults.at("beating", "raise RuntimeError can't start new thread")
+
     def reject_a_picture(self) -> None:
         with self.nightshift.database.reading() as session:
             job = session.scalar(select(Job.id).where(Job.state == JobState.SUCCEEDED).order_by(func.random()).limit(1))
@@ -259,6 +296,7 @@ FAULTS: tuple[Callable[[Soak], None], ...] = (
     Soak.kill_worker,
     Soak.kill_worker_at_a_place,
     Soak.stop_worker,
+    Soak.close_the_workers_terminal,
     Soak.interrupt_worker_twice,
     Soak.freeze_worker,
     Soak.kill_redis,
@@ -278,6 +316,11 @@ FAULTS: tuple[Callable[[Soak], None], ...] = (
     Soak.hang_a_step,
     Soak.hold_the_interpreter,
     Soak.cancel_a_batch_and_queue_it_again,
+    Soak.cancel_a_batch_for_good,
+    Soak.freeze_the_process_that_looks,
+    Soak.have_nobody_look,
+    Soak.break_beside_the_device,
+    Soak.have_no_thread_start,
     Soak.reject_a_picture,
     Soak.cancel_a_job,
     Soak.pause_the_queue,
@@ -300,6 +343,7 @@ def main(minutes: float, wanted: int, seed: int | None) -> None:
             _settle(soak)
             _tell(soak)
             assert_promise_kept(soak.nightshift)
+            assert _begun_after_cancelling(soak) == [], "a cancelled batch went on"
             causes = {job.cause for job in soak.nightshift.jobs() if job.state not in MADE}
             assert causes <= _EXPECTED_CAUSES, f"causes that nobody put in: {causes - _EXPECTED_CAUSES}"
         except AssertionError:
@@ -309,6 +353,17 @@ def main(minutes: float, wanted: int, seed: int | None) -> None:
         finally:
             soak.close()
     _out.print(f"seed {seed}: every job ended once, every picture is whole, no file is left over")
+
+
+def _begun_after_cancelling(soak: Soak) -> list[int]:
+    """Return the attempts of cancelled batches that began when those were cancelled already."""
+    query = (
+        select(Attempt.id)
+        .join(Batch, Batch.id == Attempt.batch_id)
+        .where(Batch.name.in_(soak.cancelled), Attempt.started_at > Batch.cancelled_at)
+    )
+    with soak.nightshift.database.reading() as session:
+        return list(session.scalars(query))
 
 
 def _run(soak: Soak, seconds: float, wanted: int) -> None:
