@@ -33,6 +33,10 @@ class DatabaseError(NightshiftError):
     """The database cannot be reached, written, or is of another version than this program."""
 
 
+class UnreadableRowError(NightshiftError, ValueError):
+    """A row holds what is no time, or no JSON: it was changed by hand, or its file is damaged."""
+
+
 class DatabaseBusyError(DatabaseError):
     """The database cannot be used at this moment: another program holds it, its disk is full, or the link was cut."""
 

@@ -5,6 +5,7 @@ Times of day (`_at`) are UTC and for people; beside those that a span is counted
 A measurement that was not made is NULL, never 0.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -26,13 +27,42 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from models.clock import Instant, instant
+from models.errors import UnreadableRowError
 from models.states import JobState, Outcome
 
 #: The version in `migrations` that makes these tables.
 SCHEMA_VERSION = "0012"
 
 
-class UtcDateTime(TypeDecorator[datetime]):
+class _Readable:
+    """Says in one line what is wrong with a value that SQLite keeps, which keeps anything."""
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        """Return the usual reader, with another error."""
+        read: Callable[[Any], Any] | None = super().result_processor(dialect, coltype)  # type: ignore[misc]
+        if read is None:
+            return None
+
+        def read_or_say(value: Any) -> Any:
+            try:
+                return read(value)
+            except (ValueError, TypeError) as error:
+                raise UnreadableRowError(
+                    f"a row of the database holds what cannot be read ({error}): it was changed by hand, or the file "
+                    "is damaged; bring back a copy, or put the row right"
+                ) from error
+
+        return read_or_say
+
+
+class Json(_Readable, TypeDecorator[Any]):
+    """JSON, in which None is NULL."""
+
+    impl = JSON(none_as_null=True)
+    cache_ok = True
+
+
+class UtcDateTime(_Readable, TypeDecorator[datetime]):
     """A moment in UTC; SQLite keeps no zone, so it is put back when read."""
 
     impl = DateTime(timezone=True)
@@ -106,7 +136,7 @@ class Batch(Base):
     fingerprint: Mapped[str] = mapped_column(String(64), index=True)
     source: Mapped[LongText]
     #: The limits of each check by which its pictures are judged; None where they are not.
-    checks: Mapped[dict[str, dict[str, Any]] | None] = mapped_column(JSON(none_as_null=True))
+    checks: Mapped[dict[str, dict[str, Any]] | None] = mapped_column(Json)
     #: How many pictures are to be accepted; None where each job is made once, whatever becomes of it.
     target: Mapped[int | None]
     #: How often one picture that is asked for is made again with another seed, at most.
@@ -132,7 +162,7 @@ class Job(Base):
     #: Line of the prompts file, None for a prompt from the command line.
     source_line: Mapped[int | None]
     #: What a template chose for it, by the choices' names: {"colour": "black"}.
-    attributes: Mapped[dict[str, str] | None] = mapped_column(JSON(none_as_null=True))
+    attributes: Mapped[dict[str, str] | None] = mapped_column(Json)
     prompt: Mapped[LongText]
     negative_prompt: Mapped[LongText]
     seed: Mapped[int] = mapped_column(BigInteger)
@@ -198,9 +228,9 @@ class Boot(Base):
     dtype: Mapped[Word]
     memory_total_bytes: Mapped[Bytes]
     #: Of Python, the operating system and the libraries that make pictures.
-    versions: Mapped[dict[str, str]] = mapped_column(JSON)
+    versions: Mapped[dict[str, str]] = mapped_column(Json)
     #: Which call each memory figure of this boot's rows comes from.
-    memory_sources: Mapped[dict[str, str]] = mapped_column(JSON)
+    memory_sources: Mapped[dict[str, str]] = mapped_column(Json)
     #: The clock that readings in this boot's rows are of.
     clock: Mapped[ClockName]
     started_at: Mapped[Moment]

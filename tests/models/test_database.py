@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, select
 
+from models.batches import PlannedJob, create_batch
 from models.database import Database
-from models.errors import DatabaseError
+from models.errors import DatabaseError, UnreadableRowError
+from models.job import JobSpec
 from models.tables import Batch, Job, now
 
 NOBODY = 65534
@@ -254,3 +256,25 @@ def test_a_write_that_fails_leaves_nothing(records, database, write):
         write(fail_after_writing)
     with database.reading() as session:
         assert session.scalar(select(Batch.name)) == "night"
+
+
+@pytest.mark.parametrize(
+    ("column", "garbage"),
+    [(column, garbage) for column in ("attributes", "queued_at", "finished_at") for garbage in ("{", "12:99", b"\xff")]
+    + [("queued_at", 5)],
+)
+def test_what_cannot_be_read_of_a_row_is_one_line(sqlite_url, column, garbage):
+    database = Database(sqlite_url)
+    with database.writing() as session:
+        spec = JobSpec(
+            prompt="x", seed=1, steps=1, guidance=1, width=64, height=64, scheduler="DDIM", checkpoint="demo"
+        )
+        create_batch(session, "b", "-", [PlannedJob(spec)], priority=5, digest="d")
+        session.connection().exec_driver_sql(f"UPDATE jobs SET {column} = ?", (garbage,))
+    with (
+        database.reading() as session,
+        pytest.raises(UnreadableRowError, match="a row of the database holds what cannot be read") as caught,
+    ):
+        session.scalars(select(Job)).all()
+    assert len(str(caught.value).splitlines()) == 1
+    database.close()
