@@ -39,6 +39,7 @@ def linux(monkeypatch):
     """The service of the systemd example, which is a user's own."""
     monkeypatch.setattr(systemd, "_is_root", lambda: False)
     home = Path("/home/me")
+    monkeypatch.setenv("HOME", str(home))
     values = {"NIGHTSHIFT_DATA_DIR": str(home / "nightshift")}
     return Service("nightshift-worker", home / "nightshift", values, str(home / "nightshift-src/.venv/bin/python"))
 
@@ -48,7 +49,10 @@ def test_the_launchd_example_is_what_the_command_writes(mac):
 
 
 def test_the_systemd_example_is_what_the_command_writes(linux):
-    assert (FOLDER / "nightshift-worker.service").read_text() == Systemd().text(linux)
+    written = Systemd().files(linux)
+    assert {path.name: text for path, text in written.items()} == {
+        name: (FOLDER / name).read_text() for name in ("nightshift-worker.service", "nightshift-worker.env")
+    }
 
 
 def test_launchd_starts_it_at_login_and_again_after_each_status_but_0(mac):
@@ -98,10 +102,13 @@ def test_systemd_starts_it_again_unless_it_cannot_start(linux, tmp_path):
     folder = tmp_path / "50 % $HOME"
     folder.mkdir()
     odd = {"NIGHTSHIFT_BROKER_URL": 'redis://:50%"\\$HOME@x/0', "NIGHTSHIFT_DATA_DIR": str(folder)}
-    text = Systemd().text(replace(linux, python="/bin/true", folder=folder, environment=odd))
+    service = replace(linux, python="/bin/true", folder=folder, environment=odd)
+    text = Systemd().text(service)
+    (variables,) = [content for path, content in Systemd().files(service).items() if path.suffix == ".env"]
     assert "Restart=on-failure\n" in text
     assert f"RestartPreventExitStatus={ExitStatus.CANNOT_START}\n" in text
-    assert 'Environment="NIGHTSHIFT_BROKER_URL=redis://:50%%\\"\\\\$HOME@x/0"\n' in text
+    # In a file of variables a % is a %, and what a backslash stands before is taken as it is.
+    assert 'NIGHTSHIFT_BROKER_URL="redis://:50%\\"\\\\\\$HOME@x/0"\n' in variables
     if shutil.which("systemd-analyze") is None:
         pytest.skip("the rest needs `systemd-analyze`")
     unit = tmp_path / "nightshift-worker.service"
