@@ -231,7 +231,7 @@ class Boot(bootsteps.StartStopStep):
         if count := patience.until_free(lambda: _publish(app, database)):
             log.info("published %d jobs that were not on the queue", count, extra=event("jobs.published"))
         patience.until_free(lambda: _mark_ready(database, boot_id))
-        sweep = Sweep(app, database, settings, boot_id, in_hand)
+        sweep = Sweep(app, database, settings, boot_id, in_hand, deliveries)
         idle_watch = IdleWatch(
             settings.idle_s, deliveries, lambda: messages_waiting(app), program.connect_anew, self._shutdown
         )

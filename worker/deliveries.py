@@ -54,6 +54,11 @@ class Deliveries:
         #: Whether one is being worked on.
         self.busy = False
         self._in_hand: dict[str, Delivery] = {}
+        self._worked_on: str | None = None
+
+    def holds(self, tag: str) -> bool:
+        """Tell whether a message is here for good reason: worked on, or the next one while another is."""
+        return self.busy and (tag in self._in_hand or tag == self._worked_on)
 
     def arrived(self, tag: str, delivery: Delivery) -> None:
         """Note one that is yet to be worked on."""
@@ -63,6 +68,7 @@ class Deliveries:
     def taking(self, tag: str) -> Iterator[Delivery]:
         """Count one, which is worked on until the block ends."""
         self.count += 1
+        self._worked_on = tag
         self.busy = True
         try:
             yield self._in_hand.pop(tag)

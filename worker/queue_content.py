@@ -1,6 +1,8 @@
 """What lies in Redis: the lists of the queue, and what workers have taken from them and not acknowledged."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from celery import Celery
@@ -32,13 +34,22 @@ def message_id(message: bytes | str) -> str:
         return ""
 
 
-def ids_on_queue(app: Celery) -> set[str]:
-    """Return the ids of all messages that are in Redis, whoever sent them and whether or not a worker has taken them.
+@dataclass(frozen=True)
+class QueueContent:
+    """The ids of all messages that are in Redis, whoever sent them."""
+
+    waiting: set[str]
+    #: Those that a worker has taken, by the tags of their deliveries; the worker may be gone.
+    taken: Mapping[str, str]
+
+
+def read_queue(app: Celery) -> QueueContent:
+    """Return what is in Redis.
 
     Raises:
         OperationalError, RedisError, OSError: if Redis cannot be asked.
     """
-    found: set[str] = set()
+    waiting: set[str] = set()
     with app.connection_for_write() as connection:
         channel = connection.default_channel
         client = plain_client(channel)
@@ -47,11 +58,14 @@ def ids_on_queue(app: Celery) -> set[str]:
         for key in [*lists, *(f"{key}{WITHDRAWAL}" for key in lists)]:
             start = 0
             while page := client.lrange(key, start, start + CHUNK - 1):
-                found.update(map(message_id, page))
+                waiting.update(map(message_id, page))
                 start += CHUNK
-        for taken in client.hscan_iter(f"{KEY_PREFIX}{channel.unacked_key}", count=CHUNK):
-            found.add(_id_of_taken(taken[1]))
-    return found
+        notes = client.hscan_iter(f"{KEY_PREFIX}{channel.unacked_key}", count=CHUNK)
+        return QueueContent(waiting, {_text(tag): _id_of_taken(note) for tag, note in notes})
+
+
+def _text(tag: bytes | str) -> str:
+    return tag.decode(errors="replace") if isinstance(tag, bytes) else tag
 
 
 def _id_of_taken(note: bytes | str) -> str:

@@ -1,21 +1,23 @@
 """Looking after the queue while a worker lives: jobs whose worker is gone, and messages that Redis does not hold."""
 
 import time
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence, Set
 from typing import Generic, TypeVar
 
 from celery import Celery
 
 from models.boots import note_alive
 from models.database import Database
+from models.pauses import paused_since
 from models.publication import due_retries, first_unpublished, forget_published, published_jobs
 from models.rescue import RunningJob, rescue_stalled, running_jobs
 from models.settings import Settings
 from models.sweep_lease import Lease, other_lease, renew_lease
+from worker.deliveries import Deliveries
 from worker.in_hand import InHand
 from worker.log import event, log
 from worker.publishing import messages_waiting, publish, task_id
-from worker.queue_content import ids_on_queue
+from worker.queue_content import read_queue
 
 #: Looks in a row at which a message is not there before it is believed to be lost, and not on its way.
 _LOOKS = 3
@@ -71,12 +73,21 @@ class _Repeated(Generic[_Sign]):
 class Sweep:
     """Looks once a heartbeat; what it publishes is what it found to be lost, never what waits in Redis."""
 
-    def __init__(self, app: Celery, database: Database, settings: Settings, boot_id: int, in_hand: InHand) -> None:
+    def __init__(
+        self,
+        app: Celery,
+        database: Database,
+        settings: Settings,
+        boot_id: int,
+        in_hand: InHand,
+        deliveries: Deliveries,
+    ) -> None:
         self._app = app
         self._database = database
         self._settings = settings
         self._boot_id = boot_id
         self._in_hand = in_hand
+        self._deliveries = deliveries
         self._jobs = _Silence[RunningJob](settings.stall_s, settings.heartbeat_s)
         self._leases = _Silence[Lease](settings.stall_s, settings.heartbeat_s)
         self._leads = False
@@ -143,14 +154,27 @@ class Sweep:
         if not expected:
             self._lost.forget()
             return
+        ids = {task_id(job_id, uid): job_id for job_id, uid in expected}
         # After the rows: what was published before they were read is on the queue now, or its job is queued no more.
-        there = ids_on_queue(self._app)
-        lost = self._lost.often(job_id for job_id, uid in expected if task_id(job_id, uid) not in there)
+        lost = self._lost.often(ids[task] for task in self._not_there(ids.keys()))
         self._next_look_through = time.monotonic() + (time.monotonic() - begun) / _SHARE
         if lost:
             with self._database.writing() as session:
                 forget_published(session, jobs=lost[:_MOST_AT_ONCE])
             self._publish(lost[:_MOST_AT_ONCE])
+
+    def _not_there(self, expected: Set[str]) -> Set[str]:
+        """Return which of the expected messages neither wait nor are in a worker's hands, as far as one can tell."""
+        content = read_queue(self._app)
+        taken = content.taken.items()
+        missing = expected - content.waiting - {task for tag, task in taken if self._deliveries.holds(tag)}
+        # What else was taken: a worker that is at work elsewhere has one more in hand, and so has one that is paused.
+        # One that is gone has left it there, where Redis keeps it for a day.
+        elsewhere = missing & {task for _, task in taken}
+        with self._database.reading() as session:
+            at_work = sum(job.boot_id != self._boot_id for job in running_jobs(session))
+            may_be_held = len(elsewhere) <= at_work or paused_since(session) is not None
+        return missing - elsewhere if may_be_held else missing
 
     def _rescue(self, stalled: Sequence[RunningJob]) -> None:
         """Put back jobs of which no worker gave a sign of life for as long as the settings allow."""
