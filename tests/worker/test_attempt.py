@@ -25,7 +25,15 @@ def saved():
     """An attempt whose picture was written and waits to be settled."""
     ids: dict[str, Any] = dict.fromkeys((field.name for field in fields(Claim)), 1)
     measured = Measurement(timings=Timings(denoise_s=2.0, save_s=0.5), total_s=2.5, gap_s=0.1, picture_bytes=9)
-    return Attempt(Claim(**ids), None, load_id=3, measured=measured, content=b"x", outcome=Outcome.SUCCEEDED)
+    return Attempt(
+        Claim(**ids),
+        None,
+        load_id=3,
+        measured=measured,
+        content=b"x",
+        name="pictures/batch-0001/job-00000001.png",
+        outcome=Outcome.SUCCEEDED,
+    )
 
 
 @pytest.mark.parametrize(
