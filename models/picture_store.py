@@ -214,12 +214,13 @@ class Aside:
             StorageError: if it cannot be renamed.
         """
         path = self.path.parent / _REJECTED / self.path.name if rejected else self.path
+        was_there = self.is_there
         try:
             with _explained(path):
                 _rename(self._file, path)
             yield
         except BaseException:
-            if not self.is_there:
+            if was_there and not self.is_there:
                 path.rename(self._file)
             raise
 

@@ -45,7 +45,12 @@ class Saver:
             return time.perf_counter() - begun
 
         # What was waited for, a person with a full disk, is no part of it.
-        save_s = encoded_s + self._patience.until_done(write, attempt.heartbeat.wait)
+        try:
+            save_s = encoded_s + self._patience.until_done(write, attempt.heartbeat.wait)
+        except BaseException:
+            # Nobody else knows of it: what becomes of the attempt now has no picture.
+            aside.remove()
+            raise
         measured = replace(
             attempt.measured,
             timings=replace(attempt.measured.timings, save_s=save_s),
