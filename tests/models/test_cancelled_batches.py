@@ -102,6 +102,32 @@ def test_the_end_of_a_job_and_the_end_of_its_batch_at_the_same_moment(
     assert JobState.RUNNING not in states()
 
 
+@pytest.mark.parametrize("cancelled_first", [True, False])
+def test_a_person_who_rejects_a_picture_at_the_moment_of_the_cancelling(
+    records, claim, states, batch, at_once, tmp_path, cancelled_first
+):
+    """The job is done, so neither meets the other there: it is the batch that one of them waits for."""
+    store, name = PictureStore(tmp_path), picture_name(claim.batch_id, claim.job_id)
+    store.path(name).parent.mkdir(parents=True)
+    store.path(name).touch()
+    records.settle(claim, picture=name)
+
+    def reject(session):
+        acceptance.decide(session, store, [claim.job_id], accepted=False)
+
+    def cancel(session):
+        job_control.cancel(session, job_control.batch_scope(session, batch.name))
+
+    first, then = (cancel, reject) if cancelled_first else (reject, cancel)
+
+    def beside():
+        with records.database.writing() as session:
+            then(session)
+
+    at_once(first, beside)
+    assert JobState.QUEUED not in states()
+
+
 @pytest.mark.parametrize("whole_batch", [True, False])
 def test_a_job_that_a_worker_puts_back_at_the_same_moment_is_cancelled(records, claim, batch, at_once, whole_batch):
     def put_back(session):
@@ -124,7 +150,8 @@ def test_retry_makes_it_one_that_goes_on(records, claim, cancel, states, write, 
     assert states() == [JobState.FAILED, JobState.QUEUED, JobState.QUEUED]
     again = records.claim(records.messages(batch)[1], boot)
     assert records.settle(again, **ENDS["rejected"])
-    assert states()[-1] == JobState.QUEUED
+    # And what is rejected now has its replacement.
+    assert states() == [JobState.FAILED, JobState.REJECTED, JobState.QUEUED, JobState.QUEUED]
 
 
 def test_a_fill_makes_it_one_that_goes_on(records, claim, cancel, states, write, boot, batch):
