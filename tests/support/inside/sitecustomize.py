@@ -186,6 +186,10 @@ def patch_publication(module):
     module.unpublished = before("publishing", module.unpublished)
 
 
+def patch_sweep(module):
+    module.Sweep._look_after_all = before("sweeping", module.Sweep._look_after_all)
+
+
 def patch_judging(module):
     module.Judge.judge = before("judging", module.Judge.judge)
 
@@ -242,6 +246,7 @@ patch_on_import(
         "models.tables": patch_tables,
         "checks.examiner": patch_examiner,
         "worker.judging": patch_judging,
+        "worker.sweep": patch_sweep,
         "worker.attempt_log": patch_attempt_log,
         "worker.heartbeat": patch_heartbeat,
         "worker.transport": patch_transport,
