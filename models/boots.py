@@ -98,8 +98,10 @@ def note_alive(session: Session, boot_id: int) -> None:
     session.execute(update(Boot).where(Boot.id == boot_id).values(alive_at=now(), alive_s=instant().s))
 
 
-def note_peak(session: Session, boot_id: int, rss_lifetime_peak_bytes: int) -> None:
-    """Keep the operating system's own figure of the process's highest resident memory."""
+def note_peak(session: Session, boot_id: int, rss_lifetime_peak_bytes: int | None) -> None:
+    """Keep the operating system's own figure of the process's highest resident memory; None leaves the last one."""
+    if rss_lifetime_peak_bytes is None:
+        return
     session.execute(update(Boot).where(Boot.id == boot_id).values(rss_lifetime_peak_bytes=rss_lifetime_peak_bytes))
 
 

@@ -48,7 +48,7 @@ _SENTENCES = {
     Cause.QUARANTINED: "its worker went away too often while it ran: `producer retry` tries it again",
     Cause.HUNG: "the device hung, and the worker ended itself",
     Cause.DEVICE: "the device did not do what it was told, and the worker ended itself",
-    Cause.PROCESS: "the worker could not start what it needs beside itself: a thread, or the process that looks",
+    Cause.PROCESS: "the worker lacked what it needs beside itself: a thread, a file handle, or the process that looks",
     Cause.STOPPED: "the worker was told to end at once",
     Cause.STORAGE: "the picture could not be written before the worker was told to end",
     Cause.WORKER_LOST: "the worker went away before it settled",

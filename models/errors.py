@@ -3,6 +3,7 @@
 The message of each is one line: what happened, to which job or line, and what to do next.
 """
 
+import errno
 from collections.abc import Mapping
 from typing import Any
 
@@ -99,3 +100,8 @@ class AttemptStoppedError(NightshiftError):
 
 class StorageError(NightshiftError):
     """A picture cannot be written: the worker waits until it can, since every other job would fail too."""
+
+
+def lacks_file_handle(error: BaseException) -> bool:
+    """Tell whether an error says that this process, or the machine, has as many files open as it may have."""
+    return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)

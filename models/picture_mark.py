@@ -4,6 +4,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from models.errors import StorageError, lacks_file_handle
+
 #: The PNG text that holds it.
 KEY = "nightshift"
 
@@ -14,10 +16,16 @@ def picture_mark(batch_uid: str, job_id: int) -> str:
 
 
 def read_mark(file: Path) -> str | None:
-    """Return what a picture says; None of one that was made by a version that wrote nothing, or is no picture."""
+    """Return what a picture says; None of one that was made by a version that wrote nothing, or is no picture.
+
+    Raises:
+        StorageError: if no file can be opened at this moment, which says nothing of this one.
+    """
     try:
         with Image.open(file) as picture:
             mark = picture.info.get(KEY)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        if lacks_file_handle(error):
+            raise StorageError(f"{file} cannot be read ({error}): close what has many files open") from error
         return None
     return mark if isinstance(mark, str) else None

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from models.errors import StorageError
+from models.errors import StorageError, lacks_file_handle
 from models.printable import printable
 from models.private_folders import make_private_folder
 
@@ -283,5 +283,10 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        remedy = "free some space" if error.errno in _DISK_FULL else "make its folder writable"
+        if error.errno in _DISK_FULL:
+            remedy = "free some space"
+        elif lacks_file_handle(error):
+            remedy = "close what has many files open"
+        else:
+            remedy = "make its folder writable"
         raise StorageError(f"{path} cannot be written ({error.strerror}): {remedy}") from error

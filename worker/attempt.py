@@ -23,6 +23,7 @@ from models.finding import Finding
 from models.measurement import LoadMeasurement, Measurement
 from models.picture_store import standing_name
 from models.states import Outcome
+from worker.file_handles import is_for_want_of_file_handle
 from worker.heartbeat import Heartbeat
 from worker.log import event, log
 
@@ -118,6 +119,9 @@ def ended_by(attempt: Attempt, error: BaseException) -> Attempt:
             outcome, cause = Outcome.LOST, Cause.STORAGE
         case DeviceFaultError():
             outcome, cause = Outcome.LOST, Cause.DEVICE
+        case _ if is_for_want_of_file_handle(error):
+            # Before all that follow: a checkpoint that could not be opened is no broken one.
+            outcome, cause, what = Outcome.LOST, Cause.PROCESS, f"no file could be opened: {what}"
         case GenerationError():
             cause = error.cause
         case CheckpointError():

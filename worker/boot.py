@@ -225,6 +225,8 @@ class Boot(bootsteps.StartStopStep):
         # Celery's own tasks are for results and workflows: a message that names one is nobody's here.
         for name in list(app.tasks):
             app.tasks.unregister(name)
+        # Celery looks for its classes in files, and would do so with the first message.
+        assert app.backend is not None
         deliveries = Deliveries()
         newer = NewerMessages(app, settings.heartbeat_s, self._shutdown)
         app.register_task(GenerateTask(runner, newer, deliveries, self._shutdown))

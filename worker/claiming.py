@@ -8,6 +8,7 @@ from models.attempts import Claim, claim, refuse
 from models.database import Database
 from models.grouping import Group, goes_before
 from models.message import JobMessage, what_is_invalid
+from worker.file_handles import require_file_handle
 from worker.in_hand import InHand
 from worker.log import event, log
 from worker.patience import Patience
@@ -37,7 +38,7 @@ class Claimer:
 
         Raises:
             QueuePausedError: no job may begin now.
-            DatabaseError: the worker was told to end before it could be claimed.
+            DatabaseError, StorageError: the worker was told to end before it could be claimed.
         """
         claimed = self._patience.until_done(lambda: self._claim(message))
         if claimed is None and message.job in self._went_before:
@@ -60,6 +61,8 @@ class Claimer:
             self._group, self._since = group, time.monotonic()
 
     def _claim(self, message: JobMessage) -> Claim | None:
+        # A job that cannot write its picture is better not begun.
+        require_file_handle()
         wanted = message
         try:
             with self._database.writing() as session:

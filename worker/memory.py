@@ -2,6 +2,7 @@
 
 import resource
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -19,14 +20,22 @@ _FOOTPRINT = "proc_pid_rusage, physical footprint"
 
 
 def read_memory(device: Device) -> MemoryReading:
-    """Return this process's, the device's and the machine's memory at this moment."""
+    """Return this process's, the device's and the machine's memory at this moment; None is what cannot be read now."""
     return MemoryReading(
-        rss=footprints()[0] if _IS_MACOS else _PROCESS.memory_info().rss,
+        rss=_if_readable(lambda: footprints()[0] if _IS_MACOS else _PROCESS.memory_info().rss),
         device_allocated=device.allocated_bytes(),
         device_driver=device.driver_bytes(),
-        available=psutil.virtual_memory().available,
-        swap=psutil.swap_memory().used,
+        available=_if_readable(lambda: psutil.virtual_memory().available),
+        swap=_if_readable(lambda: psutil.swap_memory().used),
     )
+
+
+def _if_readable(read: Callable[[], int]) -> int | None:
+    # Linux has these figures in files, and there may be no file handle left. No picture is worth less for that.
+    try:
+        return read()
+    except OSError:
+        return None
 
 
 class MemoryWatch:
@@ -79,8 +88,15 @@ def _lifetime_peak_source() -> str:
     return "VmHWM of /proc/self/status" if _STATUS.exists() else "getrusage"
 
 
-def rss_lifetime_peak() -> int:
-    """Return the highest memory of this process so far, by the operating system's own accounting."""
+def rss_lifetime_peak() -> int | None:
+    """Return the highest memory of this process so far, by the operating system's own accounting.
+
+    None is what cannot be read now.
+    """
+    return _if_readable(_rss_lifetime_peak)
+
+
+def _rss_lifetime_peak() -> int:
     if _IS_MACOS:
         return footprints()[1]
     # Not of getrusage(2) on Linux: that figure outlives exec(2), so it may be that of whoever started this process.

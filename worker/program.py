@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+import time
 import warnings
 from typing import Any
 
@@ -13,8 +14,8 @@ from celery.platforms import SecurityWarning
 
 from models.settings import load_settings
 from worker import transport
-from worker.file_limit import raise_file_limit
-from worker.log import configure_logging, quiet_libraries
+from worker.file_handles import can_open_file, is_for_want_of_file_handle, raise_file_limit
+from worker.log import configure_logging, event, log, quiet_libraries
 from worker.shutdown import Shutdown
 from worker.threads import Processors, set_waiting
 
@@ -30,6 +31,8 @@ from worker.boot import Boot  # noqa: E402
 
 gc.freeze()
 gc.enable()
+
+_LOOK_S = 1.0
 
 
 class Program(Worker):
@@ -50,8 +53,35 @@ class Program(Worker):
     def start(self) -> None:
         """Run until it is told to end; or begin anew after that, as if the same command had been typed again."""
         super().start()
+        # Python itself does not start where no file can be opened.
+        while self.told.begins_anew and not can_open_file():
+            time.sleep(_LOOK_S)
         if self.told.begins_anew and not self.exitcode:
             os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - what this process is, too
+
+    def stop(self, in_sighandler: bool = False, exitcode: int | None = None) -> None:
+        """End in order, with a status; without one where it is to begin anew."""
+        super().stop(in_sighandler, None if self._gives_up_for_want_of_file_handle() else exitcode)
+
+    def terminate(self, in_sighandler: bool = False) -> None:
+        """End without looking after what Celery has in hand."""
+        self._gives_up_for_want_of_file_handle()
+        super().terminate(in_sighandler)
+
+    def _gives_up_for_want_of_file_handle(self) -> bool:
+        """Tell whether Celery's loop gave up since no file could be opened, and have the program begin anew if so.
+
+        The loop then has neither a link to Redis nor what it waits with, and a new process makes both.
+        """
+        error = sys.exc_info()[1]
+        if error is None or self.told.asked.is_set() or not is_for_want_of_file_handle(error):
+            return False
+        log.error(
+            "no file can be opened, and the link to Redis is gone: the worker ends its job, waits, and begins anew",
+            extra=event("worker.begins_anew"),
+        )
+        self.told.begins_anew = True
+        return True
 
     def install_platform_tweaks(self, worker: Any) -> None:
         """Take the signals that end the worker away from Celery."""

@@ -22,7 +22,7 @@ class Saver:
         self._patience = patience
 
     def save(self, attempt: Attempt) -> Attempt:
-        """Write the picture aside, as late as it takes where the disk is full.
+        """Write the picture aside, as late as it takes where the disk is full or no file can be opened.
 
         Raises:
             CancelledError, LostClaimError, AttemptStoppedError: as `Heartbeat.wait` does.
@@ -35,8 +35,12 @@ class Saver:
         mark = picture_mark(claim.batch_uid, claim.job_id)
         text = parameters_text(spec, spec.checkpoint, attempt.load.revision, _VERSION)
         content = encode_png(attempt.picture, text, mark)
-        name = self._pictures.free_name(claim.batch_id, claim.job_id, lambda file: read_mark(file) == mark)
         encoded_s = time.perf_counter() - begun
+
+        def find_name() -> str:
+            return self._pictures.free_name(claim.batch_id, claim.job_id, lambda file: read_mark(file) == mark)
+
+        name = self._patience.until_done(find_name, attempt.heartbeat.wait)
         aside = self._pictures.aside(name, claim.attempt_id)
 
         def write() -> float:

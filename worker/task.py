@@ -8,7 +8,7 @@ from celery.exceptions import InvalidTaskError, Reject
 from celery.worker.strategy import default
 from pydantic import ValidationError
 
-from models.errors import AttemptStoppedError, BrokerError, DatabaseError
+from models.errors import AttemptStoppedError, BrokerError, DatabaseError, StorageError
 from models.message import JobMessage, NewerMessageError, read_message
 from worker.deliveries import Deliveries, Delivery
 from worker.log import event, log
@@ -68,7 +68,8 @@ class GenerateTask(Task):
     def _make(self, message: JobMessage, delivery: Delivery) -> None:
         try:
             self._runner.run(message, delivery.acknowledge, delivery.put_back)
-        except AttemptStoppedError as error:
+        except (AttemptStoppedError, StorageError) as error:
+            # It was told to end before the job was claimed.
             raise Reject(error, requeue=True) from error
         except DatabaseError as error:
             self._shutdown.cannot_record(message.job, error)

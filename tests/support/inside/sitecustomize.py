@@ -9,6 +9,7 @@ add to every time of day. The product knows nothing of it.
 
 import builtins
 import ctypes
+import errno
 import os
 import signal
 import sys
@@ -30,6 +31,11 @@ def reach(place):
         words = file.read_text().split()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        if error.errno == errno.EMFILE:
+            # That is a fault, too, and this one's file cannot be read.
+            return None
+        raise
     if words[0] == "always":
         del words[0]
     elif words[0] == "twice":

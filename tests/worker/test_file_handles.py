@@ -7,7 +7,7 @@ import pytest
 
 CODE = """
 import resource
-from worker.file_limit import raise_file_limit
+from worker.file_handles import raise_file_limit
 resource.setrlimit(resource.RLIMIT_NOFILE, {limits})
 raise_file_limit()
 print(*resource.getrlimit(resource.RLIMIT_NOFILE))
