@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 import psutil
 import redis
-from faults import INSIDE, QUICK, Faults, assert_promise_kept, helpers_of, messages_in
+from faults import INSIDE, QUICK, Faults, assert_promise_kept, helpers_of, messages_in, no_file_handle
 from installation import Installation, RedisServer, WorkerProcess, inside_worker
 from rich.console import Console
 from rich.table import Table
@@ -188,6 +188,23 @@ class Soak:
             time.sleep(self.pause_s())
             other.execute("ROLLBACK")
 
+    def replace_the_database_by_a_copy(self) -> None:
+        file, copy = self.nightshift.data_dir / "nightshift.db", self.nightshift.folder / "copy.db"
+        # A program that opens the file between two of these lines would mix the two.
+        self.worker.send(signal.SIGSTOP)
+        with suppress(sqlite3.OperationalError):
+            with closing(sqlite3.connect(file, timeout=1)) as old, closing(sqlite3.connect(copy)) as new:
+                old.backup(new)
+            self.nightshift.close_database()
+            for old_file in self.nightshift.data_dir.glob("nightshift.db*"):
+                old_file.unlink()
+            copy.rename(file)
+        self.worker.send(signal.SIGCONT)
+
+    def take_file_handles_away(self) -> None:
+        with suppress(ProcessLookupError), no_file_handle(self.worker):
+            time.sleep(self.pause_s())
+
     def move_pictures_away_and_back(self) -> None:
         folder = self.nightshift.data_dir / "pictures"
         if not folder.is_dir():
@@ -307,6 +324,8 @@ FAULTS: tuple[Callable[[Soak], None], ...] = (
     Soak.send_junk,
     Soak.send_duplicates,
     Soak.lock_database,
+    Soak.replace_the_database_by_a_copy,
+    Soak.take_file_handles_away,
     Soak.move_pictures_away_and_back,
     Soak.raise_in_a_step,
     Soak.spoil_a_picture,

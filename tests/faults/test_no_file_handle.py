@@ -1,12 +1,10 @@
 """A worker that can open no file for a while waits for it: nothing is failed, lost or made twice, and nobody ends."""
 
-import resource
 import signal
 import sys
-from contextlib import contextmanager
 
 import pytest
-from faults import assert_promise_kept, faulty, outcomes
+from faults import assert_promise_kept, faulty, no_file_handle, outcomes
 
 from models.exit_status import ExitStatus
 from models.states import JobState
@@ -34,16 +32,6 @@ def both(installation, own_server):
 @pytest.fixture
 def worker(nightshift):
     return nightshift.wait_until_ready(nightshift.start_worker())
-
-
-@contextmanager
-def no_file_handle(worker):
-    soft, hard = resource.prlimit(worker.pid, resource.RLIMIT_NOFILE)
-    # Those that are open stay open.
-    resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (3, hard))
-    yield
-    if worker.status is None:
-        resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def wait_awhile(nightshift, worker):

@@ -28,15 +28,10 @@ def files(nightshift):
     return list(nightshift.data_dir.glob("nightshift.db*"))
 
 
-def close(nightshift):
-    nightshift.database.close()
-    nightshift._database = None
-
-
 @pytest.mark.parametrize("how", ["moved away", "brought back"])
 def test_it_goes_on_with_the_one_that_is_there(nightshift, worker, tmp_path, how):
     nightshift.wait_until_finished(nightshift.enqueue("--prompt", "a red boot"))
-    close(nightshift)
+    nightshift.close_database()
     if how == "brought back":
         # As a person does it, who has stopped nothing: a whole copy, with what was only in the log so far.
         with closing(sqlite3.connect(nightshift.data_dir / "nightshift.db")) as source:

@@ -350,8 +350,13 @@ class Installation:
     def close(self) -> None:
         for worker in self.workers:
             worker.kill()
+        self.close_database()
+
+    def close_database(self) -> None:
+        """Let go of the database's file; what is read next opens the one that is there then."""
         if self._database is not None:
             self._database.close()
+            self._database = None
 
     def _complete(self, variables: dict[str, str]) -> dict[str, str]:
         return os.environ | self.environment | variables
