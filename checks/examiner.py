@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -51,12 +52,30 @@ def examine(content: bytes, asked: Asked, selection: Selection) -> Examined:
     return Examined(findings, likeness(picture) if compared else None)
 
 
+def start_process() -> subprocess.Popen[bytes]:
+    """Start a process that looks at what is written to it.
+
+    Raises:
+        OSError, MemoryError: if the system starts none.
+    """
+    return subprocess.Popen(
+        # A folder of that name where a person happens to be is not ours.
+        [sys.executable, "-P", "-m", "checks"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | _ONE_THREAD,
+        # Ctrl+C in a terminal is for the program that asks; when that is gone, there is no more to read.
+        start_new_session=True,
+    )
+
+
 class Examiner:
     """A process that looks at one picture after the other; it is started with the first, and again if it went away."""
 
-    def __init__(self, limit_s: float = LIMIT_S) -> None:
-        """Take a process that has not answered for `limit_s` seconds for frozen, and end it."""
+    def __init__(self, limit_s: float = LIMIT_S, start: Callable[[], subprocess.Popen[bytes]] = start_process) -> None:
+        """Take a process that has not answered for `limit_s` seconds for frozen, and end it; `start` starts one."""
         self._limit_s = limit_s
+        self._start_process = start
         self._process: subprocess.Popen[bytes] | None = None
 
     def examine(self, content: bytes, asked: Asked, selection: Selection) -> Examined:
@@ -103,15 +122,7 @@ class Examiner:
 
     def _start(self) -> None:
         try:
-            self._process = subprocess.Popen(
-                # A folder of that name where a person happens to be is not ours.
-                [sys.executable, "-P", "-m", "checks"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env=os.environ | _ONE_THREAD,
-                # Ctrl+C in a terminal is for the program that asks; when that is gone, there is no more to read.
-                start_new_session=True,
-            )
+            self._process = self._start_process()
         except (OSError, MemoryError) as error:
             what = getattr(error, "strerror", None) or type(error).__name__
             raise ExaminerError(f"the process that looks at pictures cannot be started ({what})") from error

@@ -8,14 +8,11 @@ from typing import Any
 
 from sqlalchemy import (
     ClauseElement,
-    ColumnElement,
     bindparam,
     case,
     exists,
-    false,
     insert,
     literal,
-    or_,
     select,
     update,
 )
@@ -51,8 +48,9 @@ class Claim:
     spec: JobSpec
     queue_wait_s: float | None
     started_at: datetime
-    #: How often the job failed before in a way that may pass.
+    #: How often the job ended before in a way that may pass, and how often it took its worker down.
     failures: int
+    losses: int
     #: What a template chose for it, by the choices' names.
     attributes: Mapping[str, str] = field(default_factory=dict)
     #: The limits of the batch's checks; None where pictures are not judged.
@@ -231,6 +229,7 @@ def _claim_of(session: Session, job: Job, attempt: Attempt) -> Claim:
         attempt.queue_wait_s,
         attempt.started_at,
         job.failures,
+        job.losses,
         job.attributes or {},
         batch.checks,
     )
@@ -297,18 +296,9 @@ def give_back(session: Session, claim: Claim, result: Result, ended: Ended | Non
     return _end(session, claim, result, ended, put_back(now()))
 
 
-def lose(session: Session, claim: Claim, result: Result, quarantine_after: int, ended: Ended | None = None) -> Recorded:
-    """Put a claimed job back whose worker is about to end because of it, or set it aside the `quarantine_after`th time.
-
-    `state_of` says which of the two it was.
-    """
-    losses = Job.losses + 1
-    return _end(session, claim, result, ended, {"losses": losses} | put_back(now(), losses >= quarantine_after))
-
-
-def state_of(session: Session, claim: Claim) -> JobState:
-    """Return where the claim's job stands, whoever has it now."""
-    return JobState(session.scalars(select(Job.state).where(Job.id == claim.job_id)).one())
+def lose(session: Session, claim: Claim, result: Result, *, set_aside: bool, ended: Ended | None = None) -> Recorded:
+    """Put a claimed job back that takes its worker down, or set it aside."""
+    return _end(session, claim, result, ended, {"losses": Job.losses + 1} | put_back(now(), set_aside=set_aside))
 
 
 def renew(session: Session, claim: Claim) -> bool | None:
@@ -318,18 +308,22 @@ def renew(session: Session, claim: Claim) -> bool | None:
     return session.scalar(select(Job.cancel_requested).where(Job.id == claim.job_id))
 
 
-def put_back(moment: datetime, set_aside: ColumnElement[bool] | None = None) -> dict[str, object]:
+def put_back(moment: datetime, *, set_aside: bool = False) -> dict[str, object]:
     """Return the values of a running job's row whose worker gives the job up.
 
-    It is queued again, unless cancelling was asked for or `set_aside` says that it may not run again.
+    It is queued again, or `set_aside`; where cancelling was asked for it is cancelled.
     """
     queued = instant()
-    asked, apart = Job.cancel_requested, false() if set_aside is None else set_aside
+    asked = Job.cancel_requested
+    state, cause, error, finished_at = JobState.QUEUED, None, None, None
+    if set_aside:
+        state, cause, finished_at = JobState.QUARANTINED, Cause.QUARANTINED, moment
+        error = Cause.QUARANTINED.sentence
     return {
-        "state": case((asked, JobState.CANCELLED), (apart, JobState.QUARANTINED), else_=JobState.QUEUED),
-        "finished_at": case((or_(asked, apart), literal(moment, Job.finished_at.type))),
-        "cause": case((asked, Cause.CANCELLED), (apart, Cause.QUARANTINED)),
-        "error": case((apart & ~asked, Cause.QUARANTINED.sentence)),
+        "state": case((asked, JobState.CANCELLED), else_=state),
+        "finished_at": case((asked, literal(moment, Job.finished_at.type)), else_=finished_at),
+        "cause": case((asked, Cause.CANCELLED), else_=cause),
+        "error": case((asked, None), else_=error),
         "cancel_requested": False,
         "queued_at": moment,
         "queued_s": queued.s,

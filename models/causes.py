@@ -1,55 +1,103 @@
-"""Why a job or an attempt ended without a picture."""
+"""Why a job or an attempt ended without a picture, and all that follows from that."""
 
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
+from typing import Self
+
+from models.states import Outcome
+
+
+class Trait(Enum):
+    """What holds for some causes."""
+
+    #: It may be over by itself: when another program ends, or with another try.
+    MAY_PASS = auto()
+    #: Another seed may not come to it.
+    LIES_IN_SEED = auto()
+    #: It takes the worker down; a job to which that happens too often is set aside.
+    TAKES_WORKER_DOWN = auto()
+    #: Where several attempts in a row end with it, the process is broken, and not what their jobs ask for.
+    TELLS_OF_PROCESS = auto()
 
 
 class Cause(StrEnum):
-    """The word under which an end without a picture is counted; `sentence` says it to people."""
+    """The word under which an end without a picture is counted, what it means, and how an attempt ends with it."""
 
-    OUT_OF_MEMORY = "out_of_memory"
-    DRIVER = "driver"
-    NOT_FINITE = "not_finite"
-    BLOCKED = "blocked"
-    DEADLINE = "deadline"
-    SLOW = "slow"
-    CHECKPOINT = "checkpoint"
-    INVALID = "invalid"
-    UNEXPECTED = "unexpected"
-    CANCELLED = "cancelled"
-    QUARANTINED = "quarantined"
-    #: Of attempts alone: their jobs go back to the queue.
-    HUNG = "hung"
-    DEVICE = "device"
-    PROCESS = "process"
-    STOPPED = "stopped"
-    STORAGE = "storage"
-    WORKER_LOST = "worker_lost"
+    #: What it is, and what to do where there is something to do.
+    sentence: str
+    outcome: Outcome
+    traits: frozenset[Trait]
 
-    @property
-    def sentence(self) -> str:
-        """What it means, and what to do where there is something to do."""
-        return _SENTENCES[self]
+    def __new__(cls, word: str, sentence: str = "", outcome: Outcome = Outcome.FAILED, *traits: Trait) -> Self:
+        """Make the member of that word."""
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.sentence, member.outcome, member.traits = sentence, outcome, frozenset(traits)
+        return member
 
-
-#: May be over by itself: when another program ends, or with another try.
-PASSING = (Cause.OUT_OF_MEMORY, Cause.DRIVER, Cause.SLOW)
-
-_SENTENCES = {
-    Cause.OUT_OF_MEMORY: "memory ran out, with the attention sliced too: make the pictures smaller",
-    Cause.DRIVER: "the device's driver failed each time: `producer doctor` shows the device",
-    Cause.NOT_FINITE: "NaN or infinity instead of a picture: try NIGHTSHIFT_DTYPE=float32 or a lower guidance",
-    Cause.BLOCKED: "the safety checker blocked the picture",
-    Cause.DEADLINE: "not done within NIGHTSHIFT_DEADLINE_S: smaller, fewer steps, or a longer deadline",
-    Cause.SLOW: "it took many times as long as others of its kind each time: NIGHTSHIFT_DEADLINE_TIMES says how many",
-    Cause.CHECKPOINT: "the checkpoint cannot be used: `producer download` fetches what is missing",
-    Cause.INVALID: "the row was changed by hand and holds what no job may have",
-    Cause.UNEXPECTED: "an error that nobody foresaw: the worker's log has all of it",
-    Cause.CANCELLED: "cancelled by `producer cancel`",
-    Cause.QUARANTINED: "its worker went away too often while it ran: `producer retry` tries it again",
-    Cause.HUNG: "the device hung, and the worker ended itself",
-    Cause.DEVICE: "the device did not do what it was told, and the worker ended itself",
-    Cause.PROCESS: "the worker lacked what it needs beside itself: a thread, a file handle, or the process that looks",
-    Cause.STOPPED: "the worker was told to end at once",
-    Cause.STORAGE: "the picture could not be written before the worker was told to end",
-    Cause.WORKER_LOST: "the worker went away before it settled",
-}
+    OUT_OF_MEMORY = (
+        "out_of_memory",
+        "memory ran out, with the attention sliced too: make the pictures smaller",
+        Outcome.FAILED,
+        Trait.MAY_PASS,
+    )
+    DRIVER = (
+        "driver",
+        "the device's driver failed each time: `producer doctor` shows the device",
+        Outcome.FAILED,
+        Trait.MAY_PASS,
+        Trait.TELLS_OF_PROCESS,
+    )
+    NOT_FINITE = (
+        "not_finite",
+        "NaN or infinity instead of a picture: try NIGHTSHIFT_DTYPE=float32 or a lower guidance",
+        Outcome.FAILED,
+        Trait.LIES_IN_SEED,
+    )
+    BLOCKED = "blocked", "the safety checker blocked the picture", Outcome.FAILED, Trait.LIES_IN_SEED
+    DEADLINE = (
+        "deadline",
+        "not done within NIGHTSHIFT_DEADLINE_S: smaller, fewer steps, or a longer deadline",
+        Outcome.FAILED,
+    )
+    SLOW = (
+        "slow",
+        "it took many times as long as others of its kind each time: NIGHTSHIFT_DEADLINE_TIMES says how many",
+        Outcome.FAILED,
+        Trait.MAY_PASS,
+    )
+    CHECKPOINT = (
+        "checkpoint",
+        "the checkpoint cannot be used: `producer download` fetches what is missing",
+        Outcome.FAILED,
+    )
+    INVALID = "invalid", "the row was changed by hand and holds what no job may have", Outcome.FAILED
+    UNEXPECTED = (
+        "unexpected",
+        "an error that nobody foresaw: the worker's log has all of it",
+        Outcome.FAILED,
+        Trait.TELLS_OF_PROCESS,
+    )
+    CANCELLED = "cancelled", "cancelled by `producer cancel`", Outcome.CANCELLED
+    #: Of jobs alone: their attempts have a cause of their own each.
+    QUARANTINED = (
+        "quarantined",
+        "its worker went away too often while it ran: `producer retry` tries it again",
+        Outcome.LOST,
+    )
+    #: From here on of attempts alone: their jobs go back to the queue.
+    HUNG = "hung", "the device hung, and the worker ended itself", Outcome.LOST, Trait.TAKES_WORKER_DOWN
+    DEVICE = (
+        "device",
+        "the device did not do what it was told, and the worker ended itself",
+        Outcome.LOST,
+        Trait.TAKES_WORKER_DOWN,
+    )
+    PROCESS = (
+        "process",
+        "the worker lacked what it needs beside itself: a thread, a file handle, or the process that looks",
+        Outcome.LOST,
+        Trait.TELLS_OF_PROCESS,
+    )
+    STOPPED = "stopped", "the worker was told to end at once", Outcome.LOST
+    STORAGE = "storage", "the picture could not be written before the worker was told to end", Outcome.LOST
+    WORKER_LOST = "worker_lost", "the worker went away before it settled", Outcome.LOST, Trait.TAKES_WORKER_DOWN

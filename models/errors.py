@@ -13,6 +13,9 @@ from models.causes import Cause
 class NightshiftError(Exception):
     """Root of the project's own errors; the command line shows its message without a traceback."""
 
+    #: The cause of an attempt's end that such an error is; None where nobody foresaw it there.
+    cause: Cause | None = None
+
 
 class BadInputError(NightshiftError):
     """What the user typed or wrote in a file does not hold; carries every problem found at once."""
@@ -49,6 +52,8 @@ class BrokerError(NightshiftError):
 class CheckpointError(NightshiftError):
     """A checkpoint is missing, incomplete, or of a kind that is not loaded here."""
 
+    cause = Cause.CHECKPOINT
+
 
 class DeviceError(NightshiftError):
     """The device that was asked for is absent, or another worker has it."""
@@ -56,6 +61,8 @@ class DeviceError(NightshiftError):
 
 class DeviceFaultError(NightshiftError):
     """The device did not do what it was told: what came of it is no picture, and only a new process helps."""
+
+    cause = Cause.DEVICE
 
 
 class GenerationError(NightshiftError):
@@ -69,6 +76,8 @@ class GenerationError(NightshiftError):
 class CancelledError(NightshiftError):
     """The running job was cancelled by `producer cancel`."""
 
+    cause = Cause.CANCELLED
+
 
 class QueuePausedError(NightshiftError):
     """A person has paused the queue."""
@@ -77,9 +86,13 @@ class QueuePausedError(NightshiftError):
 class ProcessFaultError(NightshiftError):
     """The worker's process could not begin a job, for a reason that is not the job's: no thread could be started."""
 
+    cause = Cause.PROCESS
+
 
 class ExaminerError(NightshiftError):
     """Nobody can look at pictures, for a reason that is not theirs: no verdict comes of it."""
+
+    cause = Cause.PROCESS
 
 
 class LimitsChangedError(NightshiftError):
@@ -93,13 +106,19 @@ class LimitsChangedError(NightshiftError):
 class LostClaimError(NightshiftError):
     """The running job is no longer this attempt's: another worker was given it, or a person settled it."""
 
+    cause = Cause.WORKER_LOST
+
 
 class AttemptStoppedError(NightshiftError):
     """The worker was told to end at once: its job goes back to the queue."""
 
+    cause = Cause.STOPPED
+
 
 class StorageError(NightshiftError):
     """A picture cannot be written: the worker waits until it can, since every other job would fail too."""
+
+    cause = Cause.STORAGE
 
 
 def lacks_file_handle(error: BaseException) -> bool:

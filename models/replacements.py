@@ -6,14 +6,13 @@ from sqlalchemy import ColumnElement, Select, exists, insert, select
 from sqlalchemy.orm import Session, aliased
 
 from models.batches import queued_again, spec_of
-from models.causes import Cause
+from models.causes import Cause, Trait
 from models.job_updates import change_jobs
 from models.seeds import derived_seeds
 from models.states import FINISHED, JobState
 from models.tables import Batch, Job, now
 
-#: Ends without a picture that another seed may not come to.
-OF_THE_SEED = (Cause.NOT_FINITE, Cause.BLOCKED)
+_OF_THE_SEED = {cause for cause in Cause if Trait.LIES_IN_SEED in cause.traits}
 
 
 def replace(session: Session, job_ids: Iterable[int]) -> list[int]:
@@ -34,7 +33,7 @@ def _replace(session: Session, job_id: int) -> int | None:
     batch = session.scalars(locked.execution_options(populate_existing=True)).one()
     if batch.cancelled_at is not None or job.cancel_requested or _is_needless(session, job):
         return None
-    faulty = job.state == JobState.REJECTED or (job.state == JobState.FAILED and job.cause in OF_THE_SEED)
+    faulty = job.state == JobState.REJECTED or (job.state == JobState.FAILED and job.cause in _OF_THE_SEED)
     if batch.target is None or not faulty:
         return None
     if (chain := _stand_ins(session, job_id)) != []:

@@ -3,11 +3,12 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Select, Text, and_, case, cast, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, Text, and_, cast, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from models.attempts import put_back
 from models.causes import Cause
+from models.fate import Fate, Tries, fate
 from models.states import JobState, Outcome
 from models.tables import Attempt, Boot, Job, now
 
@@ -22,13 +23,13 @@ class Rescued:
     quarantined: list[int]
 
 
-def rescue(session: Session, boot_id: int, quarantine_after: int) -> Rescued:
+def rescue(session: Session, boot_id: int, tries: Tries) -> Rescued:
     """Put back every running job of earlier boots under this boot's lock.
 
     Only the holder of the device's lock may call it: the lock says that those boots are gone. A job whose worker went
-    away for the `quarantine_after`th time is set aside instead.
+    away too often is set aside instead.
     """
-    return _rescued(session, boot_id, Job.boot_id.in_(_earlier_boots(boot_id)), quarantine_after)
+    return _rescued(session, boot_id, Job.boot_id.in_(_earlier_boots(boot_id)), tries)
 
 
 def left_running(session: Session, boot_id: int) -> set[int]:
@@ -64,15 +65,15 @@ def running_jobs(session: Session) -> list[RunningJob]:
     return [RunningJob(job_id, attempt, owner, beat) for job_id, attempt, owner, beat in rows]
 
 
-def rescue_stalled(session: Session, boot_id: int, stalled: Sequence[RunningJob], quarantine_after: int) -> Rescued:
+def rescue_stalled(session: Session, boot_id: int, stalled: Sequence[RunningJob], tries: Tries) -> Rescued:
     """Put back, on behalf of a boot, those of the jobs that have given no sign of life since they were read."""
     unchanged = tuple_(Job.id, Job.attempts, Job.boot_id, _HEARTBEAT).in_(
         [(sign.job_id, sign.attempt_number, sign.boot_id, sign.heartbeat_at) for sign in stalled]
     )
-    return _rescued(session, boot_id, unchanged, quarantine_after)
+    return _rescued(session, boot_id, unchanged, tries)
 
 
-def _rescued(session: Session, boot_id: int, which: ColumnElement[bool], quarantine_after: int) -> Rescued:
+def _rescued(session: Session, boot_id: int, which: ColumnElement[bool], tries: Tries) -> Rescued:
     """Put back or set aside those running jobs, whose workers are gone, and end their attempts."""
     moment = now()
     running = select(Job.id).where(Job.state == JobState.RUNNING, which)
@@ -97,17 +98,33 @@ def _rescued(session: Session, boot_id: int, which: ColumnElement[bool], quarant
     # boot never heard of.
     killed = Job.boot_id.in_(select(Boot.id).where(Boot.ended_at.is_(None), Boot.id != boot_id))
     at_work = Job.id.in_(select(Attempt.job_id).where(Attempt.id.in_(newest)))
-    losses = Job.losses + case((killed & at_work, 1), else_=0)
-    jobs = session.execute(
-        update(Job)
+    left = session.execute(
+        select(Job.id, Job.failures, Job.losses, (killed & at_work).label("took_it_down"))
         .where(Job.state == JobState.RUNNING, which)
-        .values({"losses": losses} | put_back(moment, losses >= quarantine_after))
-        .returning(Job.id, Job.state)
-        .execution_options(synchronize_session=False)
+        .with_for_update()
     ).all()
+    fates: dict[Fate, list[int]] = {Fate.GIVE_BACK: [], Fate.LOSE: [], Fate.QUARANTINE: []}
+    for job in left:
+        cause = Cause.WORKER_LOST if job.took_it_down else Cause.STOPPED
+        fates[fate(Outcome.LOST, cause, job.failures, job.losses, tries)].append(job.id)
+    rows = [
+        row
+        for what, ids in fates.items()
+        if ids
+        for row in session.execute(
+            update(Job)
+            .where(Job.id.in_(ids))
+            .values(
+                {"losses": Job.losses if what is Fate.GIVE_BACK else Job.losses + 1}
+                | put_back(moment, set_aside=what is Fate.QUARANTINE)
+            )
+            .returning(Job.id, Job.state)
+            .execution_options(synchronize_session=False)
+        )
+    ]
     return Rescued(
-        queued=sorted(job_id for job_id, state in jobs if state == JobState.QUEUED),
-        quarantined=sorted(job_id for job_id, state in jobs if state == JobState.QUARANTINED),
+        queued=sorted(job_id for job_id, state in rows if state == JobState.QUEUED),
+        quarantined=sorted(job_id for job_id, state in rows if state == JobState.QUARANTINED),
     )
 
 

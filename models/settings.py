@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from models.broker_url import why_unusable
 from models.checkpoints import DEMO, STABLE_DIFFUSION_1_5, canonical_checkpoint, is_hub_id
 from models.errors import CheckpointError, SettingsError
+from models.fate import Tries
 from models.printable import has_control_characters
 
 PREFIX = "NIGHTSHIFT_"
@@ -166,6 +167,11 @@ class Settings(BaseSettings):
         # These two would mean something in a URL; the rest of a path may stay as people know it.
         file = str(self.data_dir / "nightshift.db").replace("%", "%25").replace("?", "%3F")
         return self.database_url or f"sqlite:///{file}"
+
+    @property
+    def tries(self) -> Tries:
+        """How often a job is tried."""
+        return Tries(self.retries, self.quarantine_after)
 
     @property
     def places_of_checkpoints(self) -> list[Path]:

@@ -14,7 +14,7 @@ from models.database import Database
 from models.errors import NightshiftError
 from models.progress import count_jobs
 from models.settings import PREFIX, Settings, unknown_names, without_password
-from producer.probe import check_device, probe_device
+from producer.probe import DEVICE_CHECK, check_device, probe_device
 from producer.report_tables import MEMORY_WORDS
 from producer.terminal import NOT_MEASURED, seconds, size
 
@@ -50,10 +50,10 @@ def diagnose(settings: Settings) -> Iterator[Finding]:
     yield from _settings(settings)
 
 
-def diagnose_device(checkpoint: str) -> Iterator[Finding]:
-    """Yield what came of a small picture made on the device, held against the CPU's."""
+def diagnose_device(checkpoint: str, program: str = DEVICE_CHECK) -> Iterator[Finding]:
+    """Yield what came of a small picture that the module `program` made on the device, held against the CPU's."""
     try:
-        found = check_device(checkpoint)
+        found = check_device(checkpoint, program)
     except NightshiftError as error:
         found = {"error": str(error)}
     if "error" in found:

@@ -21,13 +21,18 @@ def start_noted(note: Path, command: Sequence[str], **options: Any) -> subproces
     return subprocess.Popen([sys.executable, "-P", "-m", __name__, str(note), *command], **options)
 
 
-def main() -> None:
-    """Write the note and become the program; its start tells it from a later one with the same number."""
-    note, *command = sys.argv[1:]
+def note_this_process(note: Path) -> None:
+    """Write who this process is; its start tells it from a later one with the same number."""
     own = psutil.Process()
-    work = Path(f"{note}.{own.pid}")
+    work = note.with_name(f"{note.name}.{own.pid}")
     work.write_text(json.dumps({"pid": own.pid, "started": own.create_time()}))
     work.replace(note)
+
+
+def main() -> None:
+    """Write the note and become the program."""
+    note, *command = sys.argv[1:]
+    note_this_process(Path(note))
     os.execv(command[0], command)  # noqa: S606 - the program that starts this one says which
 
 

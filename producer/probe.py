@@ -10,6 +10,8 @@ from typing import Any
 from models.errors import DeviceError
 from models.settings import PREFIX
 
+#: The program that makes pictures on the device.
+DEVICE_CHECK = "worker.device_check"
 _PATIENCE_S = 120
 #: For two loads, of which one may be from a slow disk, and two pictures, of which one is made by a CPU.
 _PATIENCE_WITH_PICTURES_S = 1_800
@@ -24,13 +26,13 @@ def probe_device() -> dict[str, Any]:
     return _ask("worker.probe", _PATIENCE_S, {})
 
 
-def check_device(checkpoint: str) -> dict[str, Any]:
-    """Return what `worker.device_check` prints of pictures made with the checkpoint.
+def check_device(checkpoint: str, program: str = DEVICE_CHECK) -> dict[str, Any]:
+    """Return what the module `program` prints of pictures made with the checkpoint.
 
     Raises:
         DeviceError: as `probe_device` does.
     """
-    return _ask("worker.device_check", _PATIENCE_WITH_PICTURES_S, {f"{PREFIX}CHECKPOINT": checkpoint})
+    return _ask(program, _PATIENCE_WITH_PICTURES_S, {f"{PREFIX}CHECKPOINT": checkpoint})
 
 
 def _ask(module: str, patience_s: float, variables: dict[str, str]) -> dict[str, Any]:

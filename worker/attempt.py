@@ -7,18 +7,7 @@ from PIL.Image import Image
 
 from models.attempts import Claim, Result
 from models.causes import Cause
-from models.errors import (
-    AttemptStoppedError,
-    CancelledError,
-    CheckpointError,
-    DatabaseError,
-    DeviceFaultError,
-    ExaminerError,
-    GenerationError,
-    LostClaimError,
-    ProcessFaultError,
-    StorageError,
-)
+from models.errors import DatabaseError, NightshiftError
 from models.finding import Finding
 from models.measurement import LoadMeasurement, Measurement
 from models.picture_store import standing_name
@@ -104,43 +93,26 @@ def through(steps: Iterable[Callable[[Attempt], Attempt]], attempt: Attempt) -> 
 
 def ended_by(attempt: Attempt, error: BaseException) -> Attempt:
     """Return the attempt as an error ended it: no picture comes of it, and its row is to say why."""
-    outcome, what = Outcome.FAILED, str(error)
-    match error:
-        case CancelledError():
-            # The picture may have been made, and waited for room on the disk.
-            outcome, cause = Outcome.CANCELLED, Cause.CANCELLED
-        case LostClaimError():
-            outcome, cause = Outcome.LOST, Cause.WORKER_LOST
-        case AttemptStoppedError():
-            outcome, cause = Outcome.LOST, Cause.STOPPED
-        case ProcessFaultError() | ExaminerError():
-            outcome, cause = Outcome.LOST, Cause.PROCESS
-        case StorageError():
-            outcome, cause = Outcome.LOST, Cause.STORAGE
-        case DeviceFaultError():
-            outcome, cause = Outcome.LOST, Cause.DEVICE
-        case _ if is_for_want_of_file_handle(error):
-            # Before all that follow: a checkpoint that could not be opened is no broken one.
-            outcome, cause, what = Outcome.LOST, Cause.PROCESS, f"no file could be opened: {what}"
-        case GenerationError():
-            cause = error.cause
-        case CheckpointError():
-            cause = Cause.CHECKPOINT
-        case _:
-            log.error(
-                "job %d: an error that nobody foresaw",
-                attempt.claim.job_id,
-                exc_info=error,
-                extra=event("attempt.unexpected", job=attempt.claim.job_id),
-            )
-            # torch knows no better word than RuntimeError for what a driver says.
-            cause = Cause.DRIVER if type(error) is RuntimeError else Cause.UNEXPECTED
-            what = f"{type(error).__name__}: {error}"
+    what = str(error)
+    cause = error.cause if isinstance(error, NightshiftError) else None
+    if (cause or Cause.UNEXPECTED).outcome is Outcome.FAILED and is_for_want_of_file_handle(error):
+        # A checkpoint that could not be opened is no broken one.
+        cause, what = Cause.PROCESS, f"no file could be opened: {what}"
+    if cause is None:
+        log.error(
+            "job %d: an error that nobody foresaw",
+            attempt.claim.job_id,
+            exc_info=error,
+            extra=event("attempt.unexpected", job=attempt.claim.job_id),
+        )
+        # torch knows no better word than RuntimeError for what a driver says.
+        cause = Cause.DRIVER if type(error) is RuntimeError else Cause.UNEXPECTED
+        what = f"{type(error).__name__}: {error}"
     # Reads take an attempt with a total for one that succeeded.
     measured = replace(attempt.measured, total_s=None, gap_s=None)
     return replace(
         attempt,
-        outcome=outcome,
+        outcome=cause.outcome,
         cause=cause,
         error=what,
         measured=measured,

@@ -31,18 +31,18 @@ from models.tables import now
 from worker.awake import Awake
 from worker.breaker import Breaker
 from worker.claiming import Claimer
+from worker.composition import Parts
 from worker.database_watch import DatabaseWatch
+from worker.deadlines import Deadlines
 from worker.deliveries import Deliveries
 from worker.device_lock import DeviceLock
 from worker.devices.chip import chip
 from worker.devices.device import Device
 from worker.devices.registry import choose_device
-from worker.engine import Engine
 from worker.finishing import Finisher
 from worker.gate import Gate
 from worker.idle_watch import IdleWatch
 from worker.in_hand import InHand
-from worker.judging import Judge
 from worker.kept import record_kept
 from worker.loads import Loads
 from worker.log import event, identify, log
@@ -56,7 +56,6 @@ from worker.rounds import Rounds
 from worker.runner import AttemptRunner
 from worker.saving import Saver
 from worker.settling import Settler
-from worker.sweep import Sweep
 from worker.task import GenerateTask
 from worker.threads import Processors
 from worker.watchdog import Watchdog
@@ -158,15 +157,20 @@ class Boot(bootsteps.StartStopStep):
 
     def _boot(self, program: Any, settings: Settings) -> None:
         app = program.app
-        device = choose_device(settings.device, settings.dtype)
+        parts: Parts = program.parts
+        shutdown = self._shutdown
+        device = choose_device(settings.device, settings.dtype, parts.devices)
         if device.kind == "cpu":
             leave_processors_to_others(program.processors)
         patience = self._patience
-        database = self._database = patience.until_free(lambda: Database(settings.database, _BUSY_TIMEOUT_S))
+        database = self._database = patience.until_free(lambda: parts.database(settings.database, _BUSY_TIMEOUT_S))
         self._lock = DeviceLock(device, settings.data_dir)
         machine = _machine(device, self._lock.uid)
         started_at = now()
-        boot_id, recorded, rescued = patience.until_free(lambda: _begin(database, machine, settings, started_at))
+        pictures = parts.pictures(settings.data_dir)
+        boot_id, recorded, rescued = patience.until_free(
+            lambda: _begin(database, machine, pictures, settings, started_at)
+        )
         self._boot_id = boot_id
         identify(boot_id)
         patience.tell(lambda what: _note_waiting(database, boot_id, what))
@@ -185,7 +189,7 @@ class Boot(bootsteps.StartStopStep):
                 settings.quarantine_after,
                 extra=event("job.quarantined", job=job_id),
             )
-        _clear_away(database, settings)
+        _clear_away(database, pictures)
         if (told := told_by_env_file()) is not None:
             log.warning("%s", told, extra=event("setting.from_env_file"))
         for said in unknown_names():
@@ -195,32 +199,34 @@ class Boot(bootsteps.StartStopStep):
                 "the safety checker is off; NIGHTSHIFT_SAFETY_CHECKER=true turns it on",
                 extra=event("safety_checker.off"),
             )
-        engine = Engine(device, settings)
+        engine = parts.engine(device, settings)
         loads = Loads(database, boot_id, patience.until_done)
         loads.number_of(engine.use(Weights(settings.checkpoint)))
-        pictures = PictureStore(settings.data_dir)
         in_hand = InHand()
         settler = Settler(database, pictures, settings, patience, boot_id)
         self._finisher = Finisher(
-            Judge(database, patience, settings.hang_s),
+            # It gives up well before the jobs that wait for it are taken to hang.
+            parts.judge(database, patience, parts.examiner(settings.hang_s / 2)),
             Saver(pictures, patience),
             settler,
-            self._shutdown,
+            shutdown,
             lambda job_id: _publish(app, database, [job_id]),
             in_hand,
+            parts.tell,
         )
         runner = AttemptRunner(
-            Gate(database, settings, patience, self._shutdown),
+            Gate(database, settings, patience, shutdown),
             Claimer(database, patience, boot_id, settings.group_s, in_hand),
             Maker(engine, loads),
             self._finisher,
             MemoryGuard(engine, loads, database, settings, boot_id),
-            Breaker(settings.faults_in_a_row, self._shutdown),
+            Breaker(settings.faults_in_a_row, shutdown),
             in_hand=in_hand,
-            database=database,
-            settings=settings,
-            shutdown=self._shutdown,
-            patience=patience,
+            heartbeat=lambda claim, usual_limit_s: parts.heartbeat(
+                database, claim, settings, shutdown, patience, usual_limit_s
+            ),
+            deadlines=Deadlines(settings),
+            shutdown=shutdown,
         )
         # Celery's own tasks are for results and workflows: a message that names one is nobody's here.
         for name in list(app.tasks):
@@ -228,16 +234,16 @@ class Boot(bootsteps.StartStopStep):
         # Celery looks for its classes in files, and would do so with the first message.
         assert app.backend is not None
         deliveries = Deliveries()
-        newer = NewerMessages(app, settings.heartbeat_s, self._shutdown)
-        app.register_task(GenerateTask(runner, newer, deliveries, self._shutdown))
+        newer = NewerMessages(app, settings.heartbeat_s, shutdown)
+        app.register_task(GenerateTask(runner, newer, deliveries, shutdown))
         if count := patience.until_free(lambda: _publish(app, database)):
             log.info("published %d jobs that were not on the queue", count, extra=event("jobs.published"))
         patience.until_free(lambda: _mark_ready(database, boot_id))
-        sweep = Sweep(app, database, settings, boot_id, in_hand, deliveries)
+        sweep = parts.sweep(app, database, settings, boot_id, in_hand, deliveries)
         idle_watch = IdleWatch(
-            settings.idle_s, deliveries, lambda: messages_waiting(app), program.connect_anew, self._shutdown
+            settings.idle_s, deliveries, lambda: messages_waiting(app), program.connect_anew, shutdown
         )
-        duties = [DatabaseWatch(database, self._shutdown).look, sweep.look, idle_watch.look]
+        duties = [DatabaseWatch(database, shutdown).look, sweep.look, idle_watch.look]
         if settings.keep_awake:
             self._awake = Awake(lambda: _has_work(database, boot_id))
             duties.append(self._awake.look)
@@ -266,13 +272,13 @@ def leave_processors_to_others(processors: Processors | None) -> None:
 
 
 def _begin(
-    database: Database, machine: Machine, settings: Settings, started_at: datetime
+    database: Database, machine: Machine, pictures: PictureStore, settings: Settings, started_at: datetime
 ) -> tuple[int, list[int], Rescued]:
     """Record the boot and what earlier ones on the device made, and put back what else they left running."""
     with database.writing() as session:
         boot_id = record_boot(session, machine, started_at)
-        recorded = record_kept(session, boot_id, PictureStore(settings.data_dir))
-        return boot_id, recorded, rescue(session, boot_id, settings.quarantine_after)
+        recorded = record_kept(session, boot_id, pictures)
+        return boot_id, recorded, rescue(session, boot_id, settings.tries)
 
 
 def _mark_ready(database: Database, boot_id: int) -> None:
@@ -311,9 +317,9 @@ def _machine(device: Device, lock_uid: str) -> Machine:
     )
 
 
-def _clear_away(database: Database, settings: Settings) -> None:
+def _clear_away(database: Database, pictures: PictureStore) -> None:
     """Remove what attempts left aside that are over."""
-    found = PictureStore(settings.data_dir).asides()
+    found = pictures.asides()
     with database.reading() as session:
         over = ended_attempts(session, found)
     for attempt_id in over:

@@ -2,15 +2,12 @@
 
 from dataclasses import replace
 
-from models.causes import Cause
+from models.causes import Cause, Trait
 from models.exit_status import ExitStatus
 from models.states import Outcome
 from worker.attempt import Attempt
 from worker.log import event, log
 from worker.shutdown import Shutdown
-
-#: What a driver that is broken for good says, or a process in which something is.
-_NOBODYS = (Cause.DRIVER, Cause.PROCESS, Cause.UNEXPECTED)
 
 
 class Breaker:
@@ -36,7 +33,7 @@ class Breaker:
             self._shutdown.ask(ExitStatus.DEVICE)
         if attempt.outcome is Outcome.RUNNING:
             self._in_a_row = 0
-        if attempt.cause not in _NOBODYS:
+        if attempt.cause is None or Trait.TELLS_OF_PROCESS not in attempt.cause.traits:
             return attempt
         self._in_a_row += 1
         if self._in_a_row < self._limit:

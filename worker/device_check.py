@@ -4,6 +4,7 @@ Prints one JSON object.
 """
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from models.errors import NightshiftError
@@ -19,7 +20,7 @@ from models.checkpoints import checkpoint_defaults  # noqa: E402
 from models.job import JobSpec, Weights  # noqa: E402
 from worker.devices.cpu import Cpu  # noqa: E402
 from worker.devices.device import Device  # noqa: E402
-from worker.devices.registry import choose_device  # noqa: E402
+from worker.devices.registry import BACKENDS, choose_device  # noqa: E402
 from worker.engine import Engine  # noqa: E402
 
 #: Few steps, since a difference grows with each of them; a scheduler that adds no noise of its own.
@@ -40,7 +41,7 @@ def tolerance(dtype: torch.dtype) -> float:
     return 0.5 + 4 * _LEVELS * torch.finfo(dtype).eps / 2
 
 
-def compare(device: Device, settings: Settings) -> dict[str, object]:
+def compare(device: Device, settings: Settings, make_engine: Callable[[Device, Settings], Engine]) -> dict[str, object]:
     """Make the same small picture on the device and on the CPU in float32; return the difference and all figures.
 
     Raises:
@@ -59,7 +60,7 @@ def compare(device: Device, settings: Settings) -> dict[str, object]:
     )
     pictures, seconds = [], []
     for each in (device, Cpu(Cpu.kind, torch.float32)):
-        engine = Engine(each, settings)
+        engine = make_engine(each, settings)
         load = engine.use(Weights(settings.checkpoint))
         made, measured = engine.make(spec, lambda _step: None)
         pictures.append(np.asarray(made.picture).astype(float))
@@ -83,11 +84,13 @@ def compare(device: Device, settings: Settings) -> dict[str, object]:
     }
 
 
-def main() -> None:
+def main(
+    devices: Sequence[type[Device]] = BACKENDS, make_engine: Callable[[Device, Settings], Engine] = Engine
+) -> None:
     """Print what came of it; what went wrong stands under `error`."""
     settings = load_settings()
     try:
-        found = compare(choose_device(settings.device, settings.dtype), settings)
+        found = compare(choose_device(settings.device, settings.dtype, devices), settings, make_engine)
     except NightshiftError as error:
         found = {"error": str(error)}
     except RuntimeError as error:

@@ -21,7 +21,7 @@ from worker.canary import Canary
 from worker.devices.device import Device
 from worker.generation import Generation, LatentsError, generate
 from worker.loading import LoadedCheckpoint, load_checkpoint
-from worker.local_checkpoint import find_checkpoint
+from worker.local_checkpoint import LocalCheckpoint, find_checkpoint
 from worker.log import event, gigabytes, log
 from worker.memory import MemoryWatch, read_memory
 from worker.warm_up import warm_up, warm_up_spec
@@ -53,9 +53,16 @@ class _Current:
 class Engine:
     """Owns the device on behalf of one boot."""
 
-    def __init__(self, device: Device, settings: Settings) -> None:
+    def __init__(
+        self,
+        device: Device,
+        settings: Settings,
+        load: Callable[[LocalCheckpoint, Device, Settings], LoadedCheckpoint] = load_checkpoint,
+    ) -> None:
+        """Have checkpoints loaded by `load`."""
         self.device = device
         self._settings = settings
+        self._load_checkpoint = load
         self._canary = Canary(device)
         self._current: _Current | None = None
         self._thread: int | None = None
@@ -208,7 +215,7 @@ class Engine:
         before = read_memory(self.device)
         begun = time.perf_counter()
         loaded = self._memory_explained(
-            lambda: load_checkpoint(local, self.device, self._settings),
+            lambda: self._load_checkpoint(local, self.device, self._settings),
             f"while loading {local.name}: close other applications",
         )
         self.device.synchronize()

@@ -9,7 +9,6 @@ from dataclasses import replace
 from models.errors import LimitsChangedError, NightshiftError
 from models.states import Outcome
 from worker.attempt import Attempt, through
-from worker.attempt_log import tell
 from worker.in_hand import InHand
 from worker.judging import Judge
 from worker.log import about, event, log
@@ -26,8 +25,9 @@ class Finisher:
     """Finishes one attempt at a time, on a thread of its own.
 
     One more may wait for it, and its device with it: so no more than two pictures are ever in memory, and two jobs in
-    doubt, however slow the disk is. `publish` puts a job on the queue that stands in for one that was not accepted.
-    Whatever goes wrong here is no matter of the device, and nothing of it is raised there.
+    doubt, however slow the disk is. `publish` puts a job on the queue that stands in for one that was not accepted, and
+    `tell` says what became of an attempt. Whatever goes wrong here is no matter of the device, and nothing of it is
+    raised there.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class Finisher:
         shutdown: Shutdown,
         publish: Callable[[int], object],
         in_hand: InHand,
+        tell: Callable[[Attempt], object],
     ) -> None:
         self._judge = judge
         self._steps = (saver.save, self._judge_and_settle)
@@ -45,6 +46,7 @@ class Finisher:
         self._shutdown = shutdown
         self._publish = publish
         self._in_hand = in_hand
+        self._tell = tell
         self._device_is_busy = threading.Event()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="finisher")
         # The thread begins now and not with the first picture, for which it would be too late to find that none can.
@@ -81,7 +83,7 @@ class Finisher:
                 return
             self._in_hand.let_go(attempt.claim)
             _do_after_all(attempt, beating.close)
-            _do_after_all(attempt, lambda: tell(attempt))
+            _do_after_all(attempt, lambda: self._tell(attempt))
             if (replacement := attempt.replaced_by) is not None:
                 # One that is not published stays in the database, for whoever looks after the queue.
                 _do_after_all(attempt, lambda: self._publish(replacement))

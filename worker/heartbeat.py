@@ -9,13 +9,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from models.attempts import Claim, Result, lose, renew, state_of
+from models.attempts import Claim, Result, lose, renew
 from models.causes import Cause
 from models.database import Database
 from models.errors import AttemptStoppedError, CancelledError, DatabaseError, GenerationError, LostClaimError
 from models.exit_status import ExitStatus
+from models.fate import Fate, fate
 from models.settings import Settings
-from models.states import JobState, Outcome
+from models.states import Outcome
 from worker.beat import Beat
 from worker.log import event, log
 from worker.patience import Patience
@@ -130,11 +131,14 @@ class Heartbeat:
     def _leave(self, quiet_s: float) -> None:
         """Give the job up and end the process: a thread that hangs in the device's driver cannot be ended."""
         what = f"no step for {quiet_s:.0f} s: the device hangs"
+        claim, settings = self._claim, self._settings
+        result = Result(Outcome.LOST, cause=Cause.HUNG, error=what)
+        is_set_aside = (
+            fate(result.outcome, result.cause, claim.failures, claim.losses, settings.tries) is Fate.QUARANTINE
+        )
         try:
             with self._database.writing() as session:
-                result = Result(Outcome.LOST, cause=Cause.HUNG, error=what)
-                lose(session, self._claim, result, self._settings.quarantine_after)
-                now = state_of(session, self._claim)
+                lose(session, claim, result, set_aside=is_set_aside)
         except DatabaseError as error:
             log.critical(
                 "job %d: %s; not recorded: %s",
@@ -144,12 +148,12 @@ class Heartbeat:
                 extra=event("attempt.hung", **self._claim.ids),
             )
         else:
-            fate = "is set aside" if now is JobState.QUARANTINED else "went back to the queue"
+            now = "is set aside" if is_set_aside else "went back to the queue"
             log.critical(
                 "job %d: %s; it %s, and the worker ends itself",
                 self._claim.job_id,
                 what,
-                fate,
+                now,
                 extra=event("attempt.hung", **self._claim.ids),
             )
         os._exit(ExitStatus.HUNG)

@@ -16,11 +16,10 @@ from worker.patience import Patience
 class Judge:
     """Holds pictures against the checks of their batches, beside the device and in another process."""
 
-    def __init__(self, database: Database, patience: Patience, hang_s: float) -> None:
+    def __init__(self, database: Database, patience: Patience, examiner: Examiner) -> None:
         self._database = database
         self._patience = patience
-        # Well before the jobs that wait for it are taken to hang.
-        self._examiner = Examiner(hang_s / 2)
+        self._examiner = examiner
         #: What pictures of the present batch are compared with, and the number of the last likeness that is in it.
         self._compared: tuple[int, Selection, Seen, int] | None = None
 

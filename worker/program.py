@@ -28,6 +28,7 @@ PROCESSORS = Processors() if set_waiting() else None
 gc.disable()
 # This brings torch, diffusers and transformers, for which the lines above have made ready.
 from worker.boot import Boot  # noqa: E402
+from worker.composition import Parts  # noqa: E402
 
 gc.freeze()
 gc.enable()
@@ -38,13 +39,16 @@ _LOOK_S = 1.0
 class Program(Worker):
     """Celery's worker program with what this queue needs fixed: one thread, no chatter between workers."""
 
+    #: What its workers are made of.
+    parts = Parts()
+
     def __init__(self, app: Any = None, hostname: str | None = None, **options: Any) -> None:
         fixed = {"pool_cls": "threads", "concurrency": 1, "quiet": True}
         # What workers say to one another nobody here reads, and a frozen server would hold them up while they say it.
         fixed |= {"without_mingle": True, "without_gossip": True, "without_heartbeat": True}
         # Root is a danger with pickled messages only, and this queue takes JSON alone.
         warnings.simplefilter("ignore", SecurityWarning)
-        transport.install()
+        transport.install(self.parts.transport)
         #: What it was told by signals, or by its own parts.
         self.told = Shutdown()
         self.processors = PROCESSORS

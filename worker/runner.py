@@ -4,11 +4,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from models.attempts import Claim
-from models.database import Database
 from models.errors import AttemptStoppedError, ProcessFaultError, QueuePausedError
 from models.exit_status import ExitStatus
 from models.message import JobMessage
-from models.settings import Settings
 from models.states import GuardStep
 from worker.attempt import Attempt, through
 from worker.breaker import Breaker
@@ -21,7 +19,6 @@ from worker.in_hand import InHand
 from worker.log import about
 from worker.making import Maker
 from worker.memory_guard import MemoryGuard
-from worker.patience import Patience
 from worker.shutdown import Shutdown
 
 
@@ -38,11 +35,11 @@ class AttemptRunner:
         breaker: Breaker,
         *,
         in_hand: InHand,
-        database: Database,
-        settings: Settings,
+        heartbeat: Callable[[Claim, float | None], Heartbeat],
+        deadlines: Deadlines,
         shutdown: Shutdown,
-        patience: Patience,
     ) -> None:
+        """Have each attempt's heartbeat made by `heartbeat`, of the claim and the most seconds that its kind takes."""
         self._gate = gate
         self._claimer = claimer
         self._maker = maker
@@ -50,11 +47,9 @@ class AttemptRunner:
         self._guard = guard
         self._breaker = breaker
         self._in_hand = in_hand
-        self._database = database
-        self._settings = settings
+        self._heartbeat = heartbeat
+        self._deadlines = deadlines
         self._shutdown = shutdown
-        self._patience = patience
-        self._deadlines = Deadlines(settings)
 
     def run(self, message: JobMessage, acknowledge: Callable[[], None], put_back: Callable[[], None]) -> None:
         """Make the message's job, or drop the message if its job is not to be had.
@@ -104,8 +99,7 @@ class AttemptRunner:
             if self._finisher.is_free:
                 acknowledge()
 
-        limit_s = self._deadlines.of(claim.spec)
-        heartbeat = Heartbeat(self._database, claim, self._settings, self._shutdown, self._patience, limit_s)
+        heartbeat = self._heartbeat(claim, self._deadlines.of(claim.spec))
         with ExitStack() as stack:
 
             def begin(attempt: Attempt) -> Attempt:

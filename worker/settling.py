@@ -6,14 +6,13 @@ from dataclasses import replace
 
 from models.attempts import Claim, Ended, Recorded, give_back, lose, postpone, settle
 from models.boots import note_peak
-from models.causes import PASSING, Cause
 from models.database import Database
 from models.errors import DatabaseError, LostClaimError
+from models.fate import Fate, fate
 from models.picture_store import Aside, PictureStore
 from models.publication import LONGEST_WAIT
 from models.replacements import replacement_of
 from models.settings import Settings
-from models.states import Outcome
 from worker.attempt import Attempt
 from worker.kept import Kept, keep
 from worker.memory import rss_lifetime_peak
@@ -28,7 +27,8 @@ class Settler:
     ) -> None:
         self._database = database
         self._pictures = pictures
-        self._settings = settings
+        self._tries = settings.tries
+        self._retry_s = settings.retry_s
         self._patience = patience
         self._boot_id = boot_id
 
@@ -72,25 +72,26 @@ class Settler:
 
     def _write(self, attempt: Attempt, ended: Ended, aside: Aside | None = None) -> Attempt:
         claim, result = attempt.claim, attempt.result
-        tries_again = result.cause in PASSING and claim.failures < self._settings.retries
+        becomes = fate(result.outcome, result.cause, claim.failures, claim.losses, self._tries)
         with self._database.writing() as session:
-            if result.cause is Cause.DEVICE:
-                # A picture that is meant to have one value must not end a worker each time, for ever.
-                recorded = lose(session, claim, result, self._settings.quarantine_after, ended)
-            elif result.outcome is Outcome.LOST:
-                recorded = give_back(session, claim, result, ended)
-            elif tries_again:
-                recorded = postpone(session, claim, result, self._wait_s(claim), ended)
-            else:
-                recorded = settle(session, claim, result, ended)
+            match becomes:
+                case Fate.SETTLE:
+                    recorded = settle(session, claim, result, ended)
+                case Fate.POSTPONE:
+                    recorded = postpone(session, claim, result, self._wait_s(claim), ended)
+                case Fate.GIVE_BACK:
+                    recorded = give_back(session, claim, result, ended)
+                case Fate.LOSE | Fate.QUARANTINE:
+                    recorded = lose(session, claim, result, set_aside=becomes is Fate.QUARANTINE, ended=ended)
             new = aside if recorded is Recorded.NOW else None
             with nullcontext() if new is None else new.put_in_place(rejected=attempt.is_rejected):
                 replaced_by = replacement_of(session, claim.job_id) if recorded and attempt.may_be_replaced else None
                 note_peak(session, self._boot_id, rss_lifetime_peak())
         is_owned = bool(recorded)
-        return replace(attempt, is_owned=is_owned, is_postponed=is_owned and tries_again, replaced_by=replaced_by)
+        is_postponed = is_owned and becomes is Fate.POSTPONE
+        return replace(attempt, is_owned=is_owned, is_postponed=is_postponed, replaced_by=replaced_by)
 
     def _wait_s(self, claim: Claim) -> float:
         """Seconds until the job is tried again: longer after each failure, and not the same for all jobs."""
-        usual: float = min(self._settings.retry_s * 2**claim.failures, LONGEST_WAIT.total_seconds())
+        usual: float = min(self._retry_s * 2**claim.failures, LONGEST_WAIT.total_seconds())
         return usual * random.uniform(0.5, 1)  # noqa: S311 - no secret

@@ -181,7 +181,7 @@ class Sweep:
         if not stalled:
             return
         with self._database.writing() as session:
-            rescued = rescue_stalled(session, self._boot_id, stalled, self._settings.quarantine_after)
+            rescued = rescue_stalled(session, self._boot_id, stalled, self._settings.tries)
         for job_id in rescued.queued:
             log.warning(
                 "job %d: its worker gave no sign of life for %g s; put back",

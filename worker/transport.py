@@ -18,20 +18,24 @@ from redis.exceptions import ResponseError
 from worker.log import event, log
 
 
-class _QoS(kombu_redis.QoS):
+class QoS(kombu_redis.QoS):
+    """The messages that were taken and not acknowledged yet."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         #: Acknowledged, but not yet struck from what Redis notes as taken.
         self._late: set[str] = set()
 
     def ack(self, delivery_tag: str) -> None:
+        """Free the message's place, and have Redis no longer note it as taken."""
         self._late.add(delivery_tag)
         # The place is free whatever Redis says: what became of the job stands in its row.
         virtual.QoS.ack(self, delivery_tag)
-        self._strike(self._late)
+        self.strike(self._late)
         self._late.clear()
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Free the message's place, and drop it or put it back."""
         try:
             if requeue:
                 # Where it was taken from: kombu's own way puts it behind all others.
@@ -46,11 +50,13 @@ class _QoS(kombu_redis.QoS):
         held: set[str] = set(self._delivered) - self._dirty
         return held
 
-    def _strike(self, tags: set[str]) -> None:
+    def strike(self, tags: set[str]) -> None:
+        """Have Redis no longer note these as taken."""
         with self.pipe_or_acquire() as pipe:
             pipe.zrem(self.unacked_index_key, *tags).hdel(self.unacked_key, *tags).execute()
 
     def append(self, message: Any, delivery_tag: str) -> None:
+        """Note that a message is taken."""
         try:
             super().append(message, delivery_tag)
         except ResponseError as error:
@@ -67,8 +73,10 @@ class _Message(virtual.Message):
         super().__init__(payload, *args, **kwargs)
 
 
-class _Channel(kombu_redis.Channel):
-    QoS = _QoS
+class Channel(kombu_redis.Channel):
+    """One user's way to the server."""
+
+    QoS = QoS
     Message = _Message
 
     def _brpop_read(self, **options: Any) -> Any:
@@ -86,10 +94,10 @@ class _Channel(kombu_redis.Channel):
 class Transport(kombu_redis.Transport):
     """The Redis transport of the worker."""
 
-    Channel = _Channel
+    Channel = Channel
 
 
-def install() -> None:
+def install(transport: type[Transport]) -> None:
     """Have `redis://`, `rediss://` and `redis+socket://` broker URLs use this transport in this process."""
     for alias in ("redis", "rediss"):
-        TRANSPORT_ALIASES[alias] = f"{__name__}:Transport"
+        TRANSPORT_ALIASES[alias] = f"{transport.__module__}:{transport.__qualname__}"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import click
 import psutil
-from faults import assert_promise_kept
-from installation import Installation, RedisServer, inside_worker
+from faults import assert_promise_kept, leaking
+from installation import Installation, RedisServer
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, select
@@ -40,12 +40,11 @@ def main(jobs: int, leak_mb: int, limit_gb: float) -> None:
         folder = Path(name)
         server = RedisServer(folder / "server", append_only=True)
         server.start()
-        leaking = {
-            "PYTHONPATH": inside_worker(Path(__file__).parent / "leaking"),
-            "LEAK_BYTES": str(leak_mb * MB),
+        settings = {
+            **leaking(leak_mb * MB),
             "NIGHTSHIFT_MEMORY_LIMIT_GB": str(limit_gb),
         }
-        nightshift = Installation(folder, server.url(), **leaking)
+        nightshift = Installation(folder, server.url(), **settings)
         try:
             for begun in range(0, jobs, _MOST_AT_ONCE):
                 count = min(_MOST_AT_ONCE, jobs - begun)

@@ -18,8 +18,8 @@ from pathlib import Path
 import click
 import psutil
 import redis
-from faults import INSIDE, QUICK, Faults, assert_promise_kept, helpers_of, messages_in, no_file_handle
-from installation import Installation, RedisServer, WorkerProcess, inside_worker
+from faults import FAULTY, QUICK, Faults, assert_promise_kept, helpers_of, messages_in, no_file_handle
+from installation import Installation, RedisServer, WorkerProcess
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, select
@@ -60,14 +60,17 @@ class Soak:
         self._random = random.Random(seed)
         self.server = RedisServer(folder / "server", append_only=True)
         self.server.start()
-        settings = QUICK | {
-            "PYTHONPATH": inside_worker(INSIDE),
-            "NIGHTSHIFT_HANG_S": "20",
-            "NIGHTSHIFT_QUARANTINE_AFTER": "5",
-            # A device that can be told not to compute.
-            "NIGHTSHIFT_DEVICE": "mps",
-            "STAND_IN": "0",
-        }
+        settings = (
+            FAULTY
+            | QUICK
+            | {
+                "NIGHTSHIFT_HANG_S": "20",
+                "NIGHTSHIFT_QUARANTINE_AFTER": "5",
+                # A device that can be told not to compute.
+                "NIGHTSHIFT_DEVICE": "mps",
+                "STAND_IN": "0",
+            }
+        )
         self.nightshift = Installation(folder / "nightshift", self.server.url(), **settings)
         self.faults = Faults(self.nightshift)
         self._worker: WorkerProcess | None = None

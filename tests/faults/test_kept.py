@@ -4,6 +4,7 @@ import pytest
 from faults import assert_promise_kept, locked, outcomes
 from installation import WorkerProcess
 
+from models.fate import Tries
 from models.picture_store import picture_name
 from models.rescue import rescue_stalled, running_jobs
 from models.tables import Attempt, Boot
@@ -52,7 +53,7 @@ def test_a_note_that_cannot_be_read_has_its_picture_made_again(nightshift, fault
 def test_a_picture_is_not_recorded_for_a_job_that_has_gone_to_another_attempt(nightshift, faults):
     end_with_a_picture_that_cannot_be_recorded(nightshift, faults, WorkerProcess.kill)
     with nightshift.database.writing() as session:
-        rescue_stalled(session, 0, running_jobs(session), quarantine_after=3)
+        rescue_stalled(session, 0, running_jobs(session), Tries(retries=0, quarantine_after=3))
     nightshift.start_worker()
     nightshift.wait_until_finished()
     assert outcomes(nightshift) == [["lost", "succeeded"]]

@@ -1,9 +1,7 @@
 """A worker whose memory grows with every picture does what it can about that, and at last ends to be started anew."""
 
-from pathlib import Path
-
 import pytest
-from installation import inside_worker
+from faults import leaking
 
 from models.exit_status import ExitStatus
 from models.memory_trend import FEWEST_PICTURES, SETTLING_JOBS
@@ -18,13 +16,7 @@ SMALL = ("--steps", 2)
 LASTING = SETTLING_JOBS + FEWEST_PICTURES + 5
 
 
-@pytest.fixture
-def leaking():
-    """Return the variables of a worker whose generations leak."""
-    return {"PYTHONPATH": inside_worker(Path(__file__).parent / "leaking"), "LEAK_BYTES": str(LEAK)}
-
-
-def test_a_worker_that_leaks_ends_between_two_jobs_and_the_next_one_goes_on(nightshift, leaking):
+def test_a_worker_that_leaks_ends_between_two_jobs_and_the_next_one_goes_on(nightshift):
     nightshift.enqueue("--prompt", "a shoe", *SMALL)
     sound = nightshift.start_worker()
     nightshift.wait_until_finished()
@@ -34,7 +26,7 @@ def test_a_worker_that_leaks_ends_between_two_jobs_and_the_next_one_goes_on(nigh
 
     count = LASTING + 10
     batch = nightshift.enqueue("--prompt", "a red boot", "--count", count, *SMALL)
-    first = nightshift.start_worker(NIGHTSHIFT_MEMORY_LIMIT_GB=str(limit_gb), **leaking)
+    first = nightshift.start_worker(NIGHTSHIFT_MEMORY_LIMIT_GB=str(limit_gb), **leaking(LEAK))
     assert first.wait() == ExitStatus.MEMORY
     made = [row for row in nightshift.rows(Attempt) if row.boot_id == 2]
     assert {row.outcome for row in made} == {"succeeded"}, "it ended in the middle of a job"
@@ -53,7 +45,7 @@ def test_a_worker_that_leaks_ends_between_two_jobs_and_the_next_one_goes_on(nigh
     for words in ("emptied caches in", "loaded the checkpoint anew in", "the worker ends with status 71"):
         assert len([line for line in first.lines if "memory guard: " in line and words in line]) == 1
 
-    nightshift.wait_until_ready(nightshift.start_worker(NIGHTSHIFT_MEMORY_LIMIT_GB=str(limit_gb), **leaking))
+    nightshift.wait_until_ready(nightshift.start_worker(NIGHTSHIFT_MEMORY_LIMIT_GB=str(limit_gb), **leaking(LEAK)))
     jobs = nightshift.wait_until_finished(batch)
     assert {(job.state, job.attempts) for job in jobs} == {(JobState.SUCCEEDED, 1)}
     assert all((nightshift.data_dir / job.picture).is_file() for job in jobs)

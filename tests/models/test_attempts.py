@@ -16,6 +16,7 @@ from models.attempts import Result
 from models.batches import Acceptance, spec_of
 from models.causes import Cause
 from models.errors import LimitsChangedError, QueuePausedError
+from models.fate import Tries
 from models.job import MAX_KEY
 from models.measurement import Measurement, MemoryReading, Timings
 from models.pauses import pause, resume
@@ -27,7 +28,7 @@ from models.verdicts import record_limits
 CLAIMER = Path(__file__).with_name("claimer.py")
 PROCESSES, JOBS = 3, 500
 #: Losses after which a job is set aside.
-AFTER = 3
+TRIES = Tries(retries=0, quarantine_after=3)
 #: How an attempt ends whose worker cannot write.
 FULL = Result(Outcome.LOST, cause=Cause.STORAGE, error="the disk is full")
 #: And how one whose device hangs.
@@ -199,7 +200,7 @@ def test_settling_needs_owner_attempt_and_job_to_match(records, boot, claimed, w
 
 def test_an_owner_that_comes_back_after_rescue_settles_nothing(records, claimed, write, message):
     newer = records.boot()
-    assert write(rescue, newer, AFTER).queued == [claimed.job_id]
+    assert write(rescue, newer, TRIES).queued == [claimed.job_id]
     assert not records.settle(claimed, picture="late.png")
     again = records.claim(message, newer)
     assert again.attempt_number == 2
@@ -265,16 +266,27 @@ def test_a_job_that_failed_in_passing_and_was_to_be_cancelled_is(records, claime
     assert records.job(claimed.job_id).state == JobState.CANCELLED
 
 
-def test_a_worker_that_gives_up_its_job_because_of_it_counts_a_loss_and_sets_it_aside_in_the_end(
+def test_a_worker_that_gives_up_its_job_because_of_it_counts_a_loss_and_sets_it_aside_where_it_is_told_to(
     records, write, message
 ):
-    for loss in range(1, AFTER + 1):
+    for losses, set_aside, state in ((1, False, JobState.QUEUED), (2, True, JobState.QUARANTINED)):
         claim = records.claim(message, records.boot())
-        assert write(attempts.lose, claim, HUNG, AFTER)
-        assert write(attempts.state_of, claim) is (JobState.QUEUED if loss < AFTER else JobState.QUARANTINED)
-        assert records.job(message.job).losses == loss
-        assert not write(attempts.lose, claim, HUNG, AFTER)
-    assert [(a.outcome, a.cause) for a in records.attempts()] == [(Outcome.LOST, "hung")] * AFTER
+        assert claim.losses == losses - 1
+        assert write(attempts.lose, claim, HUNG, set_aside=set_aside)
+        job = records.job(message.job)
+        assert (job.state, job.losses, job.finished_at is None) == (state, losses, not set_aside)
+        assert not write(attempts.lose, claim, HUNG, set_aside=set_aside)
+    assert (job.cause, job.error) == (Cause.QUARANTINED, Cause.QUARANTINED.sentence)
+    assert [(a.outcome, a.cause) for a in records.attempts()] == [(Outcome.LOST, "hung")] * 2
+
+
+@pytest.mark.parametrize("set_aside", [False, True])
+def test_a_job_that_was_to_be_cancelled_is_whatever_its_worker_does(records, write, claimed, set_aside):
+    write(job_control.cancel, of_job(claimed.job_id))
+    assert write(attempts.lose, claimed, HUNG, set_aside=set_aside)
+    job = records.job(claimed.job_id)
+    assert (job.state, job.cause, job.error) == (JobState.CANCELLED, Cause.CANCELLED, None)
+    assert job.finished_at is not None
 
 
 def test_a_sign_of_life_moves_the_heartbeat_and_tells_of_cancelling(records, claimed, write):
@@ -313,7 +325,7 @@ def test_cancelling_ends_queued_jobs_asks_running_ones_and_leaves_the_rest(recor
 def test_cancelling_holds_when_the_worker_is_lost_before_it_hears_of_it(records, claimed, write, message, way):
     write(job_control.cancel, of_job(claimed.job_id))
     if way == "rescue":
-        assert write(rescue, records.boot(), AFTER) == Rescued([], [])
+        assert write(rescue, records.boot(), TRIES) == Rescued([], [])
     else:
         assert write(attempts.give_back, claimed, FULL)
     job, (attempt,) = records.job(claimed.job_id), records.attempts()

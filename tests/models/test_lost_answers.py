@@ -8,6 +8,7 @@ from models import attempts
 from models.attempts import Ended, Recorded, Result
 from models.boots import record_load
 from models.causes import Cause
+from models.fate import Tries
 from models.finding import Finding
 from models.job import Weights
 from models.measurement import LoadMeasurement, MemoryReading
@@ -30,7 +31,7 @@ ENDS: dict[str, tuple[Callable[..., Recorded], str]] = {
     "fail": (lambda session, claim, ended: attempts.settle(session, claim, FAILED, ended), "failed"),
     "postpone": (lambda session, claim, ended: attempts.postpone(session, claim, FAILED, 60, ended), "queued"),
     "give_back": (lambda session, claim, ended: attempts.give_back(session, claim, LOST, ended), "queued"),
-    "lose": (lambda session, claim, ended: attempts.lose(session, claim, LOST, 3, ended), "queued"),
+    "lose": (lambda session, claim, ended: attempts.lose(session, claim, LOST, set_aside=False, ended=ended), "queued"),
 }
 
 
@@ -54,7 +55,7 @@ def test_the_end_of_an_attempt_is_recorded_once_and_known_again(records, claimed
 @pytest.mark.parametrize("way", ENDS)
 def test_what_another_has_ended_is_not_taken_for_its_own(records, claimed, write, way):
     end, _ = ENDS[way]
-    write(rescue, records.boot(), 3)
+    write(rescue, records.boot(), Tries(retries=0, quarantine_after=3))
     assert write(end, claimed, ended=Ended.now()) is Recorded.NOT
 
 

@@ -6,6 +6,7 @@ from models import attempts, job_control, replacements, seeds
 from models.batches import Acceptance, spec_of
 from models.causes import Cause
 from models.errors import DatabaseError
+from models.fate import Tries
 from models.finding import Finding
 from models.publication import due_retries, mark_published
 from models.rescue import rescue
@@ -106,7 +107,7 @@ def test_of_what_failed_that_is_replaced_which_another_seed_may_make(records, bo
 
 def test_what_came_too_late_is_not_replaced(records, boot, batch, write):
     claim = records.claim(records.messages(batch)[0], boot)
-    write(rescue, records.boot(), 3)
+    write(rescue, records.boot(), Tries(retries=0, quarantine_after=3))
     assert not records.settle(claim, findings=(BAD,), **PICTURE)
     assert [job.state for job in records.jobs(batch)] == [JobState.QUEUED, JobState.QUEUED]
 

@@ -2,12 +2,14 @@
 
 from models import attempts, job_control, publication
 from models.boots import mark_ended
+from models.fate import Tries
 from models.rescue import Rescued, ended_attempts, rescue, rescue_stalled, running_jobs
 from models.states import JobState, Outcome
 from models.tables import Job, now
 
 #: Losses after which a job is set aside.
 AFTER = 3
+TRIES = Tries(retries=0, quarantine_after=AFTER)
 
 
 def test_rescue_puts_back_what_earlier_boots_under_the_same_lock_left_running(records, write):
@@ -19,7 +21,7 @@ def test_rescue_puts_back_what_earlier_boots_under_the_same_lock_left_running(re
     own = records.claim(messages[5], newest)
     assert records.settle(claims[4], picture="done.png")
     write(publication.mark_published, [message.job for message in messages], now())
-    assert write(rescue, newest, AFTER) == Rescued([messages[0].job, messages[3].job], [])
+    assert write(rescue, newest, TRIES) == Rescued([messages[0].job, messages[3].job], [])
     states = ["queued", "running", "running", "queued", "succeeded", "running"]
     jobs = [records.job(message.job) for message in messages]
     assert [job.state for job in jobs] == states
@@ -27,7 +29,7 @@ def test_rescue_puts_back_what_earlier_boots_under_the_same_lock_left_running(re
     assert [job.boot_id for job in jobs] == [None, boots[1], boots[2], None, boots[0], newest]
     outcomes = ["lost", "running", "running", "lost", "succeeded", "running"]
     assert [attempt.outcome for attempt in records.attempts()] == outcomes
-    assert write(rescue, newest, AFTER) == Rescued([], [])
+    assert write(rescue, newest, TRIES) == Rescued([], [])
     assert records.settle(own)
 
 
@@ -36,13 +38,13 @@ def test_boots_of_a_version_without_locks_are_known_by_host_and_device(records, 
     messages = records.messages(records.batch(jobs=3))
     for message, boot in zip(messages, old, strict=True):
         records.claim(message, boot)
-    assert write(rescue, records.boot("mini", "mps", lock_uid="a"), AFTER).queued == [messages[0].job]
+    assert write(rescue, records.boot("mini", "mps", lock_uid="a"), TRIES).queued == [messages[0].job]
 
 
 def test_a_job_that_took_its_worker_down_too_often_is_set_aside_until_a_person_says_so(records, write, message):
     for loss in range(1, AFTER + 1):
         assert records.claim(message, records.boot()).attempt_number == loss
-        found = write(rescue, records.boot(), AFTER)
+        found = write(rescue, records.boot(), TRIES)
         assert found == (Rescued([message.job], []) if loss < AFTER else Rescued([], [message.job]))
     job = records.job(message.job)
     assert (job.state, job.cause, job.losses) == (JobState.QUARANTINED, "quarantined", AFTER)
@@ -63,7 +65,7 @@ def test_a_kill_is_a_loss_of_the_newest_job_of_its_boot_since_the_others_were_ma
     boots = records.boot(lock_uid="a"), records.boot(lock_uid="a")
     for message, boot in ((saved, boots[0]), (made, boots[0]), (elsewhere, boots[1])):
         records.claim(message, boot)
-    write(rescue, records.boot(lock_uid="a"), AFTER)
+    write(rescue, records.boot(lock_uid="a"), TRIES)
     assert [records.job(message.job).losses for message in (saved, made, elsewhere)] == [0, 1, 1]
 
 
@@ -72,7 +74,7 @@ def test_a_worker_that_noted_its_end_is_no_loss(records, write, message):
         boot = records.boot()
         records.claim(message, boot)
         write(mark_ended, boot)
-        assert write(rescue, records.boot(), AFTER).queued == [message.job]
+        assert write(rescue, records.boot(), TRIES).queued == [message.job]
     assert records.job(message.job).losses == 0
 
 
@@ -84,7 +86,7 @@ def test_a_job_without_a_sign_of_life_is_put_back_and_one_that_gave_it_is_left(r
         seen = [job for job in running_jobs(session) if job.job_id != own.job]
     assert [sign.job_id for sign in seen] == [silent.job, alive.job]
     assert write(attempts.renew, claims[1]) is False
-    assert write(rescue_stalled, here, seen, AFTER) == Rescued([silent.job], [])
+    assert write(rescue_stalled, here, seen, TRIES) == Rescued([silent.job], [])
     assert [records.job(m.job).state for m in (silent, alive, own)] == ["queued", "running", "running"]
     assert [attempt.outcome for attempt in records.attempts()] == ["lost", "running", "running"]
     # The silent one wakes up too late.
@@ -95,7 +97,9 @@ def test_a_job_that_a_boot_runs_without_knowing_it_is_put_back_and_its_worker_is
     (message,) = records.messages(records.batch())
     here = records.boot()
     records.claim(message, here)
-    assert write(rescue_stalled, here, read(running_jobs), quarantine_after=1) == Rescued([message.job], [])
+    assert write(rescue_stalled, here, read(running_jobs), Tries(retries=0, quarantine_after=1)) == Rescued(
+        [message.job], []
+    )
     assert (records.job(message.job).state, records.job(message.job).losses) == (JobState.QUEUED, 0)
 
 

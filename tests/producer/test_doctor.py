@@ -7,6 +7,7 @@ import pytest
 from faults import faulty
 
 from models.checkpoints import DEMO_FOLDER
+from producer.diagnosis import diagnose_device
 
 
 def checks(installation, **variables):
@@ -65,24 +66,31 @@ def test_a_password_in_an_address_is_not_shown(nightshift):
     assert "hunter2" not in done.stdout + done.stderr
 
 
-@pytest.fixture(scope="module")
-def with_device(installation):
-    """A machine with a device that can be told to err."""
-    with faulty(installation, NIGHTSHIFT_DEVICE="mps", STAND_IN="7") as made:
-        yield made
-
-
-def test_a_device_is_put_to_the_test_by_a_picture(with_device):
-    nightshift, _ = with_device
+def test_a_device_is_put_to_the_test_by_a_picture(nightshift):
     done = nightshift.producer("doctor", "--device", "--checkpoint", "demo")
     assert done.returncode == 0, done.stdout
     assert "making a small picture with demo" in done.stderr
-    first, second, *memory = done.stdout.splitlines()
-    assert re.match(
-        r"ok +device check: 128x128 in 4 steps took .+ in float32 on mps \(stand-in GPU\), .+ on the CPU$", first
-    )
+    first, second, *_ = done.stdout.splitlines()
+    assert re.match(r"ok +device check: 128x128 in 4 steps took .+ in float32 on cpu \(.+\), .+ on the CPU$", first)
     assert second == "ok    device picture: differs from the CPU's by 0.00 of 255 on average, 0.50 is allowed"
-    assert "ok    device, held by the driver: 0 B before the load, 0 B after it, 7 B after the picture" in memory
+
+
+@pytest.fixture
+def of_stand_in(installation, monkeypatch):
+    """Look at a device that can be told to err, as `doctor --device` does; return what it finds."""
+    with faulty(installation, NIGHTSHIFT_DEVICE="mps", STAND_IN="7") as (nightshift, faults):
+        for name, value in nightshift.environment.items():
+            monkeypatch.setenv(name, value)
+        yield lambda: list(diagnose_device("demo", "faulty_device_check")), faults
+
+
+def test_a_device_that_does_as_it_is_told_is_found_to_do_so(of_stand_in):
+    look, _ = of_stand_in
+    check, picture, *memory = look()
+    assert "in float32 on mps (stand-in GPU)" in check.found
+    assert picture.remedy is None
+    held = "0 B before the load, 0 B after it, 7 B after the picture"
+    assert ("device, held by the driver", held) in [(finding.name, finding.found) for finding in memory]
 
 
 @pytest.mark.parametrize(
@@ -95,14 +103,12 @@ def test_a_device_is_put_to_the_test_by_a_picture(with_device):
         ("step", "kill", "device check", "the device's driver ended the process (SIGKILL)"),
     ],
 )
-def test_a_device_that_errs_is_found_out(with_device, place, how, name, said):
-    nightshift, faults = with_device
+def test_a_device_that_errs_is_found_out(of_stand_in, place, how, name, said):
+    look, faults = of_stand_in
     faults.at(place, how)
-    done = nightshift.producer("doctor", "--device", "--checkpoint", "demo", "--json")
-    assert done.returncode == 1
-    (wrong,) = [finding for finding in json.loads(done.stdout) if finding["remedy"]]
-    assert wrong["name"] == name
-    assert said in wrong["remedy"]
+    (wrong,) = [finding for finding in look() if finding.remedy]
+    assert wrong.name == name
+    assert said in wrong.remedy
 
 
 def test_what_cannot_be_made_for_the_test_says_why(nightshift):

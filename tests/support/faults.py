@@ -1,6 +1,7 @@
 """Faults that are put into a worker from outside, and the promise that must hold whatever they do."""
 
 import json
+import os
 import resource
 import shutil
 import sqlite3
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from installation import Installation, RedisServer, WorkerProcess, inside_worker
+from installation import Installation, RedisServer, WorkerProcess
 from PIL import Image
 
 from models.checkpoints import DEFAULTS_FILE, DEMO_FOLDER
@@ -19,13 +20,23 @@ from models.pauses import pause, resume
 from models.states import MADE, JobState
 from models.tables import Attempt, Boot
 
-INSIDE = Path(__file__).parent / "inside"
+_INSIDE = Path(__file__).parent / "inside"
 #: A worker that looks often, so that no test waits long for it; more often, and its looks would be most of its work.
 QUICK = {"NIGHTSHIFT_HEARTBEAT_S": "0.25", "NIGHTSHIFT_STALL_S": "1", "NIGHTSHIFT_RETRY_S": "0.1"}
 
 
+def composed_by(loader: str) -> dict[str, str]:
+    """Return the variables that have Celery's programs composed by a loader in the folder `inside`."""
+    path = os.pathsep.join(filter(None, (str(_INSIDE), os.environ.get("PYTHONPATH"))))
+    return {"PYTHONPATH": path, "CELERY_LOADER": loader}
+
+
+#: Of a worker that comes to places, and of what puts messages on its queue.
+FAULTY = composed_by("faulty_loader:Loader")
+
+
 class Faults:
-    """Tells the workers of one installation what should happen where; `inside/sitecustomize.py` says how."""
+    """Tells the workers of one installation what should happen where; `inside/places.py` says how."""
 
     def __init__(self, nightshift: Installation) -> None:
         self._nightshift = nightshift
@@ -69,7 +80,7 @@ def faulty(
     installation: Callable[..., Any], broker_url: str | None = None, **settings: str
 ) -> Iterator[tuple[Installation, Faults]]:
     """Give an installation whose workers obey the faults beside it."""
-    with installation(broker_url, **{"PYTHONPATH": inside_worker(INSIDE), **QUICK, **settings}) as nightshift:
+    with installation(broker_url, **FAULTY, **{**QUICK, **settings}) as nightshift:
         nightshift.environment["NIGHTSHIFT_CHECKPOINT"] = str(_quick_demo(nightshift.folder))
         yield nightshift, Faults(nightshift)
 
@@ -80,6 +91,11 @@ def _quick_demo(folder: Path) -> Path:
     defaults = json.loads((copy / DEFAULTS_FILE).read_text())
     (copy / DEFAULTS_FILE).write_text(json.dumps(defaults | {"steps": 3}))
     return copy
+
+
+def leaking(size: int) -> dict[str, str]:
+    """Return what has each picture of a worker leak so many bytes, which no step but a new process gives back."""
+    return composed_by("leaking_loader:Loader") | {"LEAK_BYTES": str(size)}
 
 
 @contextmanager

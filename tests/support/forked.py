@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import NamedTuple
@@ -90,7 +89,11 @@ class ForkedProcess:
 
 
 def _become(
-    arguments: Sequence[str], environment: dict[str, str], folder: str | Path, files: Sequence[str | Path]
+    arguments: Sequence[str],
+    environment: dict[str, str],
+    folder: str | Path,
+    files: Sequence[str | Path],
+    note: str | None = None,
 ) -> None:
     # Else each collection would look through all that the server has imported.
     gc.freeze()
@@ -111,8 +114,9 @@ def _become(
     # The one module that reads what tests change: where the hub is, and what was downloaded.
     importlib.reload(huggingface_hub.constants)
     sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
-    sys.modules.pop("sitecustomize", None)
-    with suppress(ModuleNotFoundError):
-        importlib.import_module("sitecustomize")
+    if note is not None:
+        from producer.noted_process import note_this_process
+
+        note_this_process(Path(note))
     sys.argv = list(arguments)
     runpy.run_path(arguments[0], run_name="__main__")

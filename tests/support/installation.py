@@ -187,11 +187,6 @@ def _run(arguments: list[str], environment: dict[str, str], folder: Path, files:
 _fork: Callable[..., _Process] = _run if sys.platform == "darwin" else ForkedProcess
 
 
-def inside_worker(folder: Path) -> str:
-    """Return the PYTHONPATH of a worker that runs the folder's `sitecustomize` at its start."""
-    return os.pathsep.join(filter(None, (str(folder), str(Path(__file__).parent), os.environ.get("PYTHONPATH"))))
-
-
 class Installation:
     """One data folder and one queue, the programs that work on them, and the rows that come of it."""
 

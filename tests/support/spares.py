@@ -13,8 +13,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from on_import import patch_on_import
-
 #: As many as a run starts in any test.
 _NUMBER = 4
 
@@ -70,30 +68,25 @@ class Spare:
 def keep_spares(become: Callable[..., None], celery: Path) -> None:
     """Fork some, of which `producer run` then takes one for each worker that it starts.
 
-    `become` takes the arguments, the environment, the folder and the files of a program; `celery` is the script of it.
+    `become` takes the arguments, the environment, the folder and the files of a program, and the file in which it notes
+    itself; `celery` is the script of it.
     """
     spares: list[Spare] = []
     for _ in range(_NUMBER):
         spares.append(Spare(become, spares))
 
-    def start(arguments: list[str], *, stdout: Any, env: dict[str, str], cwd: Path, **_options: Any) -> Spare:
-        spare = spares.pop()
-        # After the interpreter and `-m celery`.
-        command = [str(celery), *arguments[3:]]
-        spare.start(arguments=command, environment=env, folder=str(cwd), files=[os.devnull, stdout.name, stdout.name])
-        return spare
+    class Popen(subprocess.Popen[bytes]):
+        def __new__(cls, arguments: list[str], **options: Any) -> Any:
+            if "celery" not in arguments:
+                return super().__new__(cls)
+            spare, program, (note,) = spares.pop(), arguments.index("celery"), arguments[4:5]
+            spare.start(
+                arguments=[str(celery), *arguments[program + 1 :]],
+                environment=options["env"],
+                folder=str(options["cwd"]),
+                files=[os.devnull, options["stdout"].name, options["stdout"].name],
+                note=note,
+            )
+            return spare
 
-    def patch(module: Any) -> None:
-        module.subprocess = _Instead(start)
-
-    patch_on_import({"producer.worker_process": patch})
-
-
-class _Instead:
-    """`subprocess` for a module that is to start its programs otherwise."""
-
-    def __init__(self, start: Callable[..., Spare]) -> None:
-        self.Popen = start
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(subprocess, name)
+    subprocess.Popen = Popen  # type: ignore[assignment,misc]

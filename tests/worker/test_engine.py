@@ -12,10 +12,10 @@ from models.checkpoints import DEMO_FOLDER
 from models.errors import CheckpointError, GenerationError
 from models.job import Weights
 from worker import engine as engine_module
-from worker import loading
 from worker.devices.cpu import Cpu
 from worker.engine import Engine
 from worker.generation import generate
+from worker.loading import load_checkpoint
 
 CPU = Cpu("cpu", torch.float32)
 DEMO = Weights("demo")
@@ -28,7 +28,7 @@ def no_step(_step):
 @pytest.fixture
 def new_engine(tmp_path, settings):
     """Return a maker of engines on this thread."""
-    return lambda **values: Engine(CPU, settings(device="cpu", data_dir=tmp_path, **values))
+    return lambda load=load_checkpoint, **values: Engine(CPU, settings(device="cpu", data_dir=tmp_path, **values), load)
 
 
 @pytest.fixture
@@ -124,26 +124,30 @@ def test_the_engine_measures_what_generating_took(engine, spec):
     assert (plain.cold, again.cold) == (True, False)
 
 
-@pytest.mark.parametrize("step", ["load_checkpoint", "warm_up"])
+def without_memory(*_):
+    raise_as_mps_does(0)
+
+
+@pytest.mark.parametrize("step", ["load", "warm_up"])
 def test_a_load_or_warm_up_that_runs_out_of_memory_says_so(new_engine, monkeypatch, step):
-    monkeypatch.setattr(engine_module, step, lambda *_: raise_as_mps_does(0))
+    if step == "warm_up":
+        monkeypatch.setattr(engine_module, step, without_memory)
     with pytest.raises(GenerationError, match=r"^out of memory .* NIGHTSHIFT_ATTENTION_SLICING=true$") as caught:
-        new_engine().use(DEMO)
+        new_engine(without_memory if step == "load" else load_checkpoint).use(DEMO)
     assert caught.value.cause == "out_of_memory"
 
 
-def test_the_old_weights_are_gone_before_new_ones_are_read(new_engine, monkeypatch, tmp_path):
+def test_the_old_weights_are_gone_before_new_ones_are_read(new_engine, tmp_path):
     copy = shutil.copytree(DEMO_FOLDER, tmp_path / "copy")
-    usual, loaded = loading.load_checkpoint, []
+    loaded = []
 
     def load(*arguments):
         assert not [weights for weights in loaded if weights() is not None]
-        made = usual(*arguments)
+        made = load_checkpoint(*arguments)
         loaded.extend(weakref.ref(part) for part in (made.pipeline.unet, made.pipeline.vae, made.pipeline.text_encoder))
         return made
 
-    monkeypatch.setattr(engine_module, "load_checkpoint", load)
-    engine = new_engine(checkpoint_folders=str(tmp_path))
+    engine = new_engine(load, checkpoint_folders=str(tmp_path))
     for name in ("demo", str(copy), "demo"):
         engine.use(Weights(name))
     engine._current.loaded.pipeline.itself = engine._current
@@ -178,11 +182,12 @@ def test_a_reload_is_a_load_of_the_same_checkpoint_and_its_pictures_are_the_same
     assert np.array_equal(np.asarray(before.picture), np.asarray(after.picture))
 
 
-def test_after_a_reload_that_failed_the_next_job_loads_again(engine, monkeypatch, spec):
-    with monkeypatch.context() as patch:
-        patch.setattr(engine_module, "load_checkpoint", lambda *_: raise_as_mps_does(0))
-        with pytest.raises(GenerationError, match="out of memory while loading demo"):
-            engine.reload()
+def test_after_a_reload_that_failed_the_next_job_loads_again(new_engine, spec):
+    loads = iter([load_checkpoint, without_memory, load_checkpoint])
+    engine = new_engine(lambda *arguments: next(loads)(*arguments))
+    engine.use(DEMO)
+    with pytest.raises(GenerationError, match="out of memory while loading demo"):
+        engine.reload()
     assert engine.use(DEMO).load_s > 0
     engine.make(spec(), no_step)
 

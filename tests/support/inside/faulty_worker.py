@@ -1,0 +1,188 @@
+"""The worker program composed of parts that come to `places` with what they do, and then do what the product's do."""
+
+import os
+import threading
+from contextlib import contextmanager
+from dataclasses import replace
+
+from places import false, reach, set_clock_by_file
+from sqlalchemy import event
+from stand_in import device
+
+from checks.examiner import Examiner, start_process
+from models.database import Database
+from models.picture_store import Aside, PictureStore
+from models.states import FINISHED
+from worker.attempt_log import tell
+from worker.devices.registry import BACKENDS
+from worker.engine import Engine
+from worker.heartbeat import Heartbeat
+from worker.judging import Judge
+from worker.loading import load_checkpoint
+from worker.program import Program
+from worker.sweep import Sweep
+from worker.transport import Channel, QoS, Transport
+
+#: Set while a job is made: the warm-up goes through the same code, and is none.
+_at_job = threading.Event()
+
+
+def reach_in_job(place):
+    return reach(place) if _at_job.is_set() else None
+
+
+def before(place, function):
+    def reached(*args, **kwargs):
+        reach(place)
+        return function(*args, **kwargs)
+
+    return reached
+
+
+def falsified(place, returned, last):
+    """Return the tensors that a device returned, the first of them as the place says that it left it."""
+    tensor, *more = returned
+    tensor = false(reach_in_job(place), tensor, last)
+    last[:] = [tensor]
+    return tensor, *more
+
+
+def load(*args):
+    reach("loading")
+    loaded = load_checkpoint(*args)
+    pipeline, vae = loaded.pipeline, loaded.pipeline.vae
+    denoise, decode, images = type(pipeline).__call__, vae.decode, []
+
+    def denoised(self, *args, **kwargs):
+        return falsified("denoised", denoise(self, *args, **kwargs), [])
+
+    # Python looks for it in the class alone.
+    pipeline.__class__ = type("Pipeline", (type(pipeline),), {"__call__": denoised})
+    vae.decode = lambda *args, **kwargs: falsified("decoding", decode(*args, **kwargs), images)
+    return loaded
+
+
+class FaultyEngine(Engine):
+    def __init__(self, device, settings):
+        super().__init__(device, settings, load)
+
+    def make(self, spec, on_step):
+        def step(number):
+            reach("step")
+            on_step(number)
+
+        _at_job.set()
+        try:
+            reach("encoding")
+            return super().make(spec, step)
+        finally:
+            _at_job.clear()
+
+
+class FaultyDatabase(Database):
+    """Comes to places once a claim has begun an attempt, and before and after a job ends with its attempt."""
+
+    @contextmanager
+    def writing(self):
+        with super().writing() as session:
+            event.listen(session, "do_orm_execute", _come_to_places)
+            yield session
+
+
+def _come_to_places(execution):
+    given = execution.parameters if isinstance(execution.parameters, dict) else {}
+    table = execution.statement.table.name if execution.is_insert or execution.is_update else None
+    ends = execution.is_update and table == "jobs" and given.get("state") in FINISHED
+    if ends:
+        execution.session.info["settles"] = True
+        reach("settling")
+    result = execution.invoke_statement()
+    if execution.is_insert and table == "attempts":
+        reach("claiming")
+    if execution.is_update and table == "attempts" and execution.session.info.get("settles"):
+        reach("settled")
+    return result
+
+
+class FaultyAside(Aside):
+    def write(self, content):
+        reach("writing")
+        super().write(content)
+        reach("written")
+
+    @contextmanager
+    def put_in_place(self, **options):
+        reach("naming")
+        with super().put_in_place(**options):
+            reach("named")
+            yield
+
+
+class FaultyStore(PictureStore):
+    def aside(self, name, attempt_id):
+        return FaultyAside(super().aside(name, attempt_id).path, attempt_id)
+
+    def asides(self):
+        return {number: FaultyAside(aside.path, number) for number, aside in super().asides().items()}
+
+
+class FaultyJudge(Judge):
+    def judge(self, attempt):
+        reach("judging")
+        return super().judge(attempt)
+
+
+class FaultyHeartbeat(Heartbeat):
+    def beating(self):
+        reach("beating")
+        return super().beating()
+
+
+class FaultySweep(Sweep):
+    def look(self):
+        reach("sweeping")
+        super().look()
+
+
+class FaultyQoS(QoS):
+    #: A link that became deaf stays so; the next one asks again.
+    deaf = False
+
+    def can_consume(self):
+        self.deaf = self.deaf or bool(reach("listening"))
+        return not self.deaf and super().can_consume()
+
+    def strike(self, tags):
+        reach("acknowledging")
+        super().strike(tags)
+
+
+class FaultyChannel(Channel):
+    QoS = FaultyQoS
+
+
+class FaultyTransport(Transport):
+    Channel = FaultyChannel
+
+
+def devices():
+    return (device(reach, reach_in_job), *BACKENDS[1:]) if "STAND_IN" in os.environ else BACKENDS
+
+
+class FaultyProgram(Program):
+    parts = replace(
+        Program.parts,
+        devices=devices(),
+        transport=FaultyTransport,
+        database=FaultyDatabase,
+        pictures=FaultyStore,
+        engine=FaultyEngine,
+        examiner=lambda limit_s: Examiner(limit_s, before("examining", start_process)),
+        judge=FaultyJudge,
+        heartbeat=FaultyHeartbeat,
+        tell=before("telling", tell),
+        sweep=FaultySweep,
+    )
+
+
+set_clock_by_file()
