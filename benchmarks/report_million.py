@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 from models.boots import Machine, record_boot, record_load
 from models.checkpoints import STABLE_DIFFUSION_1_5
 from models.database import Database
-from models.job import Weights
+from models.identity import Weights
 from models.measurement import LoadMeasurement, MemoryReading
 from models.tables import Attempt, Batch, Job, now
 from producer.report import build_report

@@ -9,14 +9,15 @@ from statistics import NormalDist, fmean, stdev
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models.job import Kind
-from models.kinds import KIND_COLUMNS, is_guided, kind_of
+from models.identity import Kind, Shape, Weights
+from models.identity_columns import are_of, columns, from_row
 from models.tables import Attempt, Boot, Job, Load
 
 #: How far back `history` looks, and how many of what it finds it takes.
 _LOOKED_AT, _TAKEN = 100_000, 1_000
 #: Blocks that a run of pictures is cut into, to see how much its parts differ: few, so that they are long.
 _BLOCKS = 5
+_COLUMNS = columns(Kind)
 
 
 @dataclass(frozen=True)
@@ -139,19 +140,19 @@ def history(session: Session, host: str, kind: Kind) -> History | None:
     device, dtype and slicing of the newest.
     """
     last = session.scalar(select(func.max(Attempt.id))) or 0
-    size = (Job.width == kind.width, Job.height == kind.height, is_guided(guided=kind.guided))
-    for closer in ((*size, Job.steps == kind.steps, Job.scheduler == kind.scheduler), size, ()):
+    shape = are_of(Shape.of(kind))
+    for closer in (are_of(kind), shape, []):
         # Only successes have a total; asked for by outcome, an index of all of them would be walked instead.
         newest = session.execute(
             select(
                 *(Boot.device_name, Boot.dtype, Load.attention_slicing),
-                *(Attempt.total_s, Attempt.cold, Attempt.gap_s, Attempt.picture_bytes, *KIND_COLUMNS),
+                *(Attempt.total_s, Attempt.cold, Attempt.gap_s, Attempt.picture_bytes, *_COLUMNS),
             )
             .join(Job, Attempt.job_id == Job.id)
             .join(Boot, Attempt.boot_id == Boot.id)
             .join(Load, Attempt.load_id == Load.id)
             .where(Attempt.id > last - _LOOKED_AT, Attempt.total_s.is_not(None), *closer)
-            .where(Boot.host == host, Job.checkpoint == kind.checkpoint)
+            .where(Boot.host == host, *are_of(Weights.of(kind)))
             .order_by(Attempt.id.desc())
             .limit(_TAKEN)
         ).all()
@@ -159,10 +160,10 @@ def history(session: Session, host: str, kind: Kind) -> History | None:
         steady = [row.total_s for row in reversed(same) if not row.cold]
         if steady:
             gaps = [row.gap_s for row in same if row.gap_s is not None]
-            made = fmean(_work(kind_of(row[-len(KIND_COLUMNS) :])) for row in same)
+            made = fmean(_work(from_row(Kind, row[-len(_COLUMNS) :])) for row in same)
             return History(
                 Sample(steady, fmean(gaps) if gaps else None),
-                1.0 if len(closer) > len(size) else _work(kind) / made,
+                1.0 if len(closer) > len(shape) else _work(kind) / made,
                 fmean(row.picture_bytes or 0 for row in same),
                 is_rough=not closer,
             )

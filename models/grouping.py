@@ -1,11 +1,10 @@
 """Which job to make next, so that jobs which need the same of the device run together."""
 
-from dataclasses import dataclass
-
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models.job import NO_GUIDANCE, JobSpec
+from models.identity import Setup
+from models.identity_columns import are_of, columns, from_row
 from models.message import JobMessage
 from models.states import JobState
 from models.tables import Batch, Job
@@ -14,33 +13,15 @@ from models.tables import Batch, Job
 _LOOKED_AT = 1_000
 
 
-@dataclass(frozen=True)
-class Group:
-    """What a device is set up for: with another checkpoint it has to load, in another shape it compiles kernels."""
+def goes_before(session: Session, message: JobMessage, setup: Setup) -> JobMessage | None:
+    """Return the message of a job of `setup` to make before the one that `message` names; None if there is none.
 
-    checkpoint: str
-    width: int
-    height: int
-    is_guided: bool
-
-    @classmethod
-    def of(cls, spec: JobSpec) -> "Group":
-        """Return the group of a job."""
-        return cls(spec.checkpoint, spec.width, spec.height, spec.is_guided)
-
-
-def goes_before(session: Session, message: JobMessage, group: Group) -> JobMessage | None:
-    """Return the message of a job of `group` to make before the one that `message` names; None if there is none.
-
-    It is one that has waited on the queue with the same priority, and none where the message's own is of the group.
+    It is one that has waited on the queue with the same priority, and none where the message's own is of that setup.
     """
-    guided = Job.guidance > NO_GUIDANCE
     own = session.execute(
-        select(Job.checkpoint, Job.width, Job.height, guided, Job.priority).where(
-            Job.id == message.job, Job.state == JobState.QUEUED
-        )
+        select(*columns(Setup), Job.priority).where(Job.id == message.job, Job.state == JobState.QUEUED)
     ).one_or_none()
-    if own is None or Group(*own[:4]) == group:
+    if own is None or from_row(Setup, own) == setup:
         return None
     waiting = (
         select(Job.id)
@@ -53,8 +34,7 @@ def goes_before(session: Session, message: JobMessage, group: Group) -> JobMessa
         select(Job.id, Batch.uid)
         .join(waiting, waiting.c.id == Job.id)
         .join(Batch, Batch.id == Job.batch_id)
-        .where(Job.checkpoint == group.checkpoint, Job.width == group.width, Job.height == group.height)
-        .where(guided == group.is_guided)
+        .where(*are_of(setup))
         .order_by(Job.published_at, Job.id)
         .limit(1)
     ).one_or_none()

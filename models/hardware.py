@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
-from models.kinds import KIND_COLUMNS
+from models.identity import Kind, Setting, Tuning
+from models.identity_columns import columns, from_row
 from models.states import Outcome
 from models.tables import Attempt, Boot, Job, Load
 
@@ -15,32 +16,15 @@ from models.tables import Attempt, Boot, Job, Load
 _TAKEN = 1_000
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What decides how fast pictures of one kind are made and what memory that takes: paces of two are not averaged."""
-
-    device_name: str
-    device: str
-    dtype: str
-    checkpoint: str
-    #: None in rows of a version that did not say.
-    attention_slicing: bool | None
-
-
 def setting_of(boot: Boot, load: Load) -> Setting:
     """Return the setting that a load's pictures were made with."""
-    return Setting(boot.device_name, boot.device, boot.dtype, load.checkpoint, load.attention_slicing)
+    return Setting(boot.device_name, boot.device, boot.dtype, load.attention_slicing, load.checkpoint)
 
 
 @dataclass(frozen=True)
-class Pace(Setting):
-    """The pace with a setting in steady state, for pictures of one size, scheduler, steps, and guided or not."""
+class Pace(Setting, Kind):
+    """The pace with a setting in steady state, for pictures of one kind."""
 
-    width: int
-    height: int
-    steps: int
-    scheduler: str
-    guided: bool
     pictures: int
     mean_s: float
     #: Mean seconds of a denoising step.
@@ -54,20 +38,19 @@ class Pace(Setting):
 
 def paces(session: Session) -> list[Pace]:
     """Return the pace with each setting and for each kind of picture, over the newest pictures of each load."""
-    found: dict[tuple[Setting, tuple[Any, ...]], list[tuple[Load, Any]]] = {}
+    found: dict[tuple[Setting, Kind], list[tuple[Load, Any]]] = {}
     for load, boot in session.execute(select(Load, Boot).join(Boot).order_by(Load.id)):
         for row in session.execute(_QUERY, {"load_id": load.id}):
-            kind = tuple(row[: len(_KIND)])
-            found.setdefault((setting_of(boot, load), kind), []).append((load, row))
+            found.setdefault((setting_of(boot, load), from_row(Kind, row)), []).append((load, row))
     return [_pace(setting, kind, made) for (setting, kind), made in found.items()]
 
 
 def are_comparable(found: Sequence[Pace]) -> bool:
     """Tell whether the paces are of more than one device, type of number or kind of attention."""
-    return len({(pace.device_name, pace.device, pace.dtype, pace.attention_slicing) for pace in found}) > 1
+    return len({Tuning.of(pace) for pace in found}) > 1
 
 
-_KIND = KIND_COLUMNS[1:]
+_COLUMNS = columns(Kind)
 #: The newest pictures of one load.
 _NEWEST = (
     select(Attempt)
@@ -79,7 +62,7 @@ _NEWEST = (
 )
 _QUERY = (
     select(
-        *_KIND,
+        *_COLUMNS,
         func.count().label("pictures"),
         func.sum(_NEWEST.total_s).label("total_s"),
         func.count(_NEWEST.denoise_s).label("denoised"),
@@ -88,26 +71,20 @@ _QUERY = (
         func.max(_NEWEST.device_driver_peak_bytes).label("driver"),
     )
     .join(Job, Job.id == _NEWEST.job_id)
-    .group_by(*_KIND)
+    .group_by(*_COLUMNS)
 )
 
 
-def _pace(setting: Setting, kind: tuple[Any, ...], made: Sequence[tuple[Load, Any]]) -> Pace:
-    width, height, steps, scheduler, guided = kind
+def _pace(setting: Setting, kind: Kind, made: Sequence[tuple[Load, Any]]) -> Pace:
     newest_load = made[-1][0]
     rows = [row for _, row in made]
     pictures = sum(row.pictures for row in rows)
     denoised = sum(row.denoised for row in rows)
     return Pace(
-        **asdict(setting),
-        width=width,
-        height=height,
-        steps=steps,
-        scheduler=scheduler,
-        guided=bool(guided),
+        **asdict(kind) | asdict(setting),
         pictures=pictures,
         mean_s=sum(row.total_s for row in rows) / pictures,
-        step_s=sum(row.denoise_s or 0 for row in rows) / (denoised * steps) if denoised else None,
+        step_s=sum(row.denoise_s or 0 for row in rows) / (denoised * kind.steps) if denoised else None,
         load_s=newest_load.load_s,
         warmup_s=newest_load.warmup_s,
         rss_peak_bytes=max((row.rss for row in rows if row.rss is not None), default=None),

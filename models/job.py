@@ -1,6 +1,5 @@
 """What a job asks for."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -53,26 +52,6 @@ CheckpointName = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class Weights:
-    """What has to be in memory for a job; where any part differs, the device has to switch."""
-
-    checkpoint: str
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What decides how long a job takes on one device: jobs of one kind take as long as each other."""
-
-    checkpoint: str
-    width: int
-    height: int
-    steps: int
-    scheduler: str
-    #: Without guidance the denoiser does half the work.
-    guided: bool
-
-
 #: The fields of a job from which its kind follows.
 PACE_FIELDS = ("checkpoint", "width", "height", "steps", "scheduler", "guidance")
 
@@ -98,16 +77,6 @@ class JobSpec(BaseModel):
     checkpoint: CheckpointName = Field(description="Hub id, folder, .safetensors file, or demo.")
 
     @property
-    def weights(self) -> Weights:
-        """What the job needs in memory."""
-        return Weights(self.checkpoint)
-
-    @property
-    def is_guided(self) -> bool:
+    def guided(self) -> bool:
         """Whether the negative prompt is looked at, and goes through the denoiser beside the prompt."""
         return self.guidance > NO_GUIDANCE
-
-    @property
-    def kind(self) -> Kind:
-        """What decides how long the job takes."""
-        return Kind(self.checkpoint, self.width, self.height, self.steps, self.scheduler, self.is_guided)

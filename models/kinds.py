@@ -1,14 +1,13 @@
 """Kinds of jobs in the record: which there are, how many are left of each, and how fast each was made."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, not_, select
+from sqlalchemy import and_, func, not_, select
 from sqlalchemy.orm import Session
 
-from models.job import NO_GUIDANCE, Kind
+from models.identity import Kind
+from models.identity_columns import are_of, columns, from_row
 from models.states import JobState, Outcome
 from models.tables import Attempt, Job
 
@@ -16,55 +15,36 @@ from models.tables import Attempt, Job
 _NEWEST = 10_000
 #: Newest attempts that are told apart by kind: each takes a look at its job.
 _TOLD_APART = 100_000
-#: In the order of a kind's fields.
-KIND_COLUMNS: tuple[Any, ...] = (
-    *(Job.checkpoint, Job.width, Job.height, Job.steps, Job.scheduler),
-    (Job.guidance > NO_GUIDANCE).label("guided"),
-)
-
-
-def kind_of(row: Sequence[Any]) -> Kind:
-    """Return the kind that a row of `KIND_COLUMNS` says."""
-    checkpoint, width, height, steps, scheduler, guided = row[: len(KIND_COLUMNS)]
-    # SQLite has no truth values.
-    return Kind(checkpoint, width, height, steps, scheduler, bool(guided))
-
-
-def is_guided(*, guided: bool) -> ColumnElement[bool]:
-    """Return the condition that a job is guided, or is not."""
-    return Job.guidance > NO_GUIDANCE if guided else Job.guidance <= NO_GUIDANCE
+_COLUMNS = columns(Kind)
 
 
 def only_kind(session: Session, batch_id: int | None) -> Kind | None:
     """Return the kind of all jobs of the batch, or of all there are; None where there are several, or no job."""
     of_batch = [] if batch_id is None else [Job.batch_id == batch_id]
-    row = session.execute(select(*KIND_COLUMNS).where(*of_batch).order_by(Job.id.desc()).limit(1)).first()
+    row = session.execute(select(*_COLUMNS).where(*of_batch).order_by(Job.id.desc()).limit(1)).first()
     if row is None:
         return None
-    kind = kind_of(row)
-    same = (*(column == value for column, value in zip(KIND_COLUMNS[:-1], row[:-1], strict=True)),)
-    other = select(Job.id).where(*of_batch, not_(and_(*same, is_guided(guided=kind.guided)))).limit(1)
+    kind = from_row(Kind, row)
+    other = select(Job.id).where(*of_batch, not_(and_(*are_of(kind)))).limit(1)
     return kind if session.scalar(other) is None else None
 
 
 def remaining_kinds(session: Session, batch_id: int) -> Counter[Kind]:
     """Return how many jobs of each kind are queued or running in the batch."""
     left = Job.state.in_((JobState.QUEUED, JobState.RUNNING))
-    rows = session.execute(
-        select(*KIND_COLUMNS, func.count()).where(Job.batch_id == batch_id, left).group_by(*KIND_COLUMNS)
-    )
-    return Counter({kind_of(row): row[-1] for row in rows})
+    rows = session.execute(select(*_COLUMNS, func.count()).where(Job.batch_id == batch_id, left).group_by(*_COLUMNS))
+    return Counter({from_row(Kind, row): row[-1] for row in rows})
 
 
 def mix_of_kinds(session: Session, batch_id: int | None) -> Counter[Kind]:
     """Return how many jobs of each kind the batch has, or there are among the newest pictures of all."""
-    query = select(*KIND_COLUMNS, func.count()).group_by(*KIND_COLUMNS)
+    query = select(*_COLUMNS, func.count()).group_by(*_COLUMNS)
     if batch_id is not None:
         query = query.where(Job.batch_id == batch_id)
     else:
         made = select(Attempt.job_id).where(Attempt.outcome == Outcome.SUCCEEDED)
         query = query.where(Job.id.in_(made.order_by(Attempt.id.desc()).limit(_NEWEST)))
-    return Counter({kind_of(row): row[-1] for row in session.execute(query)})
+    return Counter({from_row(Kind, row): row[-1] for row in session.execute(query)})
 
 
 @dataclass(frozen=True)
@@ -88,7 +68,7 @@ def sums_by_kind(session: Session, batch_id: int | None) -> list[KindSums]:
     last = session.scalar(select(func.max(Attempt.id)).where(*of_batch)) or 0
     query = (
         select(
-            *KIND_COLUMNS,
+            *_COLUMNS,
             Attempt.load_id,
             func.count(),
             func.sum(Attempt.total_s),
@@ -100,8 +80,8 @@ def sums_by_kind(session: Session, batch_id: int | None) -> list[KindSums]:
         .join(Job, Job.id == Attempt.job_id)
         # Only successes have a total; asked for by outcome, an index of all of them would be walked instead.
         .where(*of_batch, Attempt.id > last - _TOLD_APART, Attempt.total_s.is_not(None), Attempt.load_id.is_not(None))
-        .group_by(*KIND_COLUMNS, Attempt.load_id, Attempt.cold)
+        .group_by(*_COLUMNS, Attempt.load_id, Attempt.cold)
         .having(Attempt.cold.is_(False))
         .order_by(Attempt.load_id)
     )
-    return [KindSums(row.load_id, kind_of(row), *row[len(KIND_COLUMNS) + 1 :]) for row in session.execute(query)]
+    return [KindSums(row.load_id, from_row(Kind, row), *row[len(_COLUMNS) + 1 :]) for row in session.execute(query)]

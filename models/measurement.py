@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, field, fields
 
-from models.job import Weights
+from models.identity import Weights
 
 
 @dataclass(frozen=True)

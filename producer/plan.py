@@ -19,7 +19,8 @@ from models.checkpoints import (
     why_never_loaded,
 )
 from models.errors import CheckpointError
-from models.job import MAX_SEED, CheckpointName, JobSpec, Kind
+from models.identity import Kind
+from models.job import MAX_SEED, CheckpointName, JobSpec
 from models.schedulers import SCHEDULERS
 from models.seeds import DRAWN_SEEDS
 from models.settings import PREFIX
@@ -83,7 +84,7 @@ def plan_jobs(
             problems.add(place(source), f"asks for over {MAX_JOBS:,} pictures; split it into batches, or see --limit")
             break
         seed_asked = "seed" in request.values or "seed" in orders.given
-        kinds[order.spec.kind] += order.count
+        kinds[Kind.of(order.spec)] += order.count
         for seed in range(order.spec.seed, order.spec.seed + order.count):
             spec = order.spec.model_copy(update={"seed": seed})
             jobs.append(PlannedJob(spec, request.line, request.attributes))
@@ -93,7 +94,7 @@ def plan_jobs(
     digest.add_acceptance(acceptance)
     if acceptance.target is not None:
         jobs = jobs_for(acceptance.target, jobs)
-        kinds = Counter(job.spec.kind for job in jobs)
+        kinds = Counter(Kind.of(job.spec) for job in jobs)
     return Plan(jobs, digest.hex(), kinds, asked)
 
 

@@ -12,7 +12,7 @@ from models.database import Session
 from models.estimates import Estimate, expected, host_of
 from models.guard_actions import GuardFigures, guard_figures
 from models.hardware import Pace, are_comparable, paces
-from models.job import Kind
+from models.identity import Kind
 from models.kinds import mix_of_kinds, only_kind
 from models.memory_trend import FEWEST_PICTURES, MemoryTrend, memory_trend
 from models.progress import BatchProgress, batch_progress, failures_by_cause, lost_attempts

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.database import Session
-from models.hardware import Setting, setting_of
-from models.job import Kind
+from models.hardware import setting_of
+from models.identity import Kind, Setting
 from models.kinds import KindSums, sums_by_kind
 from models.measurement import DEVICE_PARTS
 from models.sums import Sums

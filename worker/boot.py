@@ -22,7 +22,7 @@ from models.boots import Machine, mark_ended, mark_ready, note_waiting, record_b
 from models.database import Database
 from models.errors import BrokerError, DatabaseError, DeviceFaultError, NightshiftError
 from models.exit_status import ExitStatus
-from models.job import Weights
+from models.identity import Weights
 from models.picture_store import PictureStore
 from models.progress import has_work
 from models.rescue import Rescued, ended_attempts, rescue

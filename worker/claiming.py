@@ -6,7 +6,8 @@ from pydantic import ValidationError
 
 from models.attempts import Claim, claim, refuse
 from models.database import Database
-from models.grouping import Group, goes_before
+from models.grouping import goes_before
+from models.identity import Setup
 from models.message import JobMessage, what_is_invalid
 from worker.file_handles import require_file_handle
 from worker.in_hand import InHand
@@ -28,7 +29,7 @@ class Claimer:
         self._group_s = group_s
         self._in_hand = in_hand
         #: What the device is set up for, and since when.
-        self._group: Group | None = None
+        self._setup: Setup | None = None
         self._since = 0.0
         #: Jobs that were made before their own messages came.
         self._went_before: set[int] = set()
@@ -57,8 +58,8 @@ class Claimer:
         self._in_hand.take(claimed)
         if claimed.job_id != message.job:
             self._went_before.add(claimed.job_id)
-        if (group := Group.of(claimed.spec)) != self._group:
-            self._group, self._since = group, time.monotonic()
+        if (setup := Setup.of(claimed.spec)) != self._setup:
+            self._setup, self._since = setup, time.monotonic()
 
     def _claim(self, message: JobMessage) -> Claim | None:
         # A job that cannot write its picture is better not begun.
@@ -66,8 +67,8 @@ class Claimer:
         wanted = message
         try:
             with self._database.writing() as session:
-                if (group := self._group_with_time_left()) is not None:
-                    wanted = goes_before(session, message, group) or message
+                if (setup := self._setup_with_time_left()) is not None:
+                    wanted = goes_before(session, message, setup) or message
                 if (
                     claimed := claim(session, wanted, self._boot_id, self._in_hand.has)
                 ) is not None or wanted == message:
@@ -83,5 +84,5 @@ class Claimer:
         # The one that should have gone before is not to be had.
         return self._claim(message)
 
-    def _group_with_time_left(self) -> Group | None:
-        return self._group if time.monotonic() - self._since < self._group_s else None
+    def _setup_with_time_left(self) -> Setup | None:
+        return self._setup if time.monotonic() - self._since < self._group_s else None

@@ -1,6 +1,7 @@
 """How long a job may take, by what others of its kind took."""
 
-from models.job import JobSpec, Kind
+from models.identity import Kind
+from models.job import JobSpec
 from models.settings import Settings
 
 
@@ -18,9 +19,10 @@ class Deadlines:
         So many times what the slowest took, since a machine that is busy makes any of them slow; and never less than a
         single step may take.
         """
-        longest_s = self._longest_s.get(spec.kind)
+        longest_s = self._longest_s.get(Kind.of(spec))
         return max(self._times * longest_s, self._shortest_s) if longest_s is not None and self._times else None
 
     def note(self, spec: JobSpec, total_s: float) -> None:
         """Note what a job took that was made."""
-        self._longest_s[spec.kind] = max(total_s, self._longest_s.get(spec.kind, 0.0))
+        kind = Kind.of(spec)
+        self._longest_s[kind] = max(total_s, self._longest_s.get(kind, 0.0))

@@ -17,7 +17,8 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 from models.checkpoints import checkpoint_defaults  # noqa: E402
-from models.job import JobSpec, Weights  # noqa: E402
+from models.identity import Weights  # noqa: E402
+from models.job import JobSpec  # noqa: E402
 from worker.devices.cpu import Cpu  # noqa: E402
 from worker.devices.device import Device  # noqa: E402
 from worker.devices.registry import BACKENDS, choose_device  # noqa: E402

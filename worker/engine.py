@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 from models.causes import Cause
 from models.errors import CheckpointError, GenerationError, NightshiftError
-from models.job import JobSpec, Weights
+from models.identity import Shape, Weights
+from models.job import JobSpec
 from models.measurement import LoadMeasurement, Measurement
 from models.settings import Settings
 from worker.canary import Canary
@@ -27,8 +28,6 @@ from worker.memory import MemoryWatch, read_memory
 from worker.warm_up import warm_up, warm_up_spec
 
 _Made = TypeVar("_Made")
-#: What kernels are compiled for: width and height, and whether two prompts go through at once or one.
-_Shape = tuple[int, int, bool]
 #: What torch's allocators, Metal and NVIDIA's libraries say when memory runs out. torch.OutOfMemoryError is CUDA's; MPS
 #: and the CPU's allocator raise plain RuntimeErrors.
 _OUT_OF_MEMORY = (
@@ -47,7 +46,7 @@ class _Current:
     loaded: LoadedCheckpoint
     load: LoadMeasurement
     #: Shapes generated since the load: the first of each is untypical (kernels compiled, memory allocated).
-    warm_shapes: set[_Shape]
+    warm_shapes: set[Shape]
 
 
 class Engine:
@@ -96,7 +95,7 @@ class Engine:
         """
         self._own_thread()
         assert self._current is not None
-        current, shape = self._current, _shape(spec)
+        current, shape = self._current, Shape.of(spec)
         first_of_boot, cold = not self._made_any, shape not in current.warm_shapes
         with MemoryWatch(self.device, self._settings.memory_sample_s) as memory:
             made, again = self._memory_explained(
@@ -258,12 +257,8 @@ class Engine:
             after=after,
         )
         self._canary.forget_last()
-        self._current = _Current(loaded, load, {_shape(spec)})
+        self._current = _Current(loaded, load, {Shape.of(spec)})
         return load
-
-
-def _shape(spec: JobSpec) -> _Shape:
-    return spec.width, spec.height, spec.is_guided
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

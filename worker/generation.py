@@ -71,7 +71,7 @@ def generate(loaded: LoadedCheckpoint, device: Device, spec: JobSpec, on_step: C
     pipeline = loaded.pipeline
     lap = _Lap(device)
     prompt, negative = loaded.prompt_embeddings.of(spec.prompt), None
-    if spec.is_guided:
+    if spec.guided:
         prompt, negative = loaded.prompt_embeddings.both(spec.prompt, spec.negative_prompt)
     encode_s = lap()
 

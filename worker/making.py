@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from models.clock import Sleep
+from models.identity import Weights
 from worker.attempt import Attempt
 from worker.engine import Engine
 from worker.loads import Loads
@@ -32,7 +33,7 @@ class Maker:
             CheckpointError, GenerationError: as `Engine.use` does.
             DatabaseError: the worker was told to end before the load could be recorded.
         """
-        load = self._engine.use(attempt.claim.spec.weights)
+        load = self._engine.use(Weights.of(attempt.claim.spec))
         load_id = self._loads.number_of(load)
         if load_id != self._load_id:
             self._load_id, self._done = load_id, None

@@ -14,7 +14,8 @@ from models.attempts import Claim, Recorded, Result
 from models.batches import Acceptance, PlannedJob
 from models.boots import Machine, record_boot, record_load
 from models.database import Database, Session
-from models.job import JobSpec, Weights
+from models.identity import Weights
+from models.job import JobSpec
 from models.measurement import LoadMeasurement, MemoryReading
 from models.message import JobMessage
 from models.states import Outcome

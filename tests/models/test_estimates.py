@@ -10,7 +10,7 @@ import pytest
 import scipy.stats
 
 from models.estimates import Sample, estimate, expected, history
-from models.job import Kind
+from models.identity import Kind
 from models.states import Outcome
 
 

@@ -10,7 +10,7 @@ from models.boots import record_load
 from models.causes import Cause
 from models.fate import Tries
 from models.finding import Finding
-from models.job import Weights
+from models.identity import Weights
 from models.measurement import LoadMeasurement, MemoryReading
 from models.rescue import rescue
 from models.states import JobState, Outcome

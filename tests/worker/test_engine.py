@@ -10,7 +10,7 @@ import torch
 
 from models.checkpoints import DEMO_FOLDER
 from models.errors import CheckpointError, GenerationError
-from models.job import Weights
+from models.identity import Weights
 from worker import engine as engine_module
 from worker.devices.cpu import Cpu
 from worker.engine import Engine

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from models.boots import Machine, record_boot
 from models.checkpoints import DEMO_FOLDER
 from models.database import Database
-from models.job import Weights
+from models.identity import Weights
 from models.measurement import MemoryReading
 from models.memory_trend import SETTLING_JOBS
 from models.states import GuardStep
