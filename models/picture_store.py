@@ -122,15 +122,6 @@ class PictureStore:
         except OSError as error:
             raise StorageError(f"{self.path(name)} cannot be read ({error.strerror}): bring it back") from error
 
-    def remove(self, name: str) -> None:
-        """Remove the picture called `name`, if it is there.
-
-        Raises:
-            StorageError: if it cannot be removed.
-        """
-        with _explained(self.path(name)):
-            self.path(name).unlink(missing_ok=True)
-
     def move(self, name: str, to: str) -> None:
         """Give a picture another name; one that has it already, since the last try was cut short, is left as it is.
 

@@ -29,6 +29,7 @@ from models.rescue import Rescued, ended_attempts, rescue
 from models.settings import Settings, load_settings, told_by_env_file, unknown_names
 from models.tables import now
 from worker.awake import Awake
+from worker.beat import Rounds
 from worker.breaker import Breaker
 from worker.claiming import Claimer
 from worker.composition import Parts
@@ -52,7 +53,6 @@ from worker.memory_guard import MemoryGuard
 from worker.newer_messages import NewerMessages
 from worker.patience import Patience
 from worker.publishing import messages_waiting, publish
-from worker.rounds import Rounds
 from worker.runner import AttemptRunner
 from worker.saving import Saver
 from worker.settling import Settler
