@@ -12,6 +12,7 @@ from models.finding import Finding
 from models.measurement import LoadMeasurement, Measurement
 from models.picture_store import standing_name
 from models.states import Outcome
+from worker.events import Event
 from worker.file_handles import is_for_want_of_file_handle
 from worker.heartbeat import Heartbeat
 from worker.log import event, log
@@ -103,7 +104,7 @@ def ended_by(attempt: Attempt, error: BaseException) -> Attempt:
             "job %d: an error that nobody foresaw",
             attempt.claim.job_id,
             exc_info=error,
-            extra=event("attempt.unexpected", job=attempt.claim.job_id),
+            extra=event(Event.ATTEMPT_UNEXPECTED, job=attempt.claim.job_id),
         )
         # torch knows no better word than RuntimeError for what a driver says.
         cause = Cause.DRIVER if type(error) is RuntimeError else Cause.UNEXPECTED

@@ -2,6 +2,7 @@
 
 from models.states import Outcome
 from worker.attempt import Attempt
+from worker.events import Event
 from worker.log import event, gigabytes, log
 
 
@@ -13,14 +14,14 @@ def tell(attempt: Attempt) -> Attempt:
         log.warning(
             "job %d: not settled, it is no longer this attempt's",
             claim.job_id,
-            extra=event("attempt.disowned") | fields,
+            extra=event(Event.ATTEMPT_DISOWNED) | fields,
         )
     elif attempt.outcome is Outcome.LOST:
         log.warning(
             "job %d went back to the queue: %s",
             claim.job_id,
             attempt.error,
-            extra=event("attempt.given_back") | fields | {"cause": attempt.cause},
+            extra=event(Event.ATTEMPT_GIVEN_BACK) | fields | {"cause": attempt.cause},
         )
     elif attempt.outcome is Outcome.SUCCEEDED:
         assert m.peak is not None
@@ -41,7 +42,7 @@ def tell(attempt: Attempt) -> Attempt:
             f", device {gigabytes(m.peak.device_driver)}" if m.peak.device_driver is not None else "",
             f"; prompt cut after 77 tokens: …{m.prompt_cut[:60]}" if m.prompt_cut else "",
             _rejection(attempt),
-            extra=event("attempt.succeeded") | fields | m.columns() | _judgement(attempt),
+            extra=event(Event.ATTEMPT_SUCCEEDED) | fields | m.columns() | _judgement(attempt),
         )
     else:
         log.error(
@@ -52,7 +53,7 @@ def tell(attempt: Attempt) -> Attempt:
             attempt.error,
             "; it is tried again later" if attempt.is_postponed else "",
             _replacement(attempt),
-            extra=event("attempt.ended") | fields | {"cause": attempt.cause},
+            extra=event(Event.ATTEMPT_ENDED) | fields | {"cause": attempt.cause},
         )
     return attempt
 

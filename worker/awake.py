@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from worker.events import Event
 from worker.log import event, log
 
 
@@ -31,7 +32,10 @@ class Awake:
             self._hold()
         elif self._holding is not None and (status := self._holding.poll()) is not None:
             log.info(
-                "the machine may fall asleep: %s ended with status %d", self._program, status, extra=event("awake.lost")
+                "the machine may fall asleep: %s ended with status %d",
+                self._program,
+                status,
+                extra=event(Event.AWAKE_LOST),
             )
             # Tried anew at the next work, not each heartbeat of a night.
             self._holding, self._refused = None, True

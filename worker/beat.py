@@ -8,6 +8,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from models.errors import BrokerError, DatabaseError
+from worker.events import Event
 from worker.log import event, log
 
 
@@ -42,7 +43,7 @@ class Beat:
             try:
                 self._action()
             except BaseException:  # noqa: BLE001 - without this thread a job goes to another worker while it runs
-                log.exception("a beat failed, and the next one follows", extra=event("beat.failed"))
+                log.exception("a beat failed, and the next one follows", extra=event(Event.BEAT_FAILED))
 
 
 class Rounds:
@@ -72,4 +73,4 @@ class Rounds:
             log.debug("not looked after now: %s", error)
         except BaseException:  # noqa: BLE001 - whatever it is, the log has it
             # Without this thread nothing that is lost comes back, so nothing may end it.
-            log.exception("a round failed, and the next one follows", extra=event("round.failed"))
+            log.exception("a round failed, and the next one follows", extra=event(Event.ROUND_FAILED))

@@ -40,6 +40,7 @@ from worker.device_lock import DeviceLock
 from worker.devices.chip import chip
 from worker.devices.device import Device
 from worker.devices.registry import choose_device
+from worker.events import Event
 from worker.finishing import Finisher
 from worker.gate import Gate
 from worker.idle_watch import IdleWatch
@@ -100,13 +101,13 @@ class Boot(bootsteps.StartStopStep):
         try:
             loading.result()
         except DeviceFaultError as error:
-            log.critical("the worker cannot start: %s", error, extra=event("device.faulty"))
+            log.critical("the worker cannot start: %s", error, extra=event(Event.DEVICE_FAULTY))
             raise SystemExit(ExitStatus.DEVICE) from error
         except NightshiftError as error:
             if not self._shutdown.asked.is_set():
-                log.critical("the worker cannot start: %s", error, extra=event("worker.cannot_start"))
+                log.critical("the worker cannot start: %s", error, extra=event(Event.WORKER_CANNOT_START))
                 raise SystemExit(ExitStatus.CANNOT_START) from error
-            log.info("ended before it was ready: %s", error, extra=event("worker.ended_early"))
+            log.info("ended before it was ready: %s", error, extra=event(Event.WORKER_ENDED_EARLY))
         state.maybe_shutdown()
 
     def stop(self, parent: Any) -> None:
@@ -140,7 +141,7 @@ class Boot(bootsteps.StartStopStep):
             with self._database.writing() as session:
                 mark_ended(session, self._boot_id)
         except DatabaseError as error:
-            log.warning("the end is not recorded: %s", error, extra=event("worker.end_not_recorded"))
+            log.warning("the end is not recorded: %s", error, extra=event(Event.WORKER_END_NOT_RECORDED))
 
     def _leave(self, waited_s: float, limit_s: float) -> None:
         """End the process while it loads: the thread that does so cannot be ended, and holds no job."""
@@ -148,11 +149,11 @@ class Boot(bootsteps.StartStopStep):
             log.critical(
                 "not loaded after %.0f s: the device hangs, and the worker ends itself",
                 waited_s,
-                extra=event("worker.hung"),
+                extra=event(Event.WORKER_HUNG),
             )
             os._exit(ExitStatus.HUNG)
         self._note_end()
-        log.info("ended while loading", extra=event("worker.ended_early"))
+        log.info("ended while loading", extra=event(Event.WORKER_ENDED_EARLY))
         os._exit(ExitStatus.DONE)
 
     def _boot(self, program: Any, settings: Settings) -> None:
@@ -176,28 +177,32 @@ class Boot(bootsteps.StartStopStep):
         patience.tell(lambda what: _note_waiting(database, boot_id, what))
         if recorded:
             log.warning(
-                "recorded %d pictures that an earlier worker had made", len(recorded), extra=event("pictures.recorded")
+                "recorded %d pictures that an earlier worker had made",
+                len(recorded),
+                extra=event(Event.PICTURES_RECORDED),
             )
         if rescued.queued:
             log.warning(
-                "put back %d jobs that an earlier worker left running", len(rescued.queued), extra=event("jobs.rescued")
+                "put back %d jobs that an earlier worker left running",
+                len(rescued.queued),
+                extra=event(Event.JOBS_RESCUED),
             )
         for job_id in rescued.quarantined:
             log.error(
                 "job %d is set aside: its worker went away %d times while it ran",
                 job_id,
                 settings.quarantine_after,
-                extra=event("job.quarantined", job=job_id),
+                extra=event(Event.JOB_QUARANTINED, job=job_id),
             )
         _clear_away(database, pictures)
         if (told := told_by_env_file()) is not None:
-            log.warning("%s", told, extra=event("setting.from_env_file"))
+            log.warning("%s", told, extra=event(Event.SETTING_FROM_ENV_FILE))
         for said in unknown_names():
-            log.warning("%s; it is not looked at", said, extra=event("setting.unknown"))
+            log.warning("%s; it is not looked at", said, extra=event(Event.SETTING_UNKNOWN))
         if not settings.safety_checker:
             log.info(
                 "the safety checker is off; NIGHTSHIFT_SAFETY_CHECKER=true turns it on",
-                extra=event("safety_checker.off"),
+                extra=event(Event.SAFETY_CHECKER_OFF),
             )
         engine = parts.engine(device, settings)
         loads = Loads(database, boot_id, patience.until_done)
@@ -237,7 +242,7 @@ class Boot(bootsteps.StartStopStep):
         newer = NewerMessages(app, settings.heartbeat_s, shutdown)
         app.register_task(GenerateTask(runner, newer, deliveries, shutdown))
         if count := patience.until_free(lambda: _publish(app, database)):
-            log.info("published %d jobs that were not on the queue", count, extra=event("jobs.published"))
+            log.info("published %d jobs that were not on the queue", count, extra=event(Event.JOBS_PUBLISHED))
         patience.until_free(lambda: _mark_ready(database, boot_id))
         sweep = parts.sweep(app, database, settings, boot_id, in_hand, deliveries)
         idle_watch = IdleWatch(
@@ -249,7 +254,7 @@ class Boot(bootsteps.StartStopStep):
             duties.append(self._awake.look)
         self._rounds = Rounds(duties, settings.heartbeat_s)
         self._rounds.start()
-        log.info("ready for jobs on %s (%s)", device.name, device.describe(), extra=event("worker.ready"))
+        log.info("ready for jobs on %s (%s)", device.name, device.describe(), extra=event(Event.WORKER_READY))
 
 
 def leave_processors_to_others(processors: Processors | None) -> None:
@@ -266,7 +271,7 @@ def leave_processors_to_others(processors: Processors | None) -> None:
             "%d of %d threads, since other programs are at work; OMP_NUM_THREADS sets another number",
             free,
             usual,
-            extra=event("threads.reduced"),
+            extra=event(Event.THREADS_REDUCED),
         )
         torch.set_num_threads(free)
 
@@ -331,5 +336,5 @@ def _publish(app: Any, database: Database, jobs: Sequence[int] | None = None) ->
     try:
         return publish(app, database, jobs=jobs)
     except BrokerError as error:
-        log.warning("%s; jobs that wait to be published stay in the database", error, extra=event("publish.failed"))
+        log.warning("%s; jobs that wait to be published stay in the database", error, extra=event(Event.PUBLISH_FAILED))
         return 0

@@ -6,6 +6,7 @@ from models.causes import Cause, Trait
 from models.exit_status import ExitStatus
 from models.states import Outcome
 from worker.attempt import Attempt
+from worker.events import Event
 from worker.log import event, log
 from worker.shutdown import Shutdown
 
@@ -28,7 +29,7 @@ class Breaker:
                 "job %d: %s; the worker ends, to be started anew",
                 attempt.claim.job_id,
                 attempt.error,
-                extra=event("device.faulty", job=attempt.claim.job_id),
+                extra=event(Event.DEVICE_FAULTY, job=attempt.claim.job_id),
             )
             self._shutdown.ask(ExitStatus.DEVICE)
         if attempt.outcome is Outcome.RUNNING:
@@ -43,7 +44,7 @@ class Breaker:
             self._in_a_row,
             attempt.error,
             attempt.claim.job_id,
-            extra=event("worker.faulty", job=attempt.claim.job_id),
+            extra=event(Event.WORKER_FAULTY, job=attempt.claim.job_id),
         )
         self._shutdown.ask(ExitStatus.FAULTY)
         return replace(attempt, outcome=Outcome.LOST)

@@ -9,6 +9,7 @@ from models.database import Database
 from models.grouping import goes_before
 from models.identity import Setup
 from models.message import JobMessage, what_is_invalid
+from worker.events import Event
 from worker.file_handles import require_file_handle
 from worker.in_hand import InHand
 from worker.log import event, log
@@ -48,7 +49,7 @@ class Claimer:
             log.warning(
                 "job %d: message dropped: the job is done, cancelled, or not of this database",
                 message.job,
-                extra=event("message.dropped", job=message.job),
+                extra=event(Event.MESSAGE_DROPPED, job=message.job),
             )
         else:
             self._note(claimed, message)
@@ -78,7 +79,7 @@ class Claimer:
             what = what_is_invalid(error) if isinstance(error, ValidationError) else f"cannot be read: {error}"
             with self._database.writing() as session:
                 refuse(session, wanted.job, what)
-            log.error("job %d failed: %s", wanted.job, what, extra=event("job.refused", job=wanted.job))
+            log.error("job %d failed: %s", wanted.job, what, extra=event(Event.JOB_REFUSED, job=wanted.job))
             if wanted == message:
                 return None
         # The one that should have gone before is not to be had.

@@ -1,6 +1,7 @@
 """Noticing that the database's file is another one now, as after a copy was brought back."""
 
 from models.database import Database
+from worker.events import Event
 from worker.log import event, log
 from worker.shutdown import Shutdown
 
@@ -23,6 +24,6 @@ class DatabaseWatch:
             log.warning(
                 "the file of the database %s is another one now: the worker finishes its job and begins anew with that",
                 self._database.shown_url,
-                extra=event("database.replaced"),
+                extra=event(Event.DATABASE_REPLACED),
             )
             self._shutdown.begin_anew()

@@ -20,6 +20,7 @@ from models.measurement import LoadMeasurement, Measurement
 from models.settings import Settings
 from worker.canary import Canary
 from worker.devices.device import Device
+from worker.events import Event
 from worker.generation import Generation, LatentsError, generate
 from worker.loading import LoadedCheckpoint, load_checkpoint
 from worker.local_checkpoint import LocalCheckpoint, find_checkpoint
@@ -154,7 +155,7 @@ class Engine:
                 raise
             sliced, what = True, "out of memory: tried once more with attention slicing"
         # Not within the handler: the error holds what the failed try had in memory.
-        log.warning("%s (%dx%d)", what, spec.width, spec.height, extra=event("attempt.made_again"))
+        log.warning("%s (%dx%d)", what, spec.width, spec.height, extra=event(Event.ATTEMPT_MADE_AGAIN))
         gc.collect()
         self.device.empty_cache()
         with self._sliced(loaded.pipeline) if sliced else nullcontext():
@@ -210,7 +211,7 @@ class Engine:
         # The old weights go first: two checkpoints at once may not fit.
         self._current = None
         self.device.empty_cache()
-        log.info("loading %s from %s …", local.name, local.path, extra=event("load.begun"))
+        log.info("loading %s from %s …", local.name, local.path, extra=event(Event.LOAD_BEGUN))
         before = read_memory(self.device)
         begun = time.perf_counter()
         loaded = self._memory_explained(
@@ -226,7 +227,7 @@ class Engine:
             load_s,
             self.device.name,
             self.device.dtype_name,
-            extra=event("load.done", checkpoint=local.name, revision=local.revision, load_s=load_s),
+            extra=event(Event.LOAD_DONE, checkpoint=local.name, revision=local.revision, load_s=load_s),
         )
         spec = warm_up_spec(local.name, self._settings)
         begun = time.perf_counter()
@@ -244,7 +245,7 @@ class Engine:
             spec.width,
             spec.height,
             gigabytes(after.rss),
-            extra=event("warm_up.done", warmup_s=warmup_s, warmup_steps=spec.steps, rss_bytes=after.rss),
+            extra=event(Event.WARM_UP_DONE, warmup_s=warmup_s, warmup_steps=spec.steps, rss_bytes=after.rss),
         )
         load = LoadMeasurement(
             weights=weights,

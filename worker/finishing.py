@@ -9,6 +9,7 @@ from dataclasses import replace
 from models.errors import LimitsChangedError, NightshiftError
 from models.states import Outcome
 from worker.attempt import Attempt, through
+from worker.events import Event
 from worker.in_hand import InHand
 from worker.judging import Judge
 from worker.log import about, event, log
@@ -107,10 +108,10 @@ def _do_after_all(attempt: Attempt, action: Callable[[], object]) -> None:
     try:
         action()
     except NightshiftError as error:
-        log.warning("job %d is done with, but: %s", attempt.claim.job_id, error, extra=event("finishing.failed"))
+        log.warning("job %d is done with, but: %s", attempt.claim.job_id, error, extra=event(Event.FINISHING_FAILED))
     except BaseException:  # noqa: BLE001 - the picture is made, and the next one is to be
         log.exception(
             "job %d is done with, and then an error came that nobody foresaw",
             attempt.claim.job_id,
-            extra=event("finishing.failed"),
+            extra=event(Event.FINISHING_FAILED),
         )

@@ -6,6 +6,7 @@ from models.database import Database
 from models.errors import AttemptStoppedError
 from models.pauses import paused_since
 from models.settings import Settings
+from worker.events import Event
 from worker.log import event, log
 from worker.patience import Patience
 from worker.shutdown import Shutdown
@@ -33,13 +34,13 @@ class Gate:
                 log.info(
                     "the queue is paused since %s: `producer resume` goes on",
                     f"{since.astimezone():%H:%M:%S}",
-                    extra=event("queue.paused"),
+                    extra=event(Event.QUEUE_PAUSED),
                 )
                 said = True
             if self._shutdown.asked.wait(self._settings.heartbeat_s):
                 raise AttemptStoppedError("the worker was told to end while the queue is paused")
         if said:
-            log.info("the queue goes on", extra=event("queue.resumed"))
+            log.info("the queue goes on", extra=event(Event.QUEUE_RESUMED))
 
     def _paused_since(self) -> datetime | None:
         with self._database.reading() as session:

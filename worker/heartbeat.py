@@ -18,6 +18,7 @@ from models.fate import Fate, fate
 from models.settings import Settings
 from models.states import Outcome
 from worker.beat import Beat
+from worker.events import Event
 from worker.log import event, log
 from worker.patience import Patience
 from worker.shutdown import Shutdown
@@ -120,7 +121,7 @@ class Heartbeat:
                 "job %d: no sign of life could be written: %s",
                 self._claim.job_id,
                 error,
-                extra=event("heartbeat.failed", **self._claim.ids),
+                extra=event(Event.HEARTBEAT_FAILED, **self._claim.ids),
             )
             return
         if cancelled is None:
@@ -145,7 +146,7 @@ class Heartbeat:
                 self._claim.job_id,
                 what,
                 error,
-                extra=event("attempt.hung", **self._claim.ids),
+                extra=event(Event.ATTEMPT_HUNG, **self._claim.ids),
             )
         else:
             now = "is set aside" if is_set_aside else "went back to the queue"
@@ -154,6 +155,6 @@ class Heartbeat:
                 self._claim.job_id,
                 what,
                 now,
-                extra=event("attempt.hung", **self._claim.ids),
+                extra=event(Event.ATTEMPT_HUNG, **self._claim.ids),
             )
         os._exit(ExitStatus.HUNG)

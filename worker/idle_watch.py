@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from models.exit_status import ExitStatus
 from worker.deliveries import Deliveries
+from worker.events import Event
 from worker.log import event, log
 from worker.shutdown import Shutdown
 
@@ -59,14 +60,14 @@ class IdleWatch:
             log.critical(
                 "idle for %.0f s more while messages wait: the worker ends, to be started anew",
                 idle_s,
-                extra=event("worker.idle"),
+                extra=event(Event.WORKER_IDLE),
             )
             self._shutdown.leave(ExitStatus.IDLE)
             return
         log.warning(
             "idle for %.0f s while messages wait: the worker connects to Redis anew",
             idle_s,
-            extra=event("worker.connects_anew"),
+            extra=event(Event.WORKER_CONNECTS_ANEW),
         )
         self._connected_anew = True
         self._connect_anew()

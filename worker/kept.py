@@ -12,6 +12,7 @@ from models.attempts import Claim, Ended, Result, limits_of, settle
 from models.database import Session
 from models.picture_store import Aside, PictureStore
 from models.rescue import left_running
+from worker.events import Event
 from worker.log import event, log
 
 
@@ -36,7 +37,7 @@ def keep(aside: Aside, kept: Kept) -> None:
             "job %d: its picture is not kept for another worker: %s",
             kept.claim.job_id,
             error,
-            extra=event("picture.not_kept", job=kept.claim.job_id),
+            extra=event(Event.PICTURE_NOT_KEPT, job=kept.claim.job_id),
         )
 
 

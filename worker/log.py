@@ -14,6 +14,7 @@ from pythonjsonlogger.json import JsonFormatter
 from models.broker_url import secrets
 from models.printable import printable
 from models.settings import Settings
+from worker.events import Event
 
 log = logging.getLogger("nightshift")
 
@@ -29,9 +30,9 @@ _HEARD = ("celery", "kombu")
 _WORDY = ("celery.worker.consumer.consumer", "celery.worker.request")
 
 
-def event(name: str, **fields: object) -> dict[str, object]:
-    """Return what a line carries for machines: the name of what happened, which stays, and what else is known of it."""
-    return {"event": name, **fields}
+def event(what: Event, **fields: object) -> dict[str, object]:
+    """Return what a line carries for machines: what happened, and what else is known of it."""
+    return {"event": str(what), **fields}
 
 
 def identify(boot: int) -> None:

@@ -21,6 +21,7 @@ from models.settings import Settings
 from models.states import GuardStep
 from worker.devices.device import Device
 from worker.engine import Engine
+from worker.events import Event
 from worker.loads import Loads
 from worker.log import event, gigabytes, log
 from worker.memory import read_memory
@@ -77,7 +78,9 @@ class MemoryGuard:
         except (CheckpointError, DeviceFaultError, GenerationError) as error:
             # The engine is empty now, which a new process says at its start, before it fails every job of the night.
             log.error(
-                "memory guard: the checkpoint could not be loaded anew: %s", error, extra=event("guard.reload_failed")
+                "memory guard: the checkpoint could not be loaded anew: %s",
+                error,
+                extra=event(Event.GUARD_RELOAD_FAILED),
             )
         self._restart(held)
         return GuardStep.RESTART
@@ -101,7 +104,7 @@ class MemoryGuard:
                 gigabytes(asked),
                 gigabytes(self._needed),
                 gigabytes(self._limit),
-                extra=event("guard.limit_raised"),
+                extra=event(Event.GUARD_LIMIT_RAISED),
             )
 
     def _take(self, step: GuardStep, before: int) -> int:
@@ -126,7 +129,7 @@ class MemoryGuard:
             _DONE[step],
             cost_s,
             gigabytes(after),
-            extra=event("guard.step", step=step, held_before_bytes=before, held_after_bytes=after, cost_s=cost_s),
+            extra=event(Event.GUARD_STEP, step=step, held_before_bytes=before, held_after_bytes=after, cost_s=cost_s),
         )
         return after
 
@@ -137,7 +140,7 @@ class MemoryGuard:
             gigabytes(held),
             gigabytes(self._limit),
             ExitStatus.MEMORY,
-            extra=event("guard.restart", step=GuardStep.RESTART, held_before_bytes=held),
+            extra=event(Event.GUARD_RESTART, step=GuardStep.RESTART, held_before_bytes=held),
         )
 
     def _note(self, step: GuardStep, before: int, after: int | None = None, cost_s: float | None = None) -> None:
@@ -155,7 +158,7 @@ class MemoryGuard:
                 )
         except DatabaseError as error:
             # The log has it too, and the night goes on.
-            log.warning("memory guard: not recorded: %s", error, extra=event("guard.not_recorded"))
+            log.warning("memory guard: not recorded: %s", error, extra=event(Event.GUARD_NOT_RECORDED))
 
 
 def _usual_limit(device: Device) -> int:

@@ -5,6 +5,7 @@ import time
 from celery import Celery
 
 from models.message import NewerMessageError
+from worker.events import Event
 from worker.log import event, log
 from worker.publishing import publish_last
 from worker.shutdown import Shutdown
@@ -34,7 +35,9 @@ class NewerMessages:
         moment = time.monotonic()
         if self._said_at is None or moment - self._said_at >= _SAID_AGAIN_S:
             self._said_at = moment
-            log.error("%s: put back for a newer worker; upgrade Nightshift here", what, extra=event("message.newer"))
+            log.error(
+                "%s: put back for a newer worker; upgrade Nightshift here", what, extra=event(Event.MESSAGE_NEWER)
+            )
         if task_id in self._gone_by:
             self._shutdown.asked.wait(self._wait_s)
             self._gone_by.clear()

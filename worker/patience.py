@@ -14,6 +14,7 @@ from tenacity import (
 )
 
 from models.errors import DatabaseBusyError, DatabaseError, ExaminerError, StorageError
+from worker.events import Event
 from worker.log import event, log
 from worker.shutdown import Shutdown
 
@@ -106,7 +107,7 @@ class _Wait:
         moment = time.monotonic()
         if self.said is None or moment - self._said_at >= _SAID_AGAIN_S:
             self.said, self._said_at = str(error), moment
-            log.error("%s; the worker waits and tries again", error, extra=event("wait.begun"))
+            log.error("%s; the worker waits and tries again", error, extra=event(Event.WAIT_BEGUN))
         # A database that takes nothing does not take this either, and would be waited for twice.
         if not self._noted and not isinstance(error, DatabaseError):
             self._noted = True
@@ -115,6 +116,6 @@ class _Wait:
     def end(self) -> None:
         """Say that it is over."""
         if self.said is not None:
-            log.info("it works again", extra=event("wait.over"))
+            log.info("it works again", extra=event(Event.WAIT_OVER))
         if self._noted:
             self._note(None)

@@ -14,6 +14,7 @@ from celery.platforms import SecurityWarning
 
 from models.settings import load_settings
 from worker import transport
+from worker.events import Event
 from worker.file_handles import can_open_file, is_for_want_of_file_handle, raise_file_limit
 from worker.log import configure_logging, event, log, quiet_libraries
 from worker.shutdown import Shutdown
@@ -82,7 +83,7 @@ class Program(Worker):
             return False
         log.error(
             "no file can be opened, and the link to Redis is gone: the worker ends its job, waits, and begins anew",
-            extra=event("worker.begins_anew"),
+            extra=event(Event.WORKER_BEGINS_ANEW),
         )
         self.told.begins_anew = True
         return True

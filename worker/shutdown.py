@@ -9,6 +9,7 @@ from celery.worker import state
 
 from models.errors import DatabaseError
 from models.exit_status import ExitStatus
+from worker.events import Event
 from worker.log import event, log
 
 #: Seconds that an end in order may take where no job is running: closing a link to a frozen Redis waits this long.
@@ -65,7 +66,7 @@ class Shutdown:
             job_id,
             error if isinstance(error, DatabaseError) else f"{type(error).__name__}: {error}",
             exc_info=None if isinstance(error, DatabaseError) else error,
-            extra=event("worker.cannot_record", job=job_id),
+            extra=event(Event.WORKER_CANNOT_RECORD, job=job_id),
         )
 
     def leave(self, status: ExitStatus) -> None:
@@ -87,4 +88,4 @@ class Shutdown:
             said = "finishes the running job and ends; once more gives it back"
         self.ask()
         name = signal.Signals(number).name
-        threading.Thread(target=lambda: log.info("%s: %s", name, said, extra=event("worker.told"))).start()
+        threading.Thread(target=lambda: log.info("%s: %s", name, said, extra=event(Event.WORKER_TOLD))).start()

@@ -14,6 +14,7 @@ from models.rescue import RunningJob, rescue_stalled, running_jobs
 from models.settings import Settings
 from models.sweep_lease import Lease, other_lease, renew_lease
 from worker.deliveries import Deliveries
+from worker.events import Event
 from worker.in_hand import InHand
 from worker.log import event, log
 from worker.publishing import messages_waiting, publish, task_id
@@ -187,13 +188,13 @@ class Sweep:
                 "job %d: its worker gave no sign of life for %g s; put back",
                 job_id,
                 self._settings.stall_s,
-                extra=event("job.rescued", job=job_id),
+                extra=event(Event.JOB_RESCUED, job=job_id),
             )
         for job_id in rescued.quarantined:
             log.error(
                 "job %d is set aside: its worker went away too often while it ran",
                 job_id,
-                extra=event("job.quarantined", job=job_id),
+                extra=event(Event.JOB_QUARANTINED, job=job_id),
             )
 
     def _publish(self, jobs: Collection[int] | None = None, batch_id: int | None = None) -> None:
@@ -201,4 +202,4 @@ class Sweep:
             return
         count = publish(self._app, self._database, batch_id, jobs=jobs)
         if count:
-            log.warning("published %d jobs that were not on the queue", count, extra=event("jobs.published"))
+            log.warning("published %d jobs that were not on the queue", count, extra=event(Event.JOBS_PUBLISHED))

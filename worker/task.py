@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from models.errors import AttemptStoppedError, BrokerError, DatabaseError, StorageError
 from models.message import JobMessage, NewerMessageError, read_message
 from worker.deliveries import Deliveries, Delivery
+from worker.events import Event
 from worker.log import event, log
 from worker.newer_messages import NewerMessages
 from worker.queue import TASK
@@ -54,7 +55,10 @@ class GenerateTask(Task):
                 first = error.errors(include_url=False, include_input=False)[0]
                 where = ".".join(map(str, first["loc"])) or "message"
                 log.warning(
-                    "message dropped, it is no job of ours: %s: %s", where, first["msg"], extra=event("message.dropped")
+                    "message dropped, it is no job of ours: %s: %s",
+                    where,
+                    first["msg"],
+                    extra=event(Event.MESSAGE_DROPPED),
                 )
                 return
             self._make(message, delivery)

@@ -15,6 +15,7 @@ from kombu.transport import TRANSPORT_ALIASES, virtual
 from kombu.transport import redis as kombu_redis
 from redis.exceptions import ResponseError
 
+from worker.events import Event
 from worker.log import event, log
 
 
@@ -84,7 +85,9 @@ class Channel(kombu_redis.Channel):
         try:
             return super()._brpop_read(**options)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            log.warning("message dropped, it is no job of ours: %s", str(error)[:200], extra=event("message.dropped"))
+            log.warning(
+                "message dropped, it is no job of ours: %s", str(error)[:200], extra=event(Event.MESSAGE_DROPPED)
+            )
             # One that was taken and not passed on would hold the place of all that follow.
             for tag in self.qos.held() - held:
                 self.qos.ack(tag)

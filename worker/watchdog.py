@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from worker.beat import Beat
+from worker.events import Event
 from worker.log import event, log
 
 #: Seconds beyond the limit of the threads' own watch, which says more of what hangs and comes first where it can.
@@ -54,6 +55,6 @@ class Watchdog:
                 "the process that watches this one ended with status %d (%s); another one takes its place",
                 status,
                 error,
-                extra=event("watchdog.lost"),
+                extra=event(Event.WATCHDOG_LOST),
             )
             self._process = self._begin()
