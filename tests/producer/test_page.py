@@ -196,7 +196,7 @@ def test_the_large_view_goes_by_the_keyboard(page):
     page.keyboard.press("Escape")
     expect(page.locator("#large")).to_be_hidden()
     # Where the arrows led, so that a person goes on from there.
-    page.wait_for_function("document.activeElement.textContent.includes('job 5')")
+    expect(page.locator(":focus")).to_contain_text("job 5")
     page.keyboard.press("Home")
     page.keyboard.press("Enter")
     expect(heading).to_have_text("job 1")
