@@ -56,13 +56,15 @@ def test_what_was_otherwise_before_stays_so(nightshift):
 @pytest.mark.parametrize("allowed", [False, True])
 def test_a_command_that_comes_by_redis_is_obeyed_only_where_that_is_set(nightshift, app, allowed):
     worker = nightshift.wait_until_ready(nightshift.start_worker(NIGHTSHIFT_REMOTE_CONTROL=str(allowed).lower()))
-    answered = app.control.ping(timeout=3)
-    assert bool(answered) is allowed
-    app.control.broadcast("shutdown")
-    worker.end_awaited = True
+    # Its link to Redis is there when a job was made, and not yet when it is ready.
+    nightshift.wait_until_finished(nightshift.enqueue("--prompt", "a red boot"))
     if allowed:
+        nightshift.wait_until(lambda: app.control.ping(timeout=1), "the worker to answer")
+        app.control.broadcast("shutdown")
         assert worker.wait() == 0
         return
+    assert not app.control.ping(timeout=3)
+    app.control.broadcast("shutdown")
     nightshift.wait_until_finished(nightshift.enqueue("--prompt", "a red boot"))
     assert worker.status is None
 
