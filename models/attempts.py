@@ -50,7 +50,8 @@ class Claim:
     started_at: datetime
     #: How often the job ended before in a way that may pass, and how often it took its worker down.
     failures: int
-    losses: int
+    #: 0 in the note of a picture that an earlier version kept.
+    losses: int = 0
     #: What a template chose for it, by the choices' names.
     attributes: Mapping[str, str] = field(default_factory=dict)
     #: The limits of the batch's checks; None where pictures are not judged.

@@ -1,5 +1,7 @@
 """Pictures that were made and could not be recorded: the next worker records them, and makes none twice."""
 
+import json
+
 import pytest
 from faults import assert_promise_kept, locked, outcomes
 from installation import WorkerProcess
@@ -47,6 +49,18 @@ def test_a_note_that_cannot_be_read_has_its_picture_made_again(nightshift, fault
     nightshift.start_worker()
     nightshift.wait_until_finished()
     assert outcomes(nightshift) == [["lost", "succeeded"]]
+    assert_promise_kept(nightshift)
+
+
+def test_a_note_of_the_version_before_is_read(nightshift, faults):
+    end_with_a_picture_that_cannot_be_recorded(nightshift, faults, WorkerProcess.kill)
+    (note,) = nightshift.data_dir.glob("pictures/*/.job-*.json")
+    kept = json.loads(note.read_text())
+    del kept["claim"]["losses"]
+    note.write_text(json.dumps(kept))
+    nightshift.start_worker()
+    nightshift.wait_until_finished()
+    assert outcomes(nightshift) == [["succeeded"]]
     assert_promise_kept(nightshift)
 
 
