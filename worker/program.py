@@ -74,15 +74,16 @@ class Program(Worker):
         super().terminate(in_sighandler)
 
     def _gives_up_for_want_of_file_handle(self) -> bool:
-        """Tell whether Celery's loop gave up since no file could be opened, and have the program begin anew if so.
+        """Tell whether the program ends since no file could be opened, and have it begin anew if so.
 
-        The loop then has neither a link to Redis nor what it waits with, and a new process makes both.
+        Celery's loop then has neither a link to Redis nor what it waits with, or the checkpoint could not be loaded at
+        the start; a new process makes all of that.
         """
         error = sys.exc_info()[1]
         if error is None or self.told.asked.is_set() or not is_for_want_of_file_handle(error):
             return False
         log.error(
-            "no file can be opened, and the link to Redis is gone: the worker ends its job, waits, and begins anew",
+            "no file can be opened, and the worker cannot go on: it ends its job, waits, and begins anew",
             extra=event(Event.WORKER_BEGINS_ANEW),
         )
         self.told.begins_anew = True

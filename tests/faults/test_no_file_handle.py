@@ -86,7 +86,7 @@ def test_a_worker_whose_link_to_redis_breaks_meanwhile_begins_anew_later(nightsh
     with no_file_handle(worker):
         own_server.kill()
         own_server.start()
-        nightshift.wait_until(lambda: "the link to Redis is gone" in worker.log, "the worker to give its link up")
+        nightshift.wait_until(lambda: "the worker cannot go on" in worker.log, "the worker to give its link up")
         assert worker.log.count("ready for jobs") == 1
     nightshift.wait_until(lambda: worker.log.count("ready for jobs") == 2, "the worker to begin anew")
     nightshift.enqueue("--prompt", "a blue boot")
@@ -97,11 +97,25 @@ def test_a_worker_whose_link_to_redis_breaks_meanwhile_begins_anew_later(nightsh
     assert_promise_kept(nightshift)
 
 
+def test_a_worker_that_can_open_nothing_at_its_start_begins_anew_later(nightshift, faults):
+    faults.hold("loading")
+    worker = nightshift.start_worker_anew()
+    faults.wait_until_held("loading")
+    with no_file_handle(worker):
+        faults.release("loading")
+        nightshift.wait_until(lambda: "the worker cannot go on" in worker.log, "the worker to give up")
+    nightshift.wait_until_ready(worker)
+    batch = nightshift.enqueue("--prompt", "a red boot")
+    assert_each_made_in_its_first_attempt(nightshift, batch)
+    assert worker.stop() == 0
+    assert_promise_kept(nightshift)
+
+
 def test_one_that_waits_to_begin_anew_ends_when_it_is_told(nightshift, worker, own_server):
     nightshift.wait_until_finished(nightshift.enqueue("--prompt", "a blue boot"))
     with no_file_handle(worker):
         own_server.kill()
-        nightshift.wait_until(lambda: "the link to Redis is gone" in worker.log, "the worker to give its link up")
+        nightshift.wait_until(lambda: "the worker cannot go on" in worker.log, "the worker to give its link up")
         nightshift.wait_until(lambda: nightshift.rows(Boot)[0].ended_at is not None, "its boot to end")
         worker.send(signal.SIGTERM)
         assert worker.wait() == 0
