@@ -1,71 +1,24 @@
-"""Claiming and settling: each changes a job only if it is still what the caller believes it to be."""
+"""The ends of attempts: each changes a job only if it is still the claim's."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Any
 
-from sqlalchemy import (
-    ClauseElement,
-    bindparam,
-    case,
-    exists,
-    insert,
-    literal,
-    select,
-    update,
-)
+from sqlalchemy import bindparam, case, exists, literal, select, update
 from sqlalchemy.orm import Session
 
-from models.batches import spec_of
 from models.causes import Cause
-from models.clock import Instant, instant
-from models.errors import LimitsChangedError, QueuePausedError
+from models.claims import Claim, change_claimed
+from models.clock import instant
+from models.errors import LimitsChangedError
 from models.finding import Finding
-from models.job import JobSpec
 from models.measurement import Measurement
-from models.message import JobMessage
-from models.pauses import paused_since
 from models.replacements import replace
 from models.states import JobState, Outcome
-from models.tables import Attempt, Base, Batch, Job, Pause, now, seconds_since
+from models.tables import Attempt, Base, Batch, Job, now
 from models.verdicts import record_likenesses, record_verdicts
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A worker's right to one attempt; it holds as long as job, boot and number match the row."""
-
-    job_id: int
-    batch_id: int
-    batch_name: str
-    batch_uid: str
-    attempt_id: int
-    #: 1 for the job's first attempt.
-    attempt_number: int
-    boot_id: int
-    spec: JobSpec
-    queue_wait_s: float | None
-    started_at: datetime
-    #: How often the job ended before in a way that may pass, and how often it took its worker down.
-    failures: int
-    #: 0 in the note of a picture that an earlier version kept.
-    losses: int = 0
-    #: What a template chose for it, by the choices' names.
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    #: The limits of the batch's checks; None where pictures are not judged.
-    checks: Mapping[str, Mapping[str, Any]] | None = None
-
-    @property
-    def ids(self) -> dict[str, object]:
-        """What a line of the log is about, as it names it for machines."""
-        return {
-            "job": self.job_id,
-            "batch": self.batch_name,
-            "attempt": self.attempt_id,
-            "attempt_number": self.attempt_number,
-        }
 
 
 @dataclass(frozen=True)
@@ -120,130 +73,10 @@ _STATES = {
 }
 
 
-_ATTEMPTS, _JOBS = (Base.metadata.tables[row.__tablename__] for row in (Attempt, Job))
-
-# Built once: building a statement takes SQLAlchemy longer than SQLite takes to execute it, and these come with every
-# picture.
-_CLAIM = (
-    update(Job)
-    .where(
-        Job.id == bindparam("of_job"),
-        Job.batch_id == select(Batch.id).where(Batch.uid == bindparam("of_batch")).scalar_subquery(),
-        Job.state == JobState.QUEUED,
-        ~exists().where(Pause.resumed_at.is_(None)),
-    )
-    .values(
-        state=JobState.RUNNING,
-        attempts=Job.attempts + 1,
-        boot_id=bindparam("by_boot"),
-        heartbeat_at=bindparam("moment"),
-        not_before=None,
-        cancel_requested=False,
-    )
-    .returning(Job)
-    .execution_options(synchronize_session=False)
-)
-_RUNNING_HERE = (
-    select(Job, Attempt)
-    .join(Batch, Batch.id == Job.batch_id)
-    .join(Attempt, (Attempt.job_id == Job.id) & (Attempt.number == Job.attempts))
-    .where(
-        Job.id == bindparam("of_job"),
-        Batch.uid == bindparam("of_batch"),
-        Job.state == JobState.RUNNING,
-        Job.boot_id == bindparam("by_boot"),
-        Attempt.outcome == Outcome.RUNNING,
-    )
-)
-_BATCH = select(Batch.name, Batch.uid, Batch.checks).where(Batch.id == bindparam("of_batch"))
+_ATTEMPTS = Base.metadata.tables[Attempt.__tablename__]
+# Built once, as those of `models.claims`.
 _LIMITS = select(Batch.checks).where(Batch.id == bindparam("of_batch")).with_for_update(read=True)
-_BEGIN_ATTEMPT = insert(_ATTEMPTS).returning(Attempt.id)
 _END_ATTEMPT = update(_ATTEMPTS).where(Attempt.id == bindparam("of_attempt"))
-_CHANGE_OWNED = (
-    update(_JOBS)
-    .where(
-        Job.id == bindparam("of_job"),
-        Job.state == JobState.RUNNING,
-        Job.boot_id == bindparam("of_boot"),
-        Job.attempts == bindparam("of_attempt_number"),
-    )
-    .returning(Job.id)
-)
-
-
-def claim(
-    session: Session, message: JobMessage, boot_id: int, is_in_hand: Callable[[int, int], bool] = lambda *_: True
-) -> Claim | None:
-    """Turn a delivery into an attempt, counted before it starts; None if the job is not there to be had.
-
-    What runs is what the row says; the message only names it. An earlier claim of this boot whose answer was lost is
-    found and returned: the job runs under this boot's name, and `is_in_hand` says of no such job and attempt number
-    that somebody works on it.
-
-    Raises:
-        QueuePausedError: no job begins now.
-        ValidationError: if the row holds what no job may have; `refuse` fails such a job.
-        ValueError, TypeError, LookupError: if it holds what cannot be read at all; the same.
-    """
-    moment = now()
-    job = session.scalar(
-        _CLAIM, {"of_job": message.job, "of_batch": message.batch, "by_boot": boot_id, "moment": moment}
-    )
-    if job is None:
-        earlier = _unanswered(session, message, boot_id)
-        if earlier is not None and not is_in_hand(earlier.job_id, earlier.attempt_number):
-            return earlier
-        if paused_since(session) is not None:
-            raise QueuePausedError
-        return None
-    attempt = Attempt(
-        job_id=job.id,
-        batch_id=job.batch_id,
-        boot_id=boot_id,
-        number=job.attempts,
-        started_at=moment,
-        started_s=instant().s,
-        queue_wait_s=seconds_since(job.queued_at, Instant(job.queued_s, job.queued_clock)),
-    )
-    columns = ("job_id", "batch_id", "boot_id", "number", "started_at", "started_s", "queue_wait_s")
-    attempt.id = session.scalars(_BEGIN_ATTEMPT, {name: getattr(attempt, name) for name in columns}).one()
-    return _claim_of(session, job, attempt)
-
-
-def _unanswered(session: Session, message: JobMessage, boot_id: int) -> Claim | None:
-    """Return this boot's claim of the message's job, which runs; None if it does not run here."""
-    row = session.execute(_RUNNING_HERE, {"of_job": message.job, "of_batch": message.batch, "by_boot": boot_id}).first()
-    return None if row is None else _claim_of(session, row.Job, row.Attempt)
-
-
-def _claim_of(session: Session, job: Job, attempt: Attempt) -> Claim:
-    batch = session.execute(_BATCH, {"of_batch": job.batch_id}).one()
-    return Claim(
-        job.id,
-        job.batch_id,
-        batch.name,
-        batch.uid,
-        attempt.id,
-        attempt.number,
-        attempt.boot_id,
-        spec_of(job),
-        attempt.queue_wait_s,
-        attempt.started_at,
-        job.failures,
-        job.losses,
-        job.attributes or {},
-        batch.checks,
-    )
-
-
-def refuse(session: Session, job_id: int, error: str) -> None:
-    """Fail a queued job whose row holds what no job may have; it was changed by hand, and is not read here."""
-    session.execute(
-        update(Job)
-        .where(Job.id == job_id, Job.state == JobState.QUEUED)
-        .values(state=JobState.FAILED, cause=Cause.INVALID, error=error, finished_at=now())
-        .execution_options(synchronize_session=False)
-    )
 
 
 def settle(session: Session, claim: Claim, result: Result, ended: Ended | None = None) -> Recorded:
@@ -302,13 +135,6 @@ def lose(session: Session, claim: Claim, result: Result, *, set_aside: bool, end
     return _end(session, claim, result, ended, {"losses": Job.losses + 1} | put_back(now(), set_aside=set_aside))
 
 
-def renew(session: Session, claim: Claim) -> bool | None:
-    """Give a sign of life; return whether cancelling was asked for, None if the job is no longer this claim's."""
-    if not _update_if_owned(session, claim, heartbeat_at=now()):
-        return None
-    return session.scalar(select(Job.cancel_requested).where(Job.id == claim.job_id))
-
-
 def put_back(moment: datetime, *, set_aside: bool = False) -> dict[str, object]:
     """Return the values of a running job's row whose worker gives the job up.
 
@@ -339,7 +165,7 @@ def put_back(moment: datetime, *, set_aside: bool = False) -> dict[str, object]:
 def _end(session: Session, claim: Claim, result: Result, ended: Ended | None, values: Mapping[str, object]) -> Recorded:
     """Give the claim's job the values, and write its attempt's end."""
     ended = ended or Ended.now()
-    if _update_if_owned(session, claim, **values):
+    if change_claimed(session, claim, **values):
         _end_attempt(session, claim, result, ended)
         return Recorded.NOW
     # To the microsecond, which no other end of the same attempt has.
@@ -358,11 +184,3 @@ def _end_attempt(session: Session, claim: Claim, result: Result, ended: Ended) -
         "load_id": result.load_id,
     }
     session.execute(_END_ATTEMPT, values | result.measured.columns())
-
-
-def _update_if_owned(session: Session, claim: Claim, **values: object) -> bool:
-    computed = {name: value for name, value in values.items() if isinstance(value, ClauseElement)}
-    plain = {name: value for name, value in values.items() if name not in computed}
-    owner = {"of_job": claim.job_id, "of_boot": claim.boot_id, "of_attempt_number": claim.attempt_number}
-    statement = _CHANGE_OWNED.values(computed) if computed else _CHANGE_OWNED
-    return session.scalar(statement, owner | plain) is not None

@@ -79,6 +79,14 @@ class CancelledError(NightshiftError):
     cause = Cause.CANCELLED
 
 
+class InvalidJobError(NightshiftError):
+    """A queued job's row, or its batch's, holds what no job may have: it was changed by hand, or is damaged."""
+
+    def __init__(self, job_id: int, message: str) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+
+
 class QueuePausedError(NightshiftError):
     """A person has paused the queue."""
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from models.batches import CHUNK
@@ -14,7 +14,7 @@ from models.job import LOWEST_PRIORITY
 from models.job_updates import change_jobs
 from models.message import JobMessage, what_is_invalid
 from models.states import JobState
-from models.tables import Batch, Job, now
+from models.tables import Batch, Job, UtcDateTime, now
 
 #: The longest that a job waits for its next try.
 LONGEST_WAIT = timedelta(hours=1)
@@ -69,16 +69,33 @@ def _unpublished(job_id: int, uid: str, priority: int) -> Unpublished:
 
 
 def cancelled(session: Session, batch_id: int) -> list[JobMessage]:
-    """Return the messages of a batch's cancelled jobs, which may still be on the queue."""
-    query = select(Job.id, Batch.uid).join(Batch).where(Job.batch_id == batch_id, Job.state == JobState.CANCELLED)
+    """Return the messages of those jobs of a batch that were cancelled while a message was on the queue for them.
+
+    Not of one that was cancelled while it ran: another message was used for it then, or its own.
+    """
+    query = (
+        select(Job.id, Batch.uid)
+        .join(Batch)
+        .where(Job.batch_id == batch_id, Job.state == JobState.CANCELLED, Job.published_at.is_not(None))
+    )
     return [JobMessage(job=job_id, batch=uid) for job_id, uid in session.execute(query)]
+
+
+def is_published() -> ColumnElement[bool]:
+    """Return what holds for a queued job that a message is on the queue for."""
+    # Not as a plain comparison: SQLite would take the index of states and sort all that wait, where the index of
+    # published jobs has them in order.
+    is_queued = case((Job.state == JobState.QUEUED, 1), else_=0) == 1
+    return and_(Job.published_at.is_not(None), Job.finished_at.is_(None), is_queued)
 
 
 def due() -> ColumnElement[bool]:
     """Return what holds for a job that does not wait for its next try."""
+    # When it is asked, and not when the statement is built.
+    moment = bindparam("due_at", type_=UtcDateTime, callable_=now)
     # A clock that was set back must not make a job wait for as long.
-    moment = now()
-    return or_(Job.not_before.is_(None), Job.not_before <= moment, Job.not_before > moment + LONGEST_WAIT)
+    latest = bindparam("due_latest", type_=UtcDateTime, callable_=lambda: now() + LONGEST_WAIT)
+    return or_(Job.not_before.is_(None), Job.not_before <= moment, Job.not_before > latest)
 
 
 def due_retries(session: Session, limit: int = CHUNK) -> Sequence[int]:
@@ -88,19 +105,20 @@ def due_retries(session: Session, limit: int = CHUNK) -> Sequence[int]:
     return session.scalars(query.order_by(Job.id).limit(limit)).all()
 
 
-def published_jobs(session: Session, limit: int | None = None) -> list[tuple[int, str]]:
-    """Return the queued jobs, each with its batch's uid, whose messages should be on the queue, in their order there.
+def count_published(session: Session) -> int:
+    """Return how many queued jobs there are that a message should be on the queue for."""
+    return session.scalar(select(func.count()).select_from(Job).where(is_published())) or 0
 
-    `limit` makes it so many at most.
-    """
-    query = (
-        select(Job.id, Batch.uid)
-        .join(Batch)
-        .where(Job.state == JobState.QUEUED, Job.published_at.is_not(None))
-        .order_by(Job.priority, Job.id)
-        .limit(limit)
-    )
-    return [(job_id, uid) for job_id, uid in session.execute(query)]
+
+def last_published(session: Session, count: int) -> Sequence[int]:
+    """Return the numbers of so many of those jobs, the ones whose turn comes last."""
+    order = Job.priority.desc(), Job.published_at.desc(), Job.id.desc()
+    return session.scalars(select(Job.id).where(is_published()).order_by(*order).limit(count)).all()
+
+
+def batch_uids(session: Session) -> set[str]:
+    """Return the uids of all batches, by which messages of this database are known."""
+    return set(session.scalars(select(Batch.uid)))
 
 
 def first_unpublished(session: Session) -> list[tuple[int, int]]:
@@ -117,8 +135,8 @@ def first_unpublished(session: Session) -> list[tuple[int, int]]:
 
 
 def mark_published(session: Session, job_ids: Sequence[int], moment: datetime) -> None:
-    """Note that these jobs' messages are on the queue."""
-    session.execute(update(Job).where(Job.id.in_(job_ids)).values(published_at=moment))
+    """Note that messages of these jobs are on the queue; not of one that a worker has begun by then."""
+    session.execute(update(Job).where(Job.id.in_(job_ids), Job.state == JobState.QUEUED).values(published_at=moment))
 
 
 def forget_published(session: Session, batch_id: int | None = None, jobs: Collection[int] | None = None) -> int:

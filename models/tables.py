@@ -23,6 +23,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     false,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -31,7 +32,8 @@ from models.errors import UnreadableRowError
 from models.states import JobState, Outcome
 
 #: The version in `migrations` that makes these tables.
-SCHEMA_VERSION = "0012"
+SCHEMA_VERSION = "0013"
+_PUBLISHED = text("published_at IS NOT NULL AND finished_at IS NULL")
 
 
 class _Readable:
@@ -155,6 +157,15 @@ class Job(Base):
         # A replacement looks for a seed that its batch does not have, in a transaction that every worker waits for.
         Index("ix_jobs_batch_id_seed", "batch_id", "seed"),
         Index("ix_jobs_state_published_at", "state", "published_at"),
+        # A claim takes the first entry of these, however many there are: see `models.publication.is_published`.
+        Index(
+            "ix_jobs_published",
+            "priority",
+            "published_at",
+            "id",
+            sqlite_where=_PUBLISHED,
+            postgresql_where=_PUBLISHED,
+        ),
     )
 
     id: Mapped[Key]
@@ -186,7 +197,7 @@ class Job(Base):
     queued_clock: Mapped[ClockName]
     #: Not to be published before this moment, after such a failure.
     not_before: Mapped[MomentOrNone]
-    #: When its message was put on the queue; None: not published yet.
+    #: When a message was put on the queue for it; None where none is there: not published yet, or begun.
     published_at: Mapped[MomentOrNone]
     #: The boot that owns the job while it runs.
     boot_id: Mapped[int | None] = mapped_column(ForeignKey("boots.id"), index=True)

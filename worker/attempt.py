@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 
 from PIL.Image import Image
 
-from models.attempts import Claim, Result
+from models.attempts import Result
 from models.causes import Cause
+from models.claims import Claim
 from models.errors import DatabaseError, NightshiftError
 from models.finding import Finding
 from models.measurement import LoadMeasurement, Measurement

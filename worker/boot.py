@@ -42,7 +42,6 @@ from worker.devices.device import Device
 from worker.devices.registry import choose_device
 from worker.events import Event
 from worker.finishing import Finisher
-from worker.gate import Gate
 from worker.idle_watch import IdleWatch
 from worker.in_hand import InHand
 from worker.kept import record_kept
@@ -219,10 +218,10 @@ class Boot(bootsteps.StartStopStep):
             in_hand,
             parts.tell,
         )
+        maker = Maker(engine, loads)
+        claimer = Claimer(database, settings, patience, shutdown, boot_id, in_hand, maker.rest)
         runner = AttemptRunner(
-            Gate(database, settings, patience, shutdown),
-            Claimer(database, patience, boot_id, settings.group_s, in_hand),
-            Maker(engine, loads),
+            maker,
             self._finisher,
             MemoryGuard(engine, loads, database, settings, boot_id),
             Breaker(settings.faults_in_a_row, shutdown),
@@ -240,7 +239,7 @@ class Boot(bootsteps.StartStopStep):
         assert app.backend is not None
         deliveries = Deliveries()
         newer = NewerMessages(app, settings.heartbeat_s, shutdown)
-        app.register_task(GenerateTask(runner, newer, deliveries, shutdown))
+        app.register_task(GenerateTask(claimer, runner, newer, deliveries, shutdown))
         if count := patience.until_free(lambda: _publish(app, database)):
             log.info("published %d jobs that were not on the queue", count, extra=event(Event.JOBS_PUBLISHED))
         patience.until_free(lambda: _mark_ready(database, boot_id))

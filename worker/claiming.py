@@ -1,89 +1,130 @@
-"""The first step of an attempt: the claim of the job that a message names, or of one that goes before it."""
+"""The first step of an attempt: a message comes, and the record says which job is made for it."""
 
 import time
+from collections.abc import Callable
+from datetime import datetime
 
-from pydantic import ValidationError
-
-from models.attempts import Claim, claim, refuse
+from models.claims import Claim, claim, refuse, unanswered_claim
 from models.database import Database
-from models.grouping import goes_before
+from models.errors import AttemptStoppedError, DatabaseError, InvalidJobError, QueuePausedError
 from models.identity import Setup
-from models.message import JobMessage, what_is_invalid
+from models.message import JobMessage
+from models.pauses import paused_since
+from models.settings import Settings
 from worker.events import Event
 from worker.file_handles import require_file_handle
 from worker.in_hand import InHand
 from worker.log import event, log
 from worker.patience import Patience
+from worker.shutdown import Shutdown
 
 
 class Claimer:
-    """Claims jobs on behalf of one boot.
+    """Claims jobs on behalf of one boot, and waits while a person has paused the queue.
 
     Jobs of one checkpoint and size go before others of the same priority that came earlier, since a switch costs a load
-    or compiled kernels; but for `group_s` seconds at most, and then it is the turn of the job that came first.
+    or compiled kernels; but for NIGHTSHIFT_GROUP_S at most, and then it is the turn of the job that came first.
     """
 
-    def __init__(self, database: Database, patience: Patience, boot_id: int, group_s: float, in_hand: InHand) -> None:
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        patience: Patience,
+        shutdown: Shutdown,
+        boot_id: int,
+        in_hand: InHand,
+        rest: Callable[[], None],
+    ) -> None:
+        """Have `rest` called when a pause is over, in which the device waited for a person."""
         self._database = database
+        self._settings = settings
         self._patience = patience
+        self._shutdown = shutdown
         self._boot_id = boot_id
-        self._group_s = group_s
         self._in_hand = in_hand
+        self._rest = rest
         #: What the device is set up for, and since when.
         self._setup: Setup | None = None
         self._since = 0.0
-        #: Jobs that were made before their own messages came.
-        self._went_before: set[int] = set()
+        #: Whether a claim may be in the database of which this worker has not heard.
+        self._is_in_doubt = False
 
     def claim(self, message: JobMessage) -> Claim | None:
-        """Return the claim, of the message's job or of another; None where there is none, and the message is dropped.
+        """Return a claim; None where no job is made for the message, which is then done with.
 
         Raises:
-            QueuePausedError: no job may begin now.
-            DatabaseError, StorageError: the worker was told to end before it could be claimed.
+            AttemptStoppedError: the worker was told to end before it could be claimed.
+            DatabaseError, StorageError: the same, while the database or the disk could not be used.
         """
-        claimed = self._patience.until_done(lambda: self._claim(message))
-        if claimed is None and message.job in self._went_before:
-            self._went_before.remove(message.job)
-        elif claimed is None:
+        while True:
+            # The message may have come while the last job ran.
+            if self._shutdown.asked.is_set():
+                raise AttemptStoppedError("the worker was told to end")
+            try:
+                claimed = self._patience.until_done(lambda: self._claim(message))
+            except QueuePausedError:
+                self._wait_while_paused()
+                self._rest()
+            except InvalidJobError as error:
+                self._refuse(error)
+                return None
+            else:
+                break
+        if claimed is None:
             log.warning(
-                "job %d: message dropped: the job is done, cancelled, or not of this database",
+                "job %d: message dropped: no job waits for it, or it is of another database",
                 message.job,
                 extra=event(Event.MESSAGE_DROPPED, job=message.job),
             )
-        else:
-            self._note(claimed, message)
-        return claimed
-
-    def _note(self, claimed: Claim, message: JobMessage) -> None:
+            return None
         self._in_hand.take(claimed)
-        if claimed.job_id != message.job:
-            self._went_before.add(claimed.job_id)
         if (setup := Setup.of(claimed.spec)) != self._setup:
             self._setup, self._since = setup, time.monotonic()
+        return claimed
 
     def _claim(self, message: JobMessage) -> Claim | None:
         # A job that cannot write its picture is better not begun.
         require_file_handle()
-        wanted = message
+        claimed = None
         try:
             with self._database.writing() as session:
-                if (setup := self._setup_with_time_left()) is not None:
-                    wanted = goes_before(session, message, setup) or message
-                if (
-                    claimed := claim(session, wanted, self._boot_id, self._in_hand.has)
-                ) is not None or wanted == message:
-                    return claimed
-        except (ValueError, TypeError, LookupError) as error:
-            # What the row holds, or its batch's: a value that no job may have, a time that is none, JSON cut short.
-            what = what_is_invalid(error) if isinstance(error, ValidationError) else f"cannot be read: {error}"
+                if self._is_in_doubt:
+                    claimed = unanswered_claim(session, self._boot_id, self._in_hand.has)
+                if claimed is None:
+                    claimed = claim(session, message, self._boot_id, self._setup_with_time_left())
+        except DatabaseError:
+            self._is_in_doubt = True
+            raise
+        self._is_in_doubt = False
+        return claimed
+
+    def _refuse(self, error: InvalidJobError) -> None:
+        def write() -> None:
             with self._database.writing() as session:
-                refuse(session, wanted.job, what)
-            log.error("job %d failed: %s", wanted.job, what, extra=event(Event.JOB_REFUSED, job=wanted.job))
-            if wanted == message:
-                return None
-        # The one that should have gone before is not to be had.
-        return self._claim(message)
+                refuse(session, error.job_id, str(error))
+
+        self._patience.until_done(write)
+        log.error("job %d failed: %s", error.job_id, error, extra=event(Event.JOB_REFUSED, job=error.job_id))
 
     def _setup_with_time_left(self) -> Setup | None:
-        return self._setup if time.monotonic() - self._since < self._group_s else None
+        return self._setup if time.monotonic() - self._since < self._settings.group_s else None
+
+    def _wait_while_paused(self) -> None:
+        said = False
+        while since := self._patience.until_done(self._paused_since):
+            if not said:
+                log.info(
+                    "the queue is paused since %s: `producer resume` goes on",
+                    f"{since.astimezone():%H:%M:%S}",
+                    extra=event(Event.QUEUE_PAUSED),
+                )
+                said = True
+            if self._shutdown.asked.wait(self._settings.heartbeat_s):
+                raise AttemptStoppedError("the worker was told to end while the queue is paused")
+        if said:
+            log.info("the queue goes on", extra=event(Event.QUEUE_RESUMED))
+
+    def _paused_since(self) -> datetime | None:
+        with self._database.reading() as session:
+            return paused_since(session)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from checks.examiner import Examiner
-from models.attempts import Claim
+from models.claims import Claim
 from models.database import Database
 from models.picture_store import PictureStore
 from models.settings import Settings

@@ -25,10 +25,6 @@ class Delivery:
         """Acknowledge it as Celery does, so that Redis hands out the next one."""
         self.ack(logger, self._connection_errors)
 
-    def put_back(self) -> None:
-        """Have it be the first of its priority again, for whoever takes the next one."""
-        self.reject(logger, self._connection_errors, True)
-
     def ack(self, *details: Any) -> None:
         """Do as Celery's `on_ack`."""
         if self._close():
@@ -54,11 +50,17 @@ class Deliveries:
         #: Whether one is being worked on.
         self.busy = False
         self._in_hand: dict[str, Delivery] = {}
+        #: The one that is worked on, and the same until a job is claimed for it.
         self._worked_on: str | None = None
+        self._unused: str | None = None
+
+    def has(self, tag: str) -> bool:
+        """Tell whether a message is here."""
+        return tag in self._in_hand or tag == self._worked_on
 
     def holds(self, tag: str) -> bool:
-        """Tell whether a message is here for good reason: worked on, or the next one while another is."""
-        return self.busy and (tag in self._in_hand or tag == self._worked_on)
+        """Tell whether a message is here, and a job is yet to be made for it: this one now, or after another."""
+        return self.busy and (tag in self._in_hand or tag == self._unused)
 
     def arrived(self, tag: str, delivery: Delivery) -> None:
         """Note one that is yet to be worked on."""
@@ -68,9 +70,14 @@ class Deliveries:
     def taking(self, tag: str) -> Iterator[Delivery]:
         """Count one, which is worked on until the block ends."""
         self.count += 1
-        self._worked_on = tag
+        self._worked_on = self._unused = tag
         self.busy = True
         try:
             yield self._in_hand.pop(tag)
         finally:
             self.busy = False
+            self._worked_on = self._unused = None
+
+    def use(self) -> None:
+        """Note that a job was claimed for the one that is worked on."""
+        self._unused = None

@@ -9,8 +9,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from models.attempts import Claim, Result, lose, renew
+from models.attempts import Result, lose
 from models.causes import Cause
+from models.claims import Claim, renew
 from models.database import Database
 from models.errors import AttemptStoppedError, CancelledError, DatabaseError, GenerationError, LostClaimError
 from models.exit_status import ExitStatus

@@ -1,6 +1,6 @@
 """The attempts that threads of this worker have in hand."""
 
-from models.attempts import Claim
+from models.claims import Claim
 
 
 class InHand:

@@ -6,7 +6,7 @@ from checks.asked import Asked
 from checks.duplicates import Likeness, Seen
 from checks.examiner import Examined, Examiner
 from checks.registry import Selection
-from models.attempts import Claim
+from models.claims import Claim
 from models.database import Database
 from models.verdicts import accepted_likenesses
 from worker.attempt import Attempt

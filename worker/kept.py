@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter, ValidationError
 
-from models.attempts import Claim, Ended, Result, limits_of, settle
+from models.attempts import Ended, Result, limits_of, settle
+from models.claims import Claim
 from models.database import Session
 from models.picture_store import Aside, PictureStore
 from models.rescue import left_running

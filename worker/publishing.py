@@ -7,9 +7,9 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from models.attempts import refuse
 from models.batches import CHUNK
 from models.broker_url import shown_broker_url
+from models.claims import refuse
 from models.database import Database
 from models.errors import BrokerError
 from models.job import LOWEST_PRIORITY
@@ -73,6 +73,11 @@ def publish(
 def task_id(job_id: int, batch_uid: str) -> str:
     """Return the id that a job's message has on the queue."""
     return f"{batch_uid}-{job_id}"
+
+
+def batch_of(task_id: str) -> str:
+    """Return the uid of the batch that such an id names."""
+    return task_id.partition("-")[0]
 
 
 def messages_waiting(app: Celery) -> int:

@@ -36,10 +36,13 @@ def message_id(message: bytes | str) -> str:
 
 @dataclass(frozen=True)
 class QueueContent:
-    """The ids of all messages that are in Redis, whoever sent them."""
+    """The ids of all messages that are in Redis, whoever sent them, by the tags of their deliveries.
 
-    waiting: set[str]
-    #: Those that a worker has taken, by the tags of their deliveries; the worker may be gone.
+    No two messages have one tag, though two may be for one job. What is no message of Celery's is left out.
+    """
+
+    waiting: Mapping[str, str]
+    #: Those that a worker has taken; the worker may be gone.
     taken: Mapping[str, str]
 
 
@@ -49,7 +52,7 @@ def read_queue(app: Celery) -> QueueContent:
     Raises:
         OperationalError, RedisError, OSError: if Redis cannot be asked.
     """
-    waiting: set[str] = set()
+    waiting: dict[str, str] = {}
     with app.connection_for_write() as connection:
         channel = connection.default_channel
         client = plain_client(channel)
@@ -58,7 +61,7 @@ def read_queue(app: Celery) -> QueueContent:
         for key in [*lists, *(f"{key}{WITHDRAWAL}" for key in lists)]:
             start = 0
             while page := client.lrange(key, start, start + CHUNK - 1):
-                waiting.update(map(message_id, page))
+                waiting.update(filter(None, map(_tag_and_id, page)))
                 start += CHUNK
         notes = client.hscan_iter(f"{KEY_PREFIX}{channel.unacked_key}", count=CHUNK)
         return QueueContent(waiting, {_text(tag): _id_of_taken(note) for tag, note in notes})
@@ -74,6 +77,14 @@ def _id_of_taken(note: bytes | str) -> str:
         return _id_in(json.loads(note)[0])
     except (ValueError, KeyError, TypeError, IndexError):
         return ""
+
+
+def _tag_and_id(message: bytes | str) -> tuple[str, str] | None:
+    try:
+        content = json.loads(message)
+        return str(content["properties"]["delivery_tag"]), _id_in(content)
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _id_in(message: Any) -> str:

@@ -1,19 +1,16 @@
-"""From a message to a picture that waits to be finished: claim, prepare, make."""
+"""From a claim to a picture that waits to be finished: prepare, make."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from models.attempts import Claim
-from models.errors import AttemptStoppedError, ProcessFaultError, QueuePausedError
+from models.claims import Claim
+from models.errors import ProcessFaultError
 from models.exit_status import ExitStatus
-from models.message import JobMessage
 from models.states import GuardStep
 from worker.attempt import Attempt, through
 from worker.breaker import Breaker
-from worker.claiming import Claimer
 from worker.deadlines import Deadlines
 from worker.finishing import Finisher
-from worker.gate import Gate
 from worker.heartbeat import Heartbeat
 from worker.in_hand import InHand
 from worker.log import about
@@ -27,8 +24,6 @@ class AttemptRunner:
 
     def __init__(
         self,
-        gate: Gate,
-        claimer: Claimer,
         maker: Maker,
         finisher: Finisher,
         guard: MemoryGuard,
@@ -40,8 +35,6 @@ class AttemptRunner:
         shutdown: Shutdown,
     ) -> None:
         """Have each attempt's heartbeat made by `heartbeat`, of the claim and the most seconds that its kind takes."""
-        self._gate = gate
-        self._claimer = claimer
         self._maker = maker
         self._finisher = finisher
         self._guard = guard
@@ -51,40 +44,16 @@ class AttemptRunner:
         self._deadlines = deadlines
         self._shutdown = shutdown
 
-    def run(self, message: JobMessage, acknowledge: Callable[[], None], put_back: Callable[[], None]) -> None:
-        """Make the message's job, or drop the message if its job is not to be had.
+    def run(self, claim: Claim, acknowledge: Callable[[], None]) -> None:
+        """Make the claimed job.
 
         `acknowledge` is called as soon as the next message may come, if that is before the end: the claimed row is the
-        record, and the message says no more. `put_back` is called instead where another job went before the message's.
+        record, and the message says no more.
 
         Raises:
-            AttemptStoppedError: the worker was told to end before the job was claimed.
             DatabaseError: what became of the job could not be recorded; if it is still marked as running, the device's
                 next boot puts it back.
         """
-        claim = self._claim(message)
-        if claim is None:
-            return
-        if claim.job_id == message.job:
-            self._run(claim, acknowledge)
-            return
-        try:
-            self._run(claim, put_back)
-        finally:
-            put_back()
-
-    def _claim(self, message: JobMessage) -> Claim | None:
-        while True:
-            # The message may have come while the last job ran.
-            if self._shutdown.asked.is_set():
-                raise AttemptStoppedError("the worker was told to end")
-            try:
-                return self._claimer.claim(message)
-            except QueuePausedError:
-                self._gate.wait()
-                self._maker.rest()
-
-    def _run(self, claim: Claim, acknowledge: Callable[[], None]) -> None:
         with about(**claim.ids):
             try:
                 self._make(claim, acknowledge)

@@ -4,8 +4,9 @@ import random
 from contextlib import nullcontext
 from dataclasses import replace
 
-from models.attempts import Claim, Ended, Recorded, give_back, lose, postpone, settle
+from models.attempts import Ended, Recorded, give_back, lose, postpone, settle
 from models.boots import note_peak
+from models.claims import Claim
 from models.database import Database
 from models.errors import DatabaseError, LostClaimError
 from models.fate import Fate, fate

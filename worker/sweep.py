@@ -1,7 +1,7 @@
 """Looking after the queue while a worker lives: jobs whose worker is gone, and messages that Redis does not hold."""
 
 import time
-from collections.abc import Collection, Hashable, Iterable, Sequence, Set
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 from celery import Celery
@@ -9,7 +9,14 @@ from celery import Celery
 from models.boots import note_alive
 from models.database import Database
 from models.pauses import paused_since
-from models.publication import due_retries, first_unpublished, forget_published, published_jobs
+from models.publication import (
+    batch_uids,
+    count_published,
+    due_retries,
+    first_unpublished,
+    forget_published,
+    last_published,
+)
 from models.rescue import RunningJob, rescue_stalled, running_jobs
 from models.settings import Settings
 from models.sweep_lease import Lease, other_lease, renew_lease
@@ -17,10 +24,10 @@ from worker.deliveries import Deliveries
 from worker.events import Event
 from worker.in_hand import InHand
 from worker.log import event, log
-from worker.publishing import messages_waiting, publish, task_id
+from worker.publishing import batch_of, messages_waiting, publish
 from worker.queue_content import read_queue
 
-#: Looks in a row at which a message is not there before it is believed to be lost, and not on its way.
+#: Looks in a row at which messages are not there before they are believed to be lost, and not on their way.
 _LOOKS = 3
 #: Jobs published again at once, which takes seconds; where more were lost, the others follow.
 _MOST_AT_ONCE = 10_000
@@ -92,8 +99,9 @@ class Sweep:
         self._jobs = _Silence[RunningJob](settings.stall_s, settings.heartbeat_s)
         self._leases = _Silence[Lease](settings.stall_s, settings.heartbeat_s)
         self._leads = False
-        #: Jobs whose messages are not where they should be, and batches that nobody publishes, with their first jobs.
-        self._lost = _Repeated[int]()
+        #: How many messages were too few at the last looks.
+        self._too_few: list[int] = []
+        #: Batches that nobody publishes, with their first jobs.
         self._left = _Repeated[tuple[int, int]]()
         self._next_look_through = 0.0
 
@@ -116,7 +124,7 @@ class Sweep:
                 renew_lease(session, self._boot_id)
         self._leads = leads
         if not leads:
-            self._lost.forget()
+            self._too_few.clear()
             self._left.forget()
             return
         self._look_after_all(stalled)
@@ -144,38 +152,45 @@ class Sweep:
             self._publish(batch_id=batch_id)
 
     def _publish_lost(self) -> None:
-        """Publish again what should be on the queue and is not, whatever else is there."""
+        """Publish again as many jobs as there are too few messages for; which ones is all the same to a claim."""
         begun = time.monotonic()
         is_empty = messages_waiting(self._app) == 0
         # What is lost of a long queue is not needed at once; an empty one is looked through in no time.
         if begun < self._next_look_through and not is_empty:
             return
         with self._database.reading() as session:
-            expected = published_jobs(session, _MOST_AT_ONCE if is_empty else None)
-        if not expected:
-            self._lost.forget()
-            return
-        ids = {task_id(job_id, uid): job_id for job_id, uid in expected}
-        # After the rows: what was published before they were read is on the queue now, or its job is queued no more.
-        lost = self._lost.often(ids[task] for task in self._not_there(ids.keys()))
+            expected = count_published(session)
+            known = batch_uids(session)
+        # After the rows: what was published before they were read is on the queue now, or was used for a job.
+        self._too_few.append(expected - self._messages_of(known) if expected else 0)
         self._next_look_through = time.monotonic() + (time.monotonic() - begun) / _SHARE
-        if lost:
-            with self._database.writing() as session:
-                forget_published(session, jobs=lost[:_MOST_AT_ONCE])
-            self._publish(lost[:_MOST_AT_ONCE])
+        if self._too_few[-1] <= 0:
+            self._too_few.clear()
+        if len(self._too_few) < _LOOKS:
+            return
+        # The fewest: others were on their way at one of the looks.
+        lost = min(*self._too_few, _MOST_AT_ONCE)
+        self._too_few.clear()
+        with self._database.writing() as session:
+            jobs = last_published(session, lost)
+            forget_published(session, jobs=jobs)
+        self._publish(jobs)
 
-    def _not_there(self, expected: Set[str]) -> Set[str]:
-        """Return which of the expected messages neither wait nor are in a worker's hands, as far as one can tell."""
+    def _messages_of(self, batches: Collection[str]) -> int:
+        """Return how many messages of these batches wait, or are in a worker's hands for a job that is yet to begin."""
         content = read_queue(self._app)
-        taken = content.taken.items()
-        missing = expected - content.waiting - {task for tag, task in taken if self._deliveries.holds(tag)}
-        # What else was taken: a worker that is at work elsewhere has one more in hand, and so has one that is paused.
-        # One that is gone has left it there, where Redis keeps it for a day.
-        elsewhere = missing & {task for _, task in taken}
+        elsewhere = sum(
+            batch_of(task) in batches for tag, task in content.taken.items() if not self._deliveries.has(tag)
+        )
+        here = sum(self._deliveries.holds(tag) for tag in content.taken)
+        waiting = sum(batch_of(task) in batches for task in content.waiting.values())
+        # What others have taken: a worker that is at work has one in hand, and so has one that is paused. One that is
+        # gone has left it there, where Redis keeps it for a day.
         with self._database.reading() as session:
-            at_work = sum(job.boot_id != self._boot_id for job in running_jobs(session))
-            may_be_held = len(elsewhere) <= at_work or paused_since(session) is not None
-        return missing - elsewhere if may_be_held else missing
+            if paused_since(session) is None:
+                at_work = sum(job.boot_id != self._boot_id for job in running_jobs(session))
+                elsewhere = min(elsewhere, at_work)
+        return waiting + here + elsewhere
 
     def _rescue(self, stalled: Sequence[RunningJob]) -> None:
         """Put back jobs of which no worker gave a sign of life for as long as the settings allow."""

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from models.errors import AttemptStoppedError, BrokerError, DatabaseError, StorageError
 from models.message import JobMessage, NewerMessageError, read_message
+from worker.claiming import Claimer
 from worker.deliveries import Deliveries, Delivery
 from worker.events import Event
 from worker.log import event, log
@@ -36,14 +37,22 @@ class GenerateTask(Task):
     acks_late = True
     Strategy = f"{__name__}:strategy"
 
-    def __init__(self, runner: AttemptRunner, newer: NewerMessages, deliveries: Deliveries, shutdown: Shutdown) -> None:
+    def __init__(
+        self,
+        claimer: Claimer,
+        runner: AttemptRunner,
+        newer: NewerMessages,
+        deliveries: Deliveries,
+        shutdown: Shutdown,
+    ) -> None:
+        self._claimer = claimer
         self._runner = runner
         self._newer = newer
         self.deliveries = deliveries
         self._shutdown = shutdown
 
     def run(self, *args: Any, **kwargs: Any) -> None:
-        """Make the job in the message; a message that is no job of ours is dropped with a line in the log."""
+        """Make a job for the message; a message that is none of ours is dropped with a line in the log."""
         payload = args[0] if len(args) == 1 and not kwargs else None
         with self.deliveries.taking(self.request.properties["delivery_tag"]) as delivery:
             try:
@@ -71,7 +80,9 @@ class GenerateTask(Task):
 
     def _make(self, message: JobMessage, delivery: Delivery) -> None:
         try:
-            self._runner.run(message, delivery.acknowledge, delivery.put_back)
+            if (claim := self._claimer.claim(message)) is not None:
+                self.deliveries.use()
+                self._runner.run(claim, delivery.acknowledge)
         except (AttemptStoppedError, StorageError) as error:
             # It was told to end before the job was claimed.
             raise Reject(error, requeue=True) from error

@@ -1,7 +1,5 @@
 """Taking messages off the queue whose jobs were cancelled, so that no worker has to drop them one by one."""
 
-from collections.abc import Collection
-
 from celery import Celery
 from kombu.exceptions import OperationalError
 from redis import Redis
@@ -15,7 +13,7 @@ from worker.queue_content import CHUNK, WITHDRAWAL, message_id, plain_client, qu
 
 
 def withdraw(app: Celery, database: Database, batch_id: int) -> int:
-    """Take the messages of a batch's cancelled jobs off the queue, and return how many those were.
+    """Take the messages of a batch's cancelled jobs off the queue, one a job, and return how many those were.
 
     The others keep their order. They are out of reach for as long as it takes, a few seconds for 100,000; where this is
     killed then, they are put back by the next withdrawal, or published again once the queue is empty.
@@ -34,7 +32,7 @@ def withdraw(app: Celery, database: Database, batch_id: int) -> int:
         raise explain_broker_error(app, error) from error
 
 
-def _withdraw(client: Redis, queue: str, unwanted: Collection[str]) -> int:
+def _withdraw(client: Redis, queue: str, unwanted: set[str]) -> int:
     aside = f"{queue}{WITHDRAWAL}"
     count = 0
     while True:
@@ -49,8 +47,10 @@ def _withdraw(client: Redis, queue: str, unwanted: Collection[str]) -> int:
             return count
 
 
-def _sift(client: Redis, aside: str, queue: str, unwanted: Collection[str]) -> int:
-    """Bring the messages that lie aside back to the queue, but for the unwanted ones, and return how many those were.
+def _sift(client: Redis, aside: str, queue: str, unwanted: set[str]) -> int:
+    """Bring the messages that lie aside back to the queue, but for one of each unwanted id, and return how many.
+
+    What was found is unwanted no more: a second message for a job is for another that waits.
 
     The newest come first, behind what was put on the queue meanwhile: workers take from the other end.
     """
@@ -62,7 +62,13 @@ def _sift(client: Redis, aside: str, queue: str, unwanted: Collection[str]) -> i
                 found = pipe.lrange(aside, 0, CHUNK - 1)
                 if not found:
                     return count
-                kept = [message for message in found if message_id(message) not in unwanted]
+                kept, dropped = [], set()
+                for message in found:
+                    this = message_id(message)
+                    if this in unwanted and this not in dropped:
+                        dropped.add(this)
+                    else:
+                        kept.append(message)
                 pipe.multi()
                 if kept:
                     pipe.rpush(queue, *kept)
@@ -71,4 +77,5 @@ def _sift(client: Redis, aside: str, queue: str, unwanted: Collection[str]) -> i
             except WatchError:
                 # Another withdrawal was faster; what it left is looked at anew.
                 continue
-            count += len(found) - len(kept)
+            unwanted -= dropped
+            count += len(dropped)

@@ -7,8 +7,8 @@ from faults import faulty, messages_in, outcomes, wait_for_looks
 from sqlalchemy import select
 from sqlalchemy.orm import make_transient
 
-from models.attempts import claim
 from models.batches import PlannedJob, create_batch
+from models.claims import claim
 from models.job import JobSpec
 from models.message import VERSION, JobMessage
 from models.states import JobState
@@ -55,10 +55,7 @@ def test_a_queue_that_was_emptied_fills_again_by_itself(nightshift, faults, own_
     assert_filled_again(nightshift, faults, own_server, worker)
 
 
-@pytest.mark.parametrize("is_on_queue", [True, False])
-def test_a_claim_of_which_its_worker_never_heard_is_no_job_that_runs_for_ever(
-    nightshift, own_server, settings, is_on_queue
-):
+def test_a_claim_of_which_its_worker_never_heard_is_no_job_that_runs_for_ever(nightshift):
     worker = nightshift.wait_until_ready(nightshift.start_worker())
     checkpoint = nightshift.environment["NIGHTSHIFT_CHECKPOINT"]
     usual = {"steps": 3, "guidance": 7.5, "width": 128, "height": 128, "scheduler": "DDIM"}
@@ -68,12 +65,9 @@ def test_a_claim_of_which_its_worker_never_heard_is_no_job_that_runs_for_ever(
         (job_id,) = session.scalars(select(Job.id).where(Job.batch_id == batch.id))
         message = JobMessage(job=job_id, batch=batch.uid)
         assert claim(session, message, nightshift.rows(Boot)[-1].id) is not None
-    if is_on_queue:
-        with make_app(settings(broker_url=own_server.url())) as app:
-            app.send_task(TASK, args=[message.model_dump()], priority=5)
     assert_made_once(nightshift, "unheard")
-    # It goes on with what it has claimed, or the claim is put back, and nobody is to blame.
-    assert outcomes(nightshift, "unheard") == [["succeeded"] if is_on_queue else ["lost", "succeeded"]]
+    # The claim is put back, and nobody is to blame.
+    assert outcomes(nightshift, "unheard") == [["lost", "succeeded"]]
     assert [job.losses for job in nightshift.jobs("unheard")] == [0]
     assert worker.status is None
 

@@ -6,7 +6,7 @@ It says when it is ready, starts at the first message, and prints the numbers of
 import json
 import sys
 
-from models.attempts import claim
+from models.claims import claim
 from models.database import Database
 from models.message import JobMessage
 

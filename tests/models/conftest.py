@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, text, update
 
-from models import attempts, batches
-from models.attempts import Claim, Recorded, Result
+from models import attempts, batches, claims
+from models.attempts import Recorded, Result
 from models.batches import Acceptance, PlannedJob
 from models.boots import Machine, record_boot, record_load
+from models.claims import Claim
 from models.database import Database, Session
 from models.identity import Weights
 from models.job import JobSpec
@@ -91,7 +92,7 @@ class Records:
 
     def claim(self, message: JobMessage, boot_id: int) -> Claim | None:
         with self.database.writing() as session:
-            return attempts.claim(session, message, boot_id)
+            return claims.claim(session, message, boot_id)
 
     def settle(self, claim: Claim, outcome: Outcome = Outcome.SUCCEEDED, **values) -> Recorded:
         with self.database.writing() as session:

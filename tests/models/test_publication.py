@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from models import job_control, publication
+from models.states import Outcome
 from models.tables import Job, now
 
 
@@ -23,8 +24,8 @@ def test_unpublished_jobs_come_page_by_page_in_order(records, read, write):
 def test_only_queued_jobs_that_were_not_published_are_handed_out(records, read, write):
     batch = records.batch(jobs=4)
     published, running, cancelled, waiting = records.messages(batch)
-    write(publication.mark_published, [published.job], now())
     records.claim(running, records.boot())
+    write(publication.mark_published, [published.job], now())
     write(job_control.cancel, job_control.Scope("some", Job.id == cancelled.job))
     assert [job.job_id for job in read(publication.unpublished)] == [waiting.job]
     moment = now()
@@ -35,11 +36,12 @@ def test_only_queued_jobs_that_were_not_published_are_handed_out(records, read, 
 
 def test_what_was_published_is_forgotten_for_queued_jobs_of_the_batch_alone(records, read, write):
     batch, other = records.batch(jobs=3), records.batch("other")
-    queued, running, done = records.messages(batch)
+    running, done, queued = records.messages(batch)
     write(publication.mark_published, [job.id for job in records.jobs(batch) + records.jobs(other)], now())
     boot = records.boot()
     records.claim(running, boot)
     records.settle(records.claim(done, boot))
+    assert [records.job(message.job).state for message in (running, done)] == ["running", "succeeded"]
     assert write(publication.forget_published, batch.id) == 1
     assert [job.job_id for job in read(publication.unpublished)] == [queued.job]
 
@@ -50,7 +52,7 @@ def test_what_was_published_is_forgotten_for_these_jobs_as_long_as_they_are_queu
     records.claim(messages[0], boot)
     assert write(publication.forget_published, jobs=[message.job for message in messages[:3]]) == 2
     published = [records.job(message.job).published_at is not None for message in messages]
-    assert published == [True, False, False, True, True]
+    assert published == [False, False, False, True, True]
     assert write(publication.forget_published, jobs=[]) == 0
 
 
@@ -62,14 +64,32 @@ def test_only_the_jobs_that_are_asked_for_are_to_be_published(records, write):
 
 
 def test_what_should_be_on_the_queue_is_what_is_queued_and_was_published(records, boot, read, write):
-    batch = records.batch(jobs=5)
+    first, second, third, urgent, _ = [message.job for message in records.messages(records.batch(jobs=5))]
+    write(publication.mark_published, [first, second, third, urgent], now())
+    assert records.claim(records.messages(records.batch("other"))[0], boot).job_id == first
+    records.change(urgent, priority=0)
+    assert read(publication.count_published) == 3
+    # Those whose turn comes last.
+    assert read(publication.last_published, 2) == [third, second]
+
+
+def test_a_job_that_was_begun_while_it_was_published_is_marked_no_more(records, boot, read, write, message):
+    records.claim(message, boot)
+    write(publication.mark_published, [message.job], now())
+    assert read(publication.count_published) == 0
+    assert records.job(message.job).published_at is None
+
+
+def test_a_message_is_withdrawn_of_a_job_that_was_cancelled_before_it_began(records, boot, read, write):
+    batch = records.batch(jobs=3)
     messages = records.messages(batch)
-    write(publication.mark_published, [message.job for message in messages[:4]], now())
-    records.claim(messages[0], boot)
-    records.change(messages[3].job, priority=0)
-    expected = [(messages[place].job, batch.uid) for place in (3, 1, 2)]
-    assert read(publication.published_jobs) == expected
-    assert read(publication.published_jobs, 2) == expected[:2]
+    write(publication.mark_published, [message.job for message in messages], now())
+    claim = records.claim(messages[2], boot)
+    assert claim.job_id == messages[0].job
+    write(job_control.cancel, job_control.Scope("a batch", Job.batch_id == batch.id))
+    records.settle(claim, Outcome.CANCELLED)
+    # The message of the one that ran may be what another job waits for.
+    assert read(publication.cancelled, batch.id) == messages[1:]
 
 
 def test_the_first_of_a_batch_that_is_not_published_changes_while_somebody_publishes_it(records, read, write):

@@ -1,7 +1,8 @@
 """Putting jobs back whose workers are gone, and leaving alone those whose workers live."""
 
-from models import attempts, job_control, publication
+from models import job_control, publication
 from models.boots import mark_ended
+from models.claims import renew
 from models.fate import Tries
 from models.rescue import Rescued, ended_attempts, rescue, rescue_stalled, running_jobs
 from models.states import JobState, Outcome
@@ -25,7 +26,7 @@ def test_rescue_puts_back_what_earlier_boots_under_the_same_lock_left_running(re
     states = ["queued", "running", "running", "queued", "succeeded", "running"]
     jobs = [records.job(message.job) for message in messages]
     assert [job.state for job in jobs] == states
-    assert [job.published_at is None for job in jobs] == [state == "queued" for state in states]
+    assert [job.published_at for job in jobs] == [None] * len(jobs)
     assert [job.boot_id for job in jobs] == [None, boots[1], boots[2], None, boots[0], newest]
     outcomes = ["lost", "running", "running", "lost", "succeeded", "running"]
     assert [attempt.outcome for attempt in records.attempts()] == outcomes
@@ -85,7 +86,7 @@ def test_a_job_without_a_sign_of_life_is_put_back_and_one_that_gave_it_is_left(r
     with records.database.reading() as session:
         seen = [job for job in running_jobs(session) if job.job_id != own.job]
     assert [sign.job_id for sign in seen] == [silent.job, alive.job]
-    assert write(attempts.renew, claims[1]) is False
+    assert write(renew, claims[1]) is False
     assert write(rescue_stalled, here, seen, TRIES) == Rescued([silent.job], [])
     assert [records.job(m.job).state for m in (silent, alive, own)] == ["queued", "running", "running"]
     assert [attempt.outcome for attempt in records.attempts()] == ["lost", "running", "running"]

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from models.attempts import Claim
 from models.causes import Cause
+from models.claims import Claim
 from models.errors import (
     AttemptStoppedError,
     CancelledError,

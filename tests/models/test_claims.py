@@ -1,0 +1,119 @@
+"""Which job a claim takes: the most urgent, then what the device is set up for, then what waits the longest."""
+
+import pytest
+from sqlalchemy import update
+from sqlite_steps import steps
+
+from models import claims, publication
+from models.errors import InvalidJobError
+from models.identity import Setup
+from models.states import JobState
+from models.tables import Job, now
+
+SMALL, WIDE = 128, 192
+
+
+@pytest.fixture
+def published(records, write):
+    """Return a maker of a batch with a message on the queue for each of its jobs; it returns their numbers."""
+
+    def make(name, widths, **values):
+        messages = records.messages(records.batch(name, len(widths), **values))
+        for message, width in zip(messages, widths, strict=True):
+            records.change(message.job, width=width)
+        numbers = [message.job for message in messages]
+        write(publication.mark_published, numbers, now())
+        return numbers
+
+    return make
+
+
+@pytest.fixture
+def made(records, boot, write, message):
+    """Return what is claimed by so many messages, whichever, of a device that is set up for a width."""
+
+    def claim_all(count, width=None):
+        found = []
+        for _ in range(count):
+            setup = None if width is None else setup_of(records.job(message.job), width)
+            claim = write(claims.claim, message, boot, setup)
+            found.append(None if claim is None else claim.job_id)
+        return found
+
+    records.change(message.job, state=JobState.CANCELLED)
+    return claim_all
+
+
+def setup_of(job, width):
+    return Setup(job.checkpoint, width, job.height, job.guidance > 1)
+
+
+def test_jobs_are_made_in_the_order_in_which_they_wait(published, made):
+    numbers = published("first", [SMALL, WIDE, SMALL]) + published("second", [WIDE])
+    assert made(5) == [*numbers, None]
+
+
+def test_jobs_of_what_the_device_is_set_up_for_go_before_others(published, made):
+    a, b, c, d = published("mixed", [SMALL, WIDE, SMALL, WIDE])
+    assert made(5, WIDE) == [b, d, a, c, None]
+
+
+def test_what_is_more_urgent_comes_first_whatever_it_needs(published, made):
+    usual = published("usual", [WIDE, SMALL], priority=5)
+    (urgent,) = published("urgent", [SMALL], priority=1)
+    assert made(3, WIDE) == [urgent, *usual]
+
+
+def test_what_was_put_back_waits_behind_what_waits_longer(records, write, published, made):
+    first, second = published("batch", [SMALL, SMALL])
+    write(publication.forget_published, jobs=[first])
+    write(publication.mark_published, [first], now())
+    assert made(2) == [second, first]
+
+
+def test_one_that_waits_for_its_next_try_is_not_made_before_it_is_time(records, write, published, made):
+    (number,) = published("batch", [SMALL])
+    records.change(number, published_at=None, not_before=now() + publication.LONGEST_WAIT / 2)
+    assert made(1) == [None]
+
+
+def test_one_without_a_message_is_made_where_none_has_one(records, boot, published):
+    """A worker may have a message before its sender has noted that it is sent."""
+    first, second = records.messages(records.batch("not yet noted", 2))
+    (noted,) = published("noted", [SMALL])
+    assert [records.claim(second, boot).job_id for _ in range(3)] == [noted, second.job, first.job]
+
+
+def test_a_spoiled_row_is_named_and_can_be_refused_and_the_next_is_made(records, boot, write, published, message):
+    records.change(message.job, state=JobState.CANCELLED)
+    spoiled, good = published("batch", [SMALL, SMALL])
+    records.change(spoiled, steps=0)
+    with pytest.raises(InvalidJobError, match="steps") as caught:
+        records.claim(message, boot)
+    assert caught.value.job_id == spoiled
+    assert records.job(spoiled).state == JobState.QUEUED
+    write(claims.refuse, spoiled, str(caught.value))
+    assert (records.job(spoiled).state, records.job(spoiled).cause) == (JobState.FAILED, "invalid")
+    assert records.claim(message, boot).job_id == good
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("width", [None, SMALL, WIDE])
+def test_a_claim_takes_as_many_steps_however_many_jobs_wait(records, boot, write, published, message, width):
+    setup = setup_of(records.job(message.job), width) if width else None
+    records.change(message.job, state=JobState.CANCELLED)
+
+    def claim_one():
+        return write(steps, lambda session: claims.claim(session, message, boot, setup))
+
+    published("few", [SMALL] * claims._LOOKED_AT)
+    among_few = claim_one()
+    # Of each priority: neither what is less urgent nor what comes later is looked at.
+    for priority in (5, 9):
+        numbers = [job.id for job in records.jobs(records.batch(f"many-{priority}", 20_000, priority=priority))]
+        write(lambda session, first=numbers[0]: session.execute(update(Job).where(Job.id >= first).values(width=SMALL)))
+        for start in range(0, len(numbers), 1_000):
+            write(publication.mark_published, numbers[start : start + 1_000], now())
+    assert claim_one() <= among_few + 2
+    # What is looked at for one of the setup, where the first is of another, is bounded; else it is the first alone.
+    assert among_few <= (450 if width == WIDE else 10)
