@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from models.estimates import Sample, estimate
+from models.figures.estimates import Sample, estimate
 
 RECORDED = Path(__file__).parent / "recorded"
 #: Pictures that an estimate is made from, and those that it is about.
@@ -71,13 +71,13 @@ def make(count: int, programs: int) -> list[float]:
     """Return the seconds of so many pictures, beside programs that come and go on their own."""
     from worker.program import PROCESSORS  # isort: skip - it makes ready for torch, so it comes first
     from models.checkpoints import checkpoint_defaults
-    from models.job import JobSpec
     from models.settings import load_settings
-    from worker.boot import leave_processors_to_others
-    from worker.devices.registry import choose_device
-    from worker.generation import generate
-    from worker.loading import load_checkpoint
-    from worker.local_checkpoint import find_checkpoint
+    from models.types.job import JobSpec
+    from worker.engine.devices.registry import choose_device
+    from worker.engine.generation import generate
+    from worker.engine.loading import load_checkpoint
+    from worker.engine.local_checkpoint import find_checkpoint
+    from worker.engine.threads import leave_processors_to_others
 
     leave_processors_to_others(PROCESSORS)
     device = choose_device("cpu", "auto")

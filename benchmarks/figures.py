@@ -17,9 +17,9 @@ from pathlib import Path
 from sqlalchemy import select
 
 from benchmarks.sides import PROMPT, Queue, queue
-from models.database import Session
-from models.states import FINISHED
-from models.tables import Batch, Job
+from models.records.database import Session
+from models.records.tables import Batch, Job
+from models.types.states import FINISHED
 
 _PICTURES = 100
 _WARM_UP = "warm-up"

@@ -24,8 +24,8 @@ from matplotlib.figure import Figure
 
 from benchmarks.plain_loop import plain_loop
 from benchmarks.sides import Queue, nothing_runs, queue, seconds_between
-from models.database import Session
-from models.progress import batch_progress, newest_batches
+from models.figures.progress import batch_progress, newest_batches
+from models.records.database import Session
 
 #: Pictures between two pauses, and those of the plain loop in each.
 _BLOCK, _BESIDE = 50, 10

@@ -10,13 +10,13 @@ import time
 from contextlib import nullcontext
 
 from models.checkpoints import checkpoint_defaults
-from models.job import JobSpec
 from models.settings import load_settings
-from worker.devices.registry import choose_device
-from worker.generation import generate
-from worker.loading import load_checkpoint
-from worker.local_checkpoint import find_checkpoint
-from worker.memory import MemoryWatch, read_memory
+from models.types.job import JobSpec
+from worker.engine.devices.registry import choose_device
+from worker.engine.generation import generate
+from worker.engine.loading import load_checkpoint
+from worker.engine.local_checkpoint import find_checkpoint
+from worker.engine.memory import MemoryWatch, read_memory
 
 READINGS = 2_000
 PAIRS = 15

@@ -17,9 +17,9 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from benchmarks.sides import queue
-from models.batches import find_batch
-from models.progress import batch_progress
-from models.time_left import time_left
+from models.figures.progress import batch_progress
+from models.figures.time_left import time_left
+from models.records.batches import find_batch
 
 LIMIT = 0.05
 KINDS = ("128,128,12,7.5", "64,64,12,7.5", "128,128,12,1", "128,128,4,7.5")

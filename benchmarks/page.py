@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, sync_playwright
 from sqlalchemy import text
 
 from benchmarks.sides import Queue, queue
-from models.database import Database
+from models.records.database import Database
 
 #: Pictures that are drawn; the others are copies, since drawing thousands takes minutes.
 _DISTINCT = 60

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from benchmarks.sides import PRODUCER, PROMPT, queue, running, seconds_a_picture
 from models.checkpoints import DEMO_FOLDER, checkpoint_defaults
-from worker.threads import set_waiting
+from worker.engine.processors import set_waiting
 
 
 def main() -> None:

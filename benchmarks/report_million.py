@@ -21,13 +21,13 @@ from pathlib import Path
 from sqlalchemy import Connection, insert, text
 from sqlalchemy.orm import Session
 
-from models.boots import Machine, record_boot, record_load
 from models.checkpoints import STABLE_DIFFUSION_1_5
-from models.database import Database
-from models.identity import Weights
-from models.measurement import LoadMeasurement, MemoryReading
-from models.tables import Attempt, Batch, Job, now
-from producer.report import build_report
+from models.records.boots import Machine, record_boot, record_load
+from models.records.database import Database
+from models.records.tables import Attempt, Batch, Job, now
+from models.types.identity import Weights
+from models.types.measurement import LoadMeasurement, MemoryReading
+from producer.actions.report import build_report
 
 PRODUCER = Path(sysconfig.get_path("scripts"), "producer")
 LIMIT_S = 2.0

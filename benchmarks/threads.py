@@ -129,14 +129,14 @@ def _measure(settings: Mapping[str, Mapping[str, str]], checkpoint: str | None) 
 def _serve(checkpoint: str) -> None:
     """Load as a worker does, then make a picture whenever a line comes and print its seconds."""
     from models.checkpoints import checkpoint_defaults
-    from models.job import JobSpec
     from models.settings import load_settings
+    from models.types.job import JobSpec
     from worker.program import PROCESSORS  # isort: skip - it makes ready for torch, so it comes first
-    from worker.boot import leave_processors_to_others
-    from worker.devices.registry import choose_device
-    from worker.generation import generate
-    from worker.loading import load_checkpoint
-    from worker.local_checkpoint import find_checkpoint
+    from worker.engine.devices.registry import choose_device
+    from worker.engine.generation import generate
+    from worker.engine.loading import load_checkpoint
+    from worker.engine.local_checkpoint import find_checkpoint
+    from worker.engine.threads import leave_processors_to_others
 
     leave_processors_to_others(PROCESSORS)
     device = choose_device("cpu", "auto")

@@ -5,7 +5,7 @@ from pydantic import BaseModel, Field
 
 from checks.asked import Asked
 from checks.picture import Picture
-from models.finding import Finding
+from models.types.finding import Finding
 
 #: A grey is neutral up to this distance from the grey axis of CIELAB, and light from this L on.
 _NEUTRAL, _LIGHT = 6.0, 60.0

@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from checks.asked import Asked
 from checks.picture import Picture
-from models.finding import Finding
+from models.types.finding import Finding
 
 
 class Limits(BaseModel):

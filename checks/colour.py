@@ -7,7 +7,7 @@ from scipy import ndimage
 from checks.asked import Asked
 from checks.colour_names import colours
 from checks.picture import Mask, Picture
-from models.finding import Finding
+from models.types.finding import Finding
 
 #: Outline that does not decide, in shares of the shorter side, and share of the subject's height that is sole.
 _OUTLINE, _SOLE = 0.015, 0.3

@@ -10,7 +10,7 @@ from PIL import Image
 from pydantic import BaseModel, Field
 
 from checks.picture import Picture
-from models.finding import Finding
+from models.types.finding import Finding
 
 #: Side of the hash; 16 by 16 is 256 bits, which is what it takes to tell apart shoes of one kind on white.
 _SIDE = 16

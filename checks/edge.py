@@ -5,7 +5,7 @@ from pydantic import BaseModel, Field
 
 from checks.asked import Asked
 from checks.picture import Picture
-from models.finding import Finding
+from models.types.finding import Finding
 
 
 class Limits(BaseModel):

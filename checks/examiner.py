@@ -20,8 +20,8 @@ from checks.asked import Asked
 from checks.duplicates import Likeness, likeness
 from checks.picture import Picture
 from checks.registry import Selection
-from models.errors import ExaminerError
-from models.finding import Finding
+from models.types.errors import ExaminerError
+from models.types.finding import Finding
 
 #: Seconds after which a process that does not answer is taken for frozen. The first look may load a model.
 LIMIT_S = 300.0

@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from checks.asked import Asked
 from checks.picture import Picture
-from models.finding import Finding
+from models.types.finding import Finding
 
 #: Parts that are nearer to each other than this share of the shorter side are one object, as a shoe and its laces.
 _GAP = 0.02

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from checks import background, black, centre, clip, colour, duplicates, edge, file, fill, flat, objects, sharpness, size
 from checks.asked import Asked
 from checks.picture import Picture
-from models.finding import Finding
+from models.types.finding import Finding
 
 _Look = Callable[[Picture, Asked, Any], Finding]
 

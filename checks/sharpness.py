@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from checks.asked import Asked
 from checks.picture import Picture
-from models.finding import Finding
+from models.types.finding import Finding
 
 #: Gaussian that the picture is blurred with again, in shares of the shorter side.
 _AGAIN = 0.012

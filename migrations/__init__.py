@@ -1,1 +1,1 @@
-"""Alembic's environment and the schema's versions; `models.database` applies them on SQLite by itself."""
+"""Alembic's environment and the schema's versions; `models.records.database` applies them on SQLite by itself."""

@@ -6,8 +6,8 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import Connection, create_engine
 
+from models.records.tables import Base, UtcDateTime
 from models.settings import load_settings
-from models.tables import Base, UtcDateTime
 
 
 def _render_plainly(kind: str, item: object, _autogen: AutogenContext) -> str | Literal[False]:

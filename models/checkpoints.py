@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from models.errors import CheckpointError
-from models.job import Guidance, SchedulerName, Size, Steps
-from models.printable import printable
+from models.types.errors import CheckpointError
+from models.types.job import Guidance, SchedulerName, Size, Steps
+from models.types.printable import printable
 
 STABLE_DIFFUSION_1_5 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 DEMO = "demo"

@@ -14,9 +14,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.broker_url import why_unusable
 from models.checkpoints import DEMO, STABLE_DIFFUSION_1_5, canonical_checkpoint, is_hub_id
-from models.errors import CheckpointError, SettingsError
-from models.fate import Tries
-from models.printable import has_control_characters
+from models.types.errors import CheckpointError, SettingsError
+from models.types.fate import Tries
+from models.types.printable import has_control_characters
 
 PREFIX = "NIGHTSHIFT_"
 ENV_FILE = ".env"

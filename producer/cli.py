@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from models.errors import BadInputError, NightshiftError, NotFoundError, SettingsError
-from models.printable import printable
 from models.settings import told_by_env_file
+from models.types.errors import BadInputError, NightshiftError, NotFoundError, SettingsError
+from models.types.printable import printable
 
 #: Each command's module and the line that `producer --help` shows. The modules bring SQLAlchemy, rich and
 #: Celery; the list alone answers `--help`, which must not wait for them.

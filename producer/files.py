@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from models.errors import StorageError
+from models.types.errors import StorageError
 
 
 def put_file(source: Path, target: Path) -> None:

@@ -21,7 +21,7 @@ def test_each_has_a_row():
 def test_make_and_the_readme_name_those_that_there_are():
     assert named("Makefile") < PROGRAMS
     assert named("README.md") < PROGRAMS
-    assert named("worker/threads.py") < PROGRAMS
+    assert named("worker/engine/processors.py") < PROGRAMS
 
 
 def test_a_side_makes_the_same_pictures_turn_after_turn(tmp_path: Path):

@@ -14,17 +14,17 @@ from PIL import Image
 from torch import Tensor, nn
 
 from models.checkpoints import CheckpointDefaults
-from models.job import JobSpec
 from models.settings import Settings
+from models.types.job import JobSpec
 from training.appearance import drawn_colour, points_left, white_border
 from training.drawing import SIZE
 from training.kind import drawn_kinds
 from training.palette import COLOURS, KINDS
 from training.wordings import USUAL
-from worker.devices.registry import choose_device
-from worker.generation import generate
-from worker.loading import load_checkpoint
-from worker.local_checkpoint import find_checkpoint
+from worker.engine.devices.registry import choose_device
+from worker.engine.generation import generate
+from worker.engine.loading import load_checkpoint
+from worker.engine.local_checkpoint import find_checkpoint
 
 _NAMES: Final = {"sneaker": "casual shoes", "high-top": "high-top sneakers", "loafer": "loafers", "boot": "boots"}
 #: What jobs of Stable Diffusion 1.5 take, but for the size.

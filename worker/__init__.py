@@ -1,5 +1,4 @@
 """The Celery worker: one process per device, which keeps a warmed pipeline and makes the pictures.
 
-`worker.queue` and `worker.publishing` are light and safe to import anywhere. Every other module belongs to the worker
-process.
+`worker.queue` is light and safe to import anywhere. Every other module belongs to the worker process.
 """

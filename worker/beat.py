@@ -1,13 +1,9 @@
 """Doing something again and again beside the device's thread, once an interval."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import TracebackType
 
-from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
-
-from models.errors import BrokerError, DatabaseError
 from worker.events import Event
 from worker.log import event, log
 
@@ -44,33 +40,3 @@ class Beat:
                 self._action()
             except BaseException:  # noqa: BLE001 - without this thread a job goes to another worker while it runs
                 log.exception("a beat failed, and the next one follows", extra=event(Event.BEAT_FAILED))
-
-
-class Rounds:
-    """What a worker looks after beside its jobs: each duty in turn; none of them keeps the others from being done."""
-
-    def __init__(self, duties: Sequence[Callable[[], None]], interval_s: float) -> None:
-        self._duties = duties
-        self._beat = Beat("rounds", interval_s, self._go_round)
-
-    def start(self) -> None:
-        """Begin."""
-        self._beat.start()
-
-    def stop(self) -> None:
-        """Begin no further round; returns when the present one is over."""
-        self._beat.stop()
-
-    def _go_round(self) -> None:
-        for duty in self._duties:
-            self._do(duty)
-
-    def _do(self, duty: Callable[[], None]) -> None:
-        try:
-            duty()
-        except (DatabaseError, BrokerError, OperationalError, RedisError, OSError) as error:
-            # What could not be looked at now can be in a moment; the worker's own connection tells of it too.
-            log.debug("not looked after now: %s", error)
-        except BaseException:  # noqa: BLE001 - whatever it is, the log has it
-            # Without this thread nothing that is lost comes back, so nothing may end it.
-            log.exception("a round failed, and the next one follows", extra=event(Event.ROUND_FAILED))

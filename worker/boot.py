@@ -14,51 +14,50 @@ from importlib.metadata import version
 from typing import Any
 
 import psutil
-import torch
 from celery import bootsteps
 from celery.worker import state
 
-from models.boots import Machine, mark_ended, mark_ready, note_waiting, record_boot
-from models.database import Database
-from models.errors import BrokerError, DatabaseError, DeviceFaultError, NightshiftError
-from models.exit_status import ExitStatus
-from models.identity import Weights
-from models.picture_store import PictureStore
-from models.progress import has_work
-from models.rescue import Rescued, ended_attempts, rescue
+from models.figures.progress import has_work
+from models.pictures.store import PictureStore
+from models.records.boots import Machine, mark_ended, mark_ready, note_waiting, record_boot
+from models.records.database import Database
+from models.records.rescue import Rescued, ended_attempts, rescue
+from models.records.tables import now
 from models.settings import Settings, load_settings, told_by_env_file, unknown_names
-from models.tables import now
-from worker.awake import Awake
-from worker.beat import Rounds
-from worker.breaker import Breaker
-from worker.claiming import Claimer
+from models.types.errors import BrokerError, DatabaseError, DeviceFaultError, NightshiftError
+from models.types.exit_status import ExitStatus
+from models.types.identity import Weights
+from worker.attempt.breaker import Breaker
+from worker.attempt.claiming import Claimer
+from worker.attempt.finishing import Finisher
+from worker.attempt.kept import record_kept
+from worker.attempt.loads import Loads
+from worker.attempt.making import Maker
+from worker.attempt.runner import AttemptRunner
+from worker.attempt.saving import Saver
+from worker.attempt.settling import Settler
+from worker.care.awake import Awake
+from worker.care.database_watch import DatabaseWatch
+from worker.care.deadlines import Deadlines
+from worker.care.device_lock import DeviceLock
+from worker.care.duties import Duties
+from worker.care.idle_watch import IdleWatch
+from worker.care.in_hand import InHand
+from worker.care.memory_guard import MemoryGuard
+from worker.care.patience import Patience
+from worker.care.watchdog import Watchdog
 from worker.composition import Parts
-from worker.database_watch import DatabaseWatch
-from worker.deadlines import Deadlines
-from worker.deliveries import Deliveries
-from worker.device_lock import DeviceLock
-from worker.devices.chip import chip
-from worker.devices.device import Device
-from worker.devices.registry import choose_device
+from worker.engine.devices.chip import chip
+from worker.engine.devices.device import Device
+from worker.engine.devices.registry import choose_device
+from worker.engine.memory import memory_sources
+from worker.engine.threads import leave_processors_to_others, number_of_threads
 from worker.events import Event
-from worker.finishing import Finisher
-from worker.idle_watch import IdleWatch
-from worker.in_hand import InHand
-from worker.kept import record_kept
-from worker.loads import Loads
 from worker.log import event, identify, log
-from worker.making import Maker
-from worker.memory import memory_sources
-from worker.memory_guard import MemoryGuard
-from worker.newer_messages import NewerMessages
-from worker.patience import Patience
-from worker.publishing import messages_waiting, publish
-from worker.runner import AttemptRunner
-from worker.saving import Saver
-from worker.settling import Settler
+from worker.queue.deliveries import Deliveries
+from worker.queue.newer_messages import NewerMessages
+from worker.queue.publishing import messages_waiting, publish
 from worker.task import GenerateTask
-from worker.threads import Processors
-from worker.watchdog import Watchdog
 
 _LOOK_S = 0.2
 #: Shorter than elsewhere: a worker waits by trying again, and between two tries it can be told to end.
@@ -78,7 +77,7 @@ class Boot(bootsteps.StartStopStep):
         self._boot_id: int | None = None
         self._database: Database | None = None
         self._finisher: Finisher | None = None
-        self._rounds: Rounds | None = None
+        self._duties: Duties | None = None
         self._awake: Awake | None = None
         self._watchdog: Watchdog | None = None
 
@@ -120,8 +119,8 @@ class Boot(bootsteps.StartStopStep):
             ends.callback(self._note_end)
             if self._awake is not None:
                 ends.callback(self._awake.let_go)
-            if self._rounds is not None:
-                ends.callback(self._rounds.stop)
+            if self._duties is not None:
+                ends.callback(self._duties.stop)
             ends.callback(self._note_status, parent)
             if self._finisher is not None:
                 ends.callback(self._finisher.close)
@@ -223,7 +222,7 @@ class Boot(bootsteps.StartStopStep):
         runner = AttemptRunner(
             maker,
             self._finisher,
-            MemoryGuard(engine, loads, database, settings, boot_id),
+            MemoryGuard(engine, loads.number_of, database, settings, boot_id),
             Breaker(settings.faults_in_a_row, shutdown),
             in_hand=in_hand,
             heartbeat=lambda claim, usual_limit_s: parts.heartbeat(
@@ -251,28 +250,9 @@ class Boot(bootsteps.StartStopStep):
         if settings.keep_awake:
             self._awake = Awake(lambda: _has_work(database, boot_id))
             duties.append(self._awake.look)
-        self._rounds = Rounds(duties, settings.heartbeat_s)
-        self._rounds.start()
+        self._duties = Duties(duties, settings.heartbeat_s)
+        self._duties.start()
         log.info("ready for jobs on %s (%s)", device.name, device.describe(), extra=event(Event.WORKER_READY))
-
-
-def leave_processors_to_others(processors: Processors | None) -> None:
-    """Have torch compute with no more threads than there are free processors, unless a number was set by hand.
-
-    `processors` is None where one was. For the thread that owns the device, since torch counts for each thread of a
-    program.
-    """
-    if processors is None:
-        return
-    usual, free = torch.get_num_threads(), processors.free()
-    if free < usual:
-        log.info(
-            "%d of %d threads, since other programs are at work; OMP_NUM_THREADS sets another number",
-            free,
-            usual,
-            extra=event(Event.THREADS_REDUCED),
-        )
-        torch.set_num_threads(free)
 
 
 def _begin(
@@ -312,7 +292,7 @@ def _machine(device: Device, lock_uid: str) -> Machine:
         device=device.name,
         device_name=device.describe(),
         chip=chip(),
-        threads=torch.get_num_threads(),
+        threads=number_of_threads(),
         dtype=device.dtype_name,
         memory_total_bytes=psutil.virtual_memory().total,
         versions={"system": platform.platform(), "python": platform.python_version()}

@@ -2,9 +2,9 @@
 
 import sys
 
-from models.errors import SettingsError
 from models.settings import load_settings
-from worker.queue import make_app
+from models.types.errors import SettingsError
+from worker.queue.app import make_app
 
 try:
     app = make_app(load_settings())

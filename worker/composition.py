@@ -5,21 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from checks.examiner import Examiner
-from models.claims import Claim
-from models.database import Database
-from models.picture_store import PictureStore
+from models.pictures.store import PictureStore
+from models.records.claims import Claim
+from models.records.database import Database
 from models.settings import Settings
-from worker.attempt import Attempt
-from worker.attempt_log import tell
-from worker.devices.device import Device
-from worker.devices.registry import BACKENDS
-from worker.engine import Engine
-from worker.heartbeat import Heartbeat
-from worker.judging import Judge
-from worker.patience import Patience
+from worker.attempt.attempt import Attempt
+from worker.attempt.judging import Judge
+from worker.attempt.log import tell
+from worker.care.heartbeat import Heartbeat
+from worker.care.patience import Patience
+from worker.care.sweep import Sweep
+from worker.engine.devices.device import Device
+from worker.engine.devices.registry import BACKENDS
+from worker.engine.engine import Engine
+from worker.queue.transport import Transport
 from worker.shutdown import Shutdown
-from worker.sweep import Sweep
-from worker.transport import Transport
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from urllib.parse import unquote
 from pythonjsonlogger.json import JsonFormatter
 
 from models.broker_url import secrets
-from models.printable import printable
 from models.settings import Settings
+from models.types.printable import printable
 from worker.events import Event
 
 log = logging.getLogger("nightshift")

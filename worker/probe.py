@@ -8,17 +8,17 @@ import os
 import platform
 from importlib.metadata import version
 
-from models.errors import NightshiftError
 from models.settings import load_settings
-from worker.awake import awake_command
+from models.types.errors import NightshiftError
+from worker.care.awake import awake_command
 from worker.log import quiet_libraries
 
 quiet_libraries(load_settings())
 
-from worker.devices.chip import chip  # noqa: E402
-from worker.devices.registry import available_devices, choose_device, every_device  # noqa: E402
-from worker.local_checkpoint import find_checkpoint  # noqa: E402
-from worker.memory import read_memory  # noqa: E402
+from worker.engine.devices.chip import chip  # noqa: E402
+from worker.engine.devices.registry import available_devices, choose_device, every_device  # noqa: E402
+from worker.engine.local_checkpoint import find_checkpoint  # noqa: E402
+from worker.engine.memory import read_memory  # noqa: E402
 
 
 def main() -> None:

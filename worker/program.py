@@ -13,12 +13,12 @@ from celery.apps.worker import Worker
 from celery.platforms import SecurityWarning
 
 from models.settings import load_settings
-from worker import transport
+from worker.care.file_handles import can_open_file, is_for_want_of_file_handle, raise_file_limit
+from worker.engine.processors import Processors, set_waiting
 from worker.events import Event
-from worker.file_handles import can_open_file, is_for_want_of_file_handle, raise_file_limit
 from worker.log import configure_logging, event, log, quiet_libraries
+from worker.queue import transport
 from worker.shutdown import Shutdown
-from worker.threads import Processors, set_waiting
 
 quiet_libraries(load_settings())
 raise_file_limit()

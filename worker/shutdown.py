@@ -7,8 +7,8 @@ from types import FrameType
 
 from celery.worker import state
 
-from models.errors import DatabaseError
-from models.exit_status import ExitStatus
+from models.types.errors import DatabaseError
+from models.types.exit_status import ExitStatus
 from worker.events import Event
 from worker.log import event, log
 

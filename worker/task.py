@@ -8,15 +8,15 @@ from celery.exceptions import InvalidTaskError, Reject
 from celery.worker.strategy import default
 from pydantic import ValidationError
 
-from models.errors import AttemptStoppedError, BrokerError, DatabaseError, StorageError
-from models.message import JobMessage, NewerMessageError, read_message
-from worker.claiming import Claimer
-from worker.deliveries import Deliveries, Delivery
+from models.types.errors import AttemptStoppedError, BrokerError, DatabaseError, StorageError
+from models.types.message import JobMessage, NewerMessageError, read_message
+from worker.attempt.claiming import Claimer
+from worker.attempt.runner import AttemptRunner
 from worker.events import Event
 from worker.log import event, log
-from worker.newer_messages import NewerMessages
-from worker.queue import TASK
-from worker.runner import AttemptRunner
+from worker.queue.app import TASK
+from worker.queue.deliveries import Deliveries, Delivery
+from worker.queue.newer_messages import NewerMessages
 from worker.shutdown import Shutdown
 
 #: Headers of Celery's second protocol: those that name things, and those that want something done.

@@ -2,8 +2,8 @@
 
 import click
 
-from models.job import MAX_KEY
-from producer.decisions import decide_over
+from models.types.job import MAX_KEY
+from producer.actions.decisions import decide_over
 
 
 @click.command

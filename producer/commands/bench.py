@@ -8,24 +8,24 @@ from typing import Any
 
 import click
 
-from models.database import Database
-from models.errors import BadInputError, NightshiftError
-from models.hardware import paces
-from models.job import DEFAULT_PRIORITY
-from models.progress import failures
+from models.figures.hardware import paces
+from models.figures.progress import failures
+from models.figures.throughput import sums_by_load
+from models.records.database import Database
+from models.records.workers import WorkerState, known_workers
 from models.settings import Settings, load_settings
-from models.throughput import sums_by_load
-from models.workers import WorkerState, known_workers
-from producer.bench_results import BenchFile, BenchResult, from_pace, print_result
-from producer.earlier_run import only_run
-from producer.follow import follow
-from producer.interrupts import on_next_interrupt, treat_all_as_ctrl_c
-from producer.job_options import Order, given, pace_options
-from producer.local_queue import local_queue
-from producer.plan import plan_jobs
-from producer.queueing import publish_with_progress, record_batch
-from producer.request import Request
-from producer.terminal import console
+from models.types.errors import BadInputError, NightshiftError
+from models.types.job import DEFAULT_PRIORITY
+from producer.actions.bench_results import BenchFile, BenchResult, from_pace, print_result
+from producer.actions.queueing import publish_with_progress, record_batch
+from producer.commands.job_options import Order, given, pace_options
+from producer.format import console
+from producer.local.earlier_run import only_run
+from producer.local.interrupts import on_next_interrupt, treat_all_as_ctrl_c
+from producer.local.queue import local_queue
+from producer.planning.plan import plan_jobs
+from producer.prompts.request import Request
+from producer.terminal.follow import follow
 
 _PROMPT = "A professional product photo of black casual shoes on white background"
 

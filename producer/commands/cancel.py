@@ -2,13 +2,13 @@
 
 import click
 
-from models.batches import find_batch
-from models.database import Database
-from models.errors import BrokerError
-from models.job_control import batch_scope, cancel, job_scope
+from models.records.batches import find_batch
+from models.records.database import Database
+from models.records.job_control import batch_scope, cancel, job_scope
 from models.settings import Settings, load_settings
-from worker.queue import make_app
-from worker.withdrawal import withdraw
+from models.types.errors import BrokerError
+from worker.queue.app import make_app
+from worker.queue.withdrawal import withdraw
 
 
 @click.command

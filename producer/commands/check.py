@@ -7,27 +7,27 @@ from dataclasses import asdict
 import click
 
 from checks.registry import LIMITS, SETS, Selection, select
-from models.acceptance import follow_verdicts, standing
-from models.batches import find_batch
-from models.database import Database
-from models.errors import BadInputError
-from models.finding import Finding
-from models.made_pictures import made_pictures
-from models.picture_store import PictureStore
-from models.printable import printable
-from models.progress import batch_progress
-from models.settings import load_settings
-from models.states import MADE
-from models.verdicts import (
+from models.figures.made_pictures import made_pictures
+from models.figures.progress import batch_progress
+from models.pictures.store import PictureStore
+from models.records.acceptance import follow_verdicts, standing
+from models.records.batches import find_batch
+from models.records.database import Database
+from models.records.verdicts import (
     count_verdicts,
     record_likenesses,
     record_limits,
     record_verdicts,
     rejections,
 )
-from producer.examiners import Examiners
-from producer.progress_bar import progress_bar
-from producer.terminal import console, table
+from models.settings import load_settings
+from models.types.errors import BadInputError
+from models.types.finding import Finding
+from models.types.printable import printable
+from models.types.states import MADE
+from producer.actions.examiners import Examiners
+from producer.format import console, table
+from producer.terminal.progress_bar import progress_bar
 
 _SHOWN = 10
 #: Pictures between two times that what was found is recorded: an interrupted check loses no more than that.

@@ -4,12 +4,12 @@ import json
 
 import click
 
-from models.batches import find_batch
-from models.coverage import coverage
-from models.database import Database
+from models.figures.coverage import coverage
+from models.records.batches import find_batch
+from models.records.database import Database
 from models.settings import load_settings
-from producer.coverage_table import coverage_table
-from producer.terminal import console
+from producer.format import console
+from producer.terminal.coverage_table import coverage_table
 
 
 @click.command

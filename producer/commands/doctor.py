@@ -7,9 +7,9 @@ import click
 
 from models.checkpoints import canonical_checkpoint
 from models.settings import load_settings
+from producer.actions.diagnosis import diagnose, diagnose_device
 from producer.cli import FAILED
-from producer.diagnosis import diagnose, diagnose_device
-from producer.terminal import console
+from producer.format import console
 
 
 @click.command

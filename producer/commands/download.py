@@ -4,8 +4,8 @@ import click
 
 from models.checkpoints import STABLE_DIFFUSION_1_5
 from models.settings import load_settings
-from producer.hub import download
-from producer.probe import probe_device
+from producer.actions.hub import download
+from producer.local.probe import probe_device
 
 
 @click.command

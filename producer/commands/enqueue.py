@@ -8,25 +8,25 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from models.database import Database
-from models.errors import BrokerError
-from models.estimates import expected
-from models.pauses import paused_since
-from models.printable import printable
+from models.figures.estimates import expected
+from models.records.database import Database
+from models.records.pauses import paused_since
 from models.settings import Settings, load_settings
-from producer.checkpoints_here import is_here, remedy
+from models.types.errors import BrokerError
+from models.types.printable import printable
+from producer.actions.checkpoints_here import is_here, remedy
+from producer.actions.filling import fill_batch
+from producer.actions.queueing import publish_with_progress, record_batch, same_batch
 from producer.cli import FAILED
-from producer.duplicates import count_duplicates
-from producer.filling import fill_batch
-from producer.follow import follow
-from producer.habits import habits
-from producer.job_options import Order, job_options, read_order
-from producer.progress_bar import each_counted, progress_bar
-from producer.queueing import publish_with_progress, record_batch, same_batch
-from producer.sources import SHOWN_WARNINGS
-from producer.syntax_left import syntax_left
-from producer.terminal import NOT_MEASURED, duration, moment, size, states
-from producer.tokens import PLACES, cut_prompts
+from producer.commands.job_options import Order, job_options, read_order
+from producer.format import NOT_MEASURED, duration, moment, size, states
+from producer.planning.duplicates import count_duplicates
+from producer.prompts.habits import habits
+from producer.prompts.sources import SHOWN_WARNINGS
+from producer.prompts.syntax_left import syntax_left
+from producer.prompts.tokens import PLACES, cut_prompts
+from producer.terminal.follow import follow
+from producer.terminal.progress_bar import each_counted, progress_bar
 
 _SHOWN_LINES = 5
 

@@ -8,13 +8,13 @@ from typing import Any
 import click
 
 from models.checkpoints import canonical_checkpoint
-from models.database import Database
-from models.estimates import expected
+from models.figures.estimates import expected
+from models.records.database import Database
 from models.settings import load_settings
-from producer.job_options import given, pace_options
-from producer.plan import plan_jobs
-from producer.request import Request
-from producer.terminal import NOT_MEASURED, duration, size
+from producer.commands.job_options import given, pace_options
+from producer.format import NOT_MEASURED, duration, size
+from producer.planning.plan import plan_jobs
+from producer.prompts.request import Request
 
 
 @click.command

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import click
 
-from models.batches import find_batch
-from models.database import Database
-from models.errors import BadInputError, StorageError
-from models.made_pictures import MadePicture, all_made_pictures
-from models.picture_store import PictureStore
-from models.removal import mark_exported, removed_pictures
+from models.figures.made_pictures import MadePicture, all_made_pictures
+from models.pictures.store import PictureStore
+from models.records.batches import find_batch
+from models.records.database import Database
+from models.records.removal import mark_exported, removed_pictures
+from models.records.tables import Batch
 from models.settings import load_settings
-from models.states import MADE, JobState
-from models.tables import Batch
+from models.types.errors import BadInputError, StorageError
+from models.types.states import MADE, JobState
 from producer.exports.captions import PROMPT, Caption
 from producer.exports.card import card
 from producer.exports.columns import columns_of, plain_text
@@ -28,7 +28,7 @@ from producer.exports.resizing import Fit, Resizing
 from producer.exports.sample import Sample
 from producer.exports.split import TEST, TRAIN, prompts_for_testing
 from producer.files import write_text
-from producer.progress_bar import progress_bar
+from producer.terminal.progress_bar import progress_bar
 
 _LONG = 200
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from models.database import Database
-from models.errors import BadInputError, StorageError
-from models.picture_store import PictureStore
-from models.removal import KeptPictures, forget_pictures, kept_pictures, leftovers
+from models.pictures.store import PictureStore
+from models.records.database import Database
+from models.records.removal import KeptPictures, forget_pictures, kept_pictures, leftovers
 from models.settings import load_settings
-from producer.progress_bar import progress_bar
-from producer.terminal import console, moment, size, table
+from models.types.errors import BadInputError, StorageError
+from producer.format import console, moment, size, table
+from producer.terminal.progress_bar import progress_bar
 
 
 @dataclass(frozen=True)

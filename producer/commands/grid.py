@@ -5,16 +5,16 @@ from pathlib import Path
 
 import click
 
-from models.batches import find_batch
-from models.database import Database
-from models.errors import BadInputError, StorageError
-from models.made_pictures import MadePicture, all_made_pictures
-from models.picture_store import PictureStore
-from models.printable import printable
+from models.figures.made_pictures import MadePicture, all_made_pictures
+from models.pictures.store import PictureStore
+from models.records.batches import find_batch
+from models.records.database import Database
 from models.settings import load_settings
-from models.states import JobState
-from producer.contact_sheet import Cell, Row, pages, rows_by_attribute, rows_of
-from producer.progress_bar import progress_bar
+from models.types.errors import BadInputError, StorageError
+from models.types.printable import printable
+from models.types.states import JobState
+from producer.exports.contact_sheet import Cell, Row, pages, rows_by_attribute, rows_of
+from producer.terminal.progress_bar import progress_bar
 
 _COLUMNS = 8
 #: Rows of a page: some thousand pixels more than a screen has.

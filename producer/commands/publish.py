@@ -2,11 +2,11 @@
 
 import click
 
-from models.batches import find_batch
-from models.database import Database
-from models.publication import forget_published
+from models.records.batches import find_batch
+from models.records.database import Database
+from models.records.publication import forget_published
 from models.settings import load_settings
-from producer.queueing import publish_with_progress
+from producer.actions.queueing import publish_with_progress
 
 
 @click.command

@@ -9,18 +9,18 @@ from typing import Any
 
 import click
 
-from models.batches import find_batch
-from models.database import Database
-from models.errors import BadInputError
-from models.hardware import paces
-from models.made_pictures import all_made_pictures, newest_from
-from models.picture_store import PictureStore
+from models.figures.hardware import paces
+from models.figures.made_pictures import all_made_pictures, newest_from
+from models.pictures.store import PictureStore
+from models.records.batches import find_batch
+from models.records.database import Database
 from models.settings import load_settings
-from models.states import MADE
-from producer.bench_results import compared, from_pace, read_bench_file
-from producer.report import Report, build_report
-from producer.report_tables import print_report
-from producer.terminal import console
+from models.types.errors import BadInputError
+from models.types.states import MADE
+from producer.actions.bench_results import compared, from_pace, read_bench_file
+from producer.actions.report import Report, build_report
+from producer.format import console
+from producer.terminal.report_tables import print_report
 
 #: Pictures of a page, the newest: a browser still shows it at once. Of one without a folder beside it: some 10 kB each.
 _MOST_PICTURES, _MOST_INLINE = 20_000, 1_000

@@ -2,8 +2,8 @@
 
 import click
 
-from models.database import Database
-from models.pauses import resume
+from models.records.database import Database
+from models.records.pauses import resume
 from models.settings import load_settings
 
 

@@ -2,11 +2,11 @@
 
 import click
 
-from models.database import Database
-from models.job_control import batch_scope, job_scope, replace_rejected, retry
+from models.records.database import Database
+from models.records.job_control import batch_scope, job_scope, replace_rejected, retry
 from models.settings import load_settings
-from models.states import FAULTY, JobState
-from producer.queueing import publish_with_progress
+from models.types.states import FAULTY, JobState
+from producer.actions.queueing import publish_with_progress
 
 
 @click.command

@@ -4,25 +4,25 @@ from typing import Any
 
 import click
 
-from models.database import Database
-from models.picture_store import PictureStore
-from models.printable import printable
-from models.progress import BatchProgress, batch_progress, failures
-from models.publication import forget_published
+from models.figures.progress import BatchProgress, batch_progress, failures
+from models.pictures.store import PictureStore
+from models.records.database import Database
+from models.records.publication import forget_published
+from models.records.tables import Batch
 from models.settings import Settings, load_settings
-from models.states import JobState
-from models.tables import Batch
+from models.types.printable import printable
+from models.types.states import JobState
+from producer.actions.queueing import publish_with_progress, record_batch, same_batch
+from producer.actions.report import build_report
 from producer.cli import FAILED
 from producer.commands.enqueue import amount, warn_of_prompts
-from producer.earlier_run import only_run
-from producer.follow import follow
-from producer.interrupts import on_next_interrupt, treat_all_as_ctrl_c
-from producer.job_options import Order, job_options, read_order
-from producer.local_queue import LocalQueue, local_queue
-from producer.queueing import publish_with_progress, record_batch, same_batch
-from producer.report import build_report
-from producer.report_tables import print_report
-from producer.terminal import console, states
+from producer.commands.job_options import Order, job_options, read_order
+from producer.format import console, states
+from producer.local.earlier_run import only_run
+from producer.local.interrupts import on_next_interrupt, treat_all_as_ctrl_c
+from producer.local.queue import LocalQueue, local_queue
+from producer.terminal.follow import follow
+from producer.terminal.report_tables import print_report
 
 
 @click.command

@@ -6,12 +6,12 @@ import re
 import click
 
 from models.broker_url import shown_broker_url
-from models.errors import NotFoundError
-from models.printable import printable
 from models.settings import PREFIX, Settings, load_settings, without_password
-from producer.probe import probe_device
-from producer.services.manager import NAME, Service
-from producer.services.registry import service_manager
+from models.types.errors import NotFoundError
+from models.types.printable import printable
+from producer.local.probe import probe_device
+from producer.local.services.manager import NAME, Service
+from producer.local.services.registry import service_manager
 
 #: Variables of other programs that a worker looks at, too.
 _OTHERS = ("HF_HOME", "HF_ENDPOINT", "HF_TOKEN", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")

@@ -5,14 +5,14 @@ from dataclasses import asdict
 
 import click
 
-from models.database import Database
-from models.job import MAX_KEY, JobSpec
-from models.job_details import AttemptDetails, JobDetails, job_details
-from models.picture_store import PictureStore
-from models.printable import printable
+from models.figures.job_details import AttemptDetails, JobDetails, job_details
+from models.pictures.store import PictureStore
+from models.records.database import Database
 from models.settings import load_settings
-from producer.inline_picture import print_picture
-from producer.terminal import NOT_MEASURED, console, moment, seconds, size, table
+from models.types.job import MAX_KEY, JobSpec
+from models.types.printable import printable
+from producer.format import NOT_MEASURED, console, moment, seconds, size, table
+from producer.terminal.inline_picture import print_picture
 
 
 @click.command

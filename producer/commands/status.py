@@ -7,24 +7,25 @@ from dataclasses import asdict
 import click
 from rich.table import Table
 
-from models.acceptance import is_judged, standing, unreached
-from models.batches import find_batch
-from models.database import Database
-from models.picture_store import PictureStore
-from models.printable import printable
-from models.progress import (
+from models.figures.progress import (
     BatchProgress,
     batch_progress,
     failures,
+    is_judged,
     missing_pictures,
     newest_batches,
     recent_speed,
 )
+from models.pictures.store import PictureStore
+from models.records.acceptance import standing, unreached
+from models.records.batches import find_batch
+from models.records.database import Database
+from models.records.workers import KnownWorker
 from models.settings import load_settings
-from models.states import JobState
-from models.workers import KnownWorker
-from producer.queue_state import queue_state
-from producer.terminal import acceptance, ago, console, faults, given_up, moment, per_hour, table
+from models.types.printable import printable
+from models.types.states import JobState
+from producer.format import acceptance, ago, console, faults, given_up, moment, per_hour, table
+from producer.terminal.queue_state import queue_state
 
 _NEWEST = 20
 _SHOWN_FAILURES = 10

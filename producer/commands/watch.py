@@ -2,11 +2,11 @@
 
 import click
 
-from models.batches import find_batch
-from models.database import Database
+from models.records.batches import find_batch
+from models.records.database import Database
 from models.settings import load_settings
 from producer.cli import FAILED
-from producer.follow import follow
+from producer.terminal.follow import follow
 
 
 @click.command

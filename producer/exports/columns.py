@@ -7,7 +7,7 @@ splits differ: a column that is empty in one of them, or text that is a date in 
 import re
 from collections.abc import Mapping, Sequence
 
-from models.made_pictures import MadePicture
+from models.figures.made_pictures import MadePicture
 
 #: Text in which pyarrow's reader of JSON sees a moment (ISO 8601).
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9:.]*(?:Z|[+-][0-9:]+)?)?")

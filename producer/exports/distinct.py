@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 
 from checks.registry import select
-from models.made_pictures import MadePicture
-from models.picture_store import PictureStore
-from producer.examiners import Examiners
+from models.figures.made_pictures import MadePicture
+from models.pictures.store import PictureStore
+from producer.actions.examiners import Examiners
 
 
 def distinct(pictures: Sequence[MadePicture], store: PictureStore, advance: Callable[[int], None]) -> list[MadePicture]:

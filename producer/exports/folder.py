@@ -10,8 +10,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from models.errors import BadInputError
 from models.private_folders import make_private_folder
+from models.types.errors import BadInputError
 from producer.files import explained, write_text
 
 #: Says in a finished folder what it is, and in an unfinished one what it is to be.

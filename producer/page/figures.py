@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from models.acceptance import BY_PERSON
-from producer.report import Report
-from producer.report_tables import Part
-from producer.terminal import seconds
+from models.records.acceptance import BY_PERSON
+from producer.actions.report import Report
+from producer.format import seconds
+from producer.terminal.report_tables import Part
 
 
 @dataclass(frozen=True)

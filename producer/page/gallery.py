@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from checks.colour_names import colours
-from models.job import JobSpec
-from models.made_pictures import MadePicture
-from producer.terminal import seconds
+from models.figures.made_pictures import MadePicture
+from models.types.job import JobSpec
+from producer.format import seconds
 
 #: Fields of a job that are told of each picture by itself.
 _OWN = ("prompt", "seed")

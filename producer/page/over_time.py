@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from models.measurement import MEMORY_KINDS
-from models.timeline import Event, Stretch
+from models.figures.timeline import Event, Stretch
+from models.types.measurement import MEMORY_KINDS
+from producer.format import duration, seconds, size
 from producer.page.plots import Plot, Point, Series, plot
-from producer.report_tables import MEMORY_WORDS
-from producer.terminal import duration, seconds, size
+from producer.terminal.report_tables import MEMORY_WORDS
 
 #: Kinds of memory that are the machine's, and would make the worker's look like nothing beside them.
 _OF_MACHINE = ("available", "swap")

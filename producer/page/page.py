@@ -8,19 +8,19 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.table import Table
 
-from models.coverage import coverage
-from models.database import Session
-from models.tables import now
-from models.timeline import events, stretches
-from producer.coverage_table import coverage_table
+from models.figures.coverage import coverage
+from models.figures.timeline import events, stretches
+from models.records.database import Session
+from models.records.tables import now
+from producer.actions.report import Report
 from producer.files import write_text
+from producer.format import moment
 from producer.page.figures import bars, shown_parts
 from producer.page.gallery import Gallery
 from producer.page.over_time import plots_over_time
 from producer.page.plots import ROW, WIDTH
-from producer.report import Report
-from producer.report_tables import report_parts
-from producer.terminal import moment
+from producer.terminal.coverage_table import coverage_table
+from producer.terminal.report_tables import report_parts
 
 #: Places of a plot: more could not be told apart.
 _MOST_PLACES = 400

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from models.made_pictures import MadePicture
-from models.picture_store import PictureStore
+from models.figures.made_pictures import MadePicture
+from models.pictures.store import PictureStore
 from producer.files import put_file
 from producer.page.gallery import Gallery
 from producer.page.thumbnails import make_thumbnails
-from producer.progress_bar import progress_bar
+from producer.terminal.progress_bar import progress_bar
 
 #: From how many pictures on a bar is shown.
 _LONG = 200

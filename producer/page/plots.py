@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from models.timeline import Event, EventKind
+from models.figures.timeline import Event, EventKind
 
 #: Of the drawing, in its own units: all of it, and the margins in which the scales stand.
 WIDTH, _HEIGHT = 480, 190

@@ -13,7 +13,7 @@ import pytest
 from checks.asked import Asked
 from checks.examiner import Examiner, examine
 from checks.registry import select
-from models.errors import ExaminerError
+from models.types.errors import ExaminerError
 from training.drawing import SIZE, draw_shoe
 
 ASKED = Asked("a photo of blue shoes on white background", SIZE, SIZE)

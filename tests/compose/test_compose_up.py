@@ -4,7 +4,7 @@ import pytest
 import redis
 from compose_project import compose_command, compose_project, need_engine, pinned_image, run
 
-from worker.queue import KEY_PREFIX, QUEUE
+from worker.queue.app import KEY_PREFIX, QUEUE
 
 JOBS = 20
 

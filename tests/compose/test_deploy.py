@@ -13,11 +13,11 @@ import pytest
 import yaml
 from compose_project import compose_command
 
-from models.exit_status import ExitStatus
-from producer.services import systemd
-from producer.services.launchd import Launchd
-from producer.services.manager import Service
-from producer.services.systemd import Systemd
+from models.types.exit_status import ExitStatus
+from producer.local.services import systemd
+from producer.local.services.launchd import Launchd
+from producer.local.services.manager import Service
+from producer.local.services.systemd import Systemd
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy"

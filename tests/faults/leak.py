@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, select
 
-from models.exit_status import ExitStatus
-from models.states import FINISHED, JobState
-from models.tables import Attempt, Boot, GuardAction, Job
+from models.records.tables import Attempt, Boot, GuardAction, Job
+from models.types.exit_status import ExitStatus
+from models.types.states import FINISHED, JobState
 
 MB = 10**6
 #: Seconds without a picture after which the night has come to a stop.

@@ -24,13 +24,13 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, select
 
-from models.causes import Cause
-from models.job_control import cancel, job_scope
-from models.message import JobMessage
+from models.records.job_control import cancel, job_scope
+from models.records.tables import Attempt, Batch, Job
 from models.settings import Settings
-from models.states import FINISHED, MADE, JobState
-from models.tables import Attempt, Batch, Job
-from worker.queue import KEY_PREFIX, QUEUE, TASK, make_app
+from models.types.causes import Cause
+from models.types.message import JobMessage
+from models.types.states import FINISHED, MADE, JobState
+from worker.queue.app import KEY_PREFIX, QUEUE, TASK, make_app
 
 _JOBS_A_BATCH = 25
 #: So narrow a limit that about half of the pictures are rejected; and a batch that has others made instead of them.

@@ -12,8 +12,8 @@ from installation import free_port
 from sqlalchemy import text
 
 from models.checkpoints import DEMO_FOLDER
-from models.states import JobState
-from producer.embedded_server import _socket_path
+from models.types.states import JobState
+from producer.local.embedded_server import _socket_path
 
 PASSWORD = "sesame-7"
 

@@ -5,9 +5,9 @@ import signal
 import pytest
 from faults import assert_promise_kept, enqueue_two_and_stop_at, faulty, locked, messages_in, outcomes
 
-from models.exit_status import ExitStatus
-from models.states import JobState
-from models.tables import Boot
+from models.records.tables import Boot
+from models.types.exit_status import ExitStatus
+from models.types.states import JobState
 
 #: Each of the two is rejected, and made once more.
 REJECTED = ("--checks", "fill.least=0.74", "--target", 2, "--replacements", 1)

@@ -3,8 +3,8 @@
 import pytest
 from faults import assert_promise_kept, faulty, outcomes
 
-from models.exit_status import ExitStatus
-from models.states import JobState
+from models.types.exit_status import ExitStatus
+from models.types.states import JobState
 
 FAILS = "always raise RuntimeError command buffer exited with error"
 

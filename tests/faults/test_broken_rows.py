@@ -6,8 +6,8 @@ from contextlib import closing
 import pytest
 from faults import faulty
 
-from models.pauses import pause, resume
-from models.tables import Job
+from models.records.pauses import pause, resume
+from models.records.tables import Job
 
 #: What the jobs are found by, and where they stand.
 PLACES = {"id", "batch_id", "state", "boot_id", "replaces"}

@@ -6,9 +6,9 @@ import pytest
 from faults import assert_promise_kept, faulty, outcomes
 from PIL import Image
 
-from models.exit_status import ExitStatus
-from models.states import JobState
-from models.tables import Attempt
+from models.records.tables import Attempt
+from models.types.exit_status import ExitStatus
+from models.types.states import JobState
 
 OF_THE_INPUT = {
     "ValueError": ("raise ValueError bad value", "unexpected", "ValueError: bad value"),

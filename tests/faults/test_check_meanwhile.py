@@ -3,8 +3,8 @@
 import pytest
 from faults import assert_promise_kept, faulty, outcomes
 
-from models.states import JobState
-from models.tables import Verdict
+from models.records.tables import Verdict
+from models.types.states import JobState
 
 EASY, HARD = "fill.least=0.1", "fill.least=0.74"
 

@@ -3,7 +3,7 @@
 import pytest
 from faults import assert_promise_kept, outcomes
 
-from models.tables import Attempt
+from models.records.tables import Attempt
 
 HOUR_S = 3600
 

@@ -5,9 +5,9 @@ import hashlib
 import pytest
 from faults import assert_promise_kept, end_worker, faulty, outcomes, worker_or_new_one
 
-from models.exit_status import ExitStatus
-from models.states import JobState
-from models.tables import Attempt, Boot
+from models.records.tables import Attempt, Boot
+from models.types.exit_status import ExitStatus
+from models.types.states import JobState
 
 SHOE = ("--prompt", "a red boot", "--steps", 6)
 

@@ -5,9 +5,9 @@ import signal
 import pytest
 from faults import assert_promise_kept, faulty, messages_in, outcomes, wait_for_looks
 
-from models.exit_status import ExitStatus
-from models.states import JobState
-from models.tables import Job
+from models.records.tables import Job
+from models.types.exit_status import ExitStatus
+from models.types.states import JobState
 
 
 @pytest.fixture

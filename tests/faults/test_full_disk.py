@@ -6,8 +6,8 @@ import pytest
 from disks import fill, mounted, root
 from faults import assert_promise_kept, outcomes
 
-from models.states import JobState
-from models.tables import Boot
+from models.records.tables import Boot
+from models.types.states import JobState
 
 
 def waiting_for(nightshift):

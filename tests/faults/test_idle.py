@@ -2,8 +2,8 @@
 
 from faults import assert_all_made_once_by, wait_for_looks
 
-from models.exit_status import ExitStatus
-from models.tables import Boot
+from models.records.tables import Boot
+from models.types.exit_status import ExitStatus
 
 
 def test_a_worker_that_no_longer_hears_its_queue_connects_anew(nightshift, faults):

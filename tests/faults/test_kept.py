@@ -6,10 +6,10 @@ import pytest
 from faults import assert_promise_kept, locked, outcomes
 from installation import WorkerProcess
 
-from models.fate import Tries
-from models.picture_store import picture_name
-from models.rescue import rescue_stalled, running_jobs
-from models.tables import Attempt, Boot
+from models.pictures.store import picture_name
+from models.records.rescue import rescue_stalled, running_jobs
+from models.records.tables import Attempt, Boot
+from models.types.fate import Tries
 
 
 def end_with_a_picture_that_cannot_be_recorded(nightshift, faults, end):

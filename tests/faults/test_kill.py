@@ -3,7 +3,7 @@
 import pytest
 from faults import assert_promise_kept, end_worker, enqueue_two_and_stop_at, faulty, outcomes, worker_or_new_one
 
-from models.states import JobState
+from models.types.states import JobState
 
 #: Where a worker is killed, and whether that costs the job an attempt.
 PLACES = {

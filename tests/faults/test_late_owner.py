@@ -9,8 +9,8 @@ import psutil
 import pytest
 from faults import assert_promise_kept, outcomes
 
-from models.states import JobState
-from models.tables import Attempt
+from models.records.tables import Attempt
+from models.types.states import JobState
 
 
 def freeze_at(nightshift, faults, place):

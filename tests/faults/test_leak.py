@@ -3,10 +3,10 @@
 import pytest
 from faults import leaking
 
-from models.exit_status import ExitStatus
-from models.memory_trend import FEWEST_PICTURES, SETTLING_JOBS
-from models.states import GuardStep, JobState
-from models.tables import Attempt, Boot, GuardAction, Load
+from models.figures.memory_trend import FEWEST_PICTURES, SETTLING_JOBS
+from models.records.tables import Attempt, Boot, GuardAction, Load
+from models.types.exit_status import ExitStatus
+from models.types.states import GuardStep, JobState
 
 MB = 10**6
 LEAK = 10 * MB

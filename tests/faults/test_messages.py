@@ -7,8 +7,8 @@ import random
 import pytest
 from faults import assert_promise_kept, faulty, outcomes
 
-from models.states import JobState
-from worker.queue import KEY_PREFIX, QUEUE
+from models.types.states import JobState
+from worker.queue.app import KEY_PREFIX, QUEUE
 
 SEED = 20_260_101
 NUMBER = 10_000

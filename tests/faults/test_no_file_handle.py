@@ -6,9 +6,9 @@ import sys
 import pytest
 from faults import assert_promise_kept, faulty, no_file_handle, outcomes
 
-from models.exit_status import ExitStatus
-from models.states import JobState
-from models.tables import Boot
+from models.records.tables import Boot
+from models.types.exit_status import ExitStatus
+from models.types.states import JobState
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux takes a limit away from another process")
 #: Looks after the queue; each takes six seconds where nothing can be opened.

@@ -6,7 +6,7 @@ import psutil
 import pytest
 from faults import assert_promise_kept, faulty, outcomes
 
-from models.states import JobState
+from models.types.states import JobState
 
 CHECKED = ("--checks", "size,black", "--target", 3, "--replacements", 1)
 

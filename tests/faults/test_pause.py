@@ -2,8 +2,8 @@
 
 from faults import assert_promise_kept, outcomes
 
-from models.states import JobState
-from models.tables import Attempt
+from models.records.tables import Attempt
+from models.types.states import JobState
 
 
 def test_no_job_begins_while_the_queue_is_paused_and_the_running_one_is_finished(nightshift, faults):

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from faults import assert_promise_kept, outcomes
 
-from models.batches import CHUNK
-from models.states import JobState
-from models.tables import Batch
+from models.records.batches import CHUNK
+from models.records.tables import Batch
+from models.types.states import JobState
 
 JOBS = 4
 RUN = ("run", "--prompt", "a red boot", "--count", JOBS, "--seed", 1)

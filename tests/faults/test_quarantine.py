@@ -1,7 +1,7 @@
 """A job that takes its worker down each time is set aside, and the queue goes on."""
 
-from models.states import JobState
-from models.tables import Attempt
+from models.records.tables import Attempt
+from models.types.states import JobState
 
 
 def test_a_job_that_takes_its_worker_down_three_times_runs_no_more_and_the_queue_goes_on(nightshift, faults):

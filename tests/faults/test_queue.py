@@ -7,11 +7,11 @@ import pytest
 from faults import faulty
 from sqlalchemy import select
 
-from models.message import VERSION, JobMessage
+from models.records.tables import Attempt, Batch, Boot
 from models.settings import Settings
-from models.states import JobState
-from models.tables import Attempt, Batch, Boot
-from worker.queue import KEY_PREFIX, QUEUE, TASK, make_app
+from models.types.message import VERSION, JobMessage
+from models.types.states import JobState
+from worker.queue.app import KEY_PREFIX, QUEUE, TASK, make_app
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import signal
 import pytest
 from faults import assert_all_made_once_by, faulty
 
-from models.states import JobState
+from models.types.states import JobState
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from faults import (
     worker_or_new_one,
 )
 
-from models.states import JobState
-from models.tables import Verdict
+from models.records.tables import Verdict
+from models.types.states import JobState
 
 #: Nothing the demo makes fills so much: each of the two is replaced as often as it may be.
 HOPELESS = ("--checks", "fill.least=0.74", "--target", 2, "--replacements", 2)

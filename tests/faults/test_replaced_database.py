@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 from faults import faulty, outcomes, wait_for_looks
 
-from models.states import JobState
+from models.types.states import JobState
 
 
 @pytest.fixture

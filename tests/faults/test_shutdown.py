@@ -8,9 +8,9 @@ import sys
 import pytest
 from faults import assert_promise_kept, end_worker, enqueue_two_and_stop_at, faulty, outcomes, worker_or_new_one
 
-from models.exit_status import ExitStatus
-from models.states import JobState
-from models.tables import Attempt, Boot
+from models.records.tables import Attempt, Boot
+from models.types.exit_status import ExitStatus
+from models.types.states import JobState
 
 PHASES = ("claiming", "encoding", "step", "decoding", "writing", "settling", "settled")
 

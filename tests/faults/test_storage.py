@@ -3,8 +3,8 @@
 import pytest
 from faults import assert_promise_kept, faulty, locked, outcomes, worker_or_new_one
 
-from models.picture_store import PictureStore
-from models.tables import Batch, Boot
+from models.pictures.store import PictureStore
+from models.records.tables import Batch, Boot
 
 
 def waiting_for(nightshift):

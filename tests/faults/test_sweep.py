@@ -7,13 +7,13 @@ from faults import faulty, messages_in, outcomes, wait_for_looks
 from sqlalchemy import select
 from sqlalchemy.orm import make_transient
 
-from models.batches import PlannedJob, create_batch
-from models.claims import claim
-from models.job import JobSpec
-from models.message import VERSION, JobMessage
-from models.states import JobState
-from models.tables import Attempt, Boot, Job, SweepLease
-from worker.queue import TASK, make_app
+from models.records.batches import PlannedJob, create_batch
+from models.records.claims import claim
+from models.records.tables import Attempt, Boot, Job, SweepLease
+from models.types.job import JobSpec
+from models.types.message import VERSION, JobMessage
+from models.types.states import JobState
+from worker.queue.app import TASK, make_app
 
 
 @pytest.fixture

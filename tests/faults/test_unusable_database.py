@@ -5,7 +5,7 @@ import subprocess
 from disks import mounted, root
 from faults import assert_promise_kept, locked, outcomes
 
-from models.exit_status import ExitStatus
+from models.types.exit_status import ExitStatus
 
 
 def test_a_worker_that_starts_while_the_database_is_locked_waits_and_goes_on(nightshift):

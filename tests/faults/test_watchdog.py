@@ -8,8 +8,8 @@ import psutil
 import pytest
 from faults import assert_promise_kept, faulty, outcomes
 
-from models.exit_status import ExitStatus
-from models.states import JobState
+from models.types.exit_status import ExitStatus
+from models.types.states import JobState
 
 #: A program that is watched with a limit of a second, ten looks of the watchdog, and gives no sign of life.
 WATCHED = """
@@ -38,7 +38,7 @@ def faults(both):
 
 
 def watchdogs(pid: int) -> list[psutil.Process]:
-    return [one for one in psutil.Process(pid).children() if "worker.watchdog_process" in one.cmdline()]
+    return [one for one in psutil.Process(pid).children() if "worker.care.watchdog_process" in one.cmdline()]
 
 
 def wait_until_gone(nightshift, process: psutil.Process) -> None:

@@ -6,9 +6,9 @@ It says when it is ready, starts at the first message, and prints the numbers of
 import json
 import sys
 
-from models.claims import claim
-from models.database import Database
-from models.message import JobMessage
+from models.records.claims import claim
+from models.records.database import Database
+from models.types.message import JobMessage
 
 database = Database(sys.argv[1])
 sys.stdout.write("ready\n")

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, text, update
 
-from models import attempts, batches, claims
-from models.attempts import Recorded, Result
-from models.batches import Acceptance, PlannedJob
-from models.boots import Machine, record_boot, record_load
-from models.claims import Claim
-from models.database import Database, Session
-from models.identity import Weights
-from models.job import JobSpec
-from models.measurement import LoadMeasurement, MemoryReading
-from models.message import JobMessage
-from models.states import Outcome
-from models.tables import Attempt, Batch, Job
+from models.records import attempts, batches, claims
+from models.records.attempts import Recorded, Result
+from models.records.batches import Acceptance, PlannedJob
+from models.records.boots import Machine, record_boot, record_load
+from models.records.claims import Claim
+from models.records.database import Database, Session
+from models.records.tables import Attempt, Batch, Job
+from models.types.identity import Weights
+from models.types.job import JobSpec
+from models.types.measurement import LoadMeasurement, MemoryReading
+from models.types.message import JobMessage
+from models.types.states import Outcome
 
 #: When the first recorded attempt begins.
 START = datetime(2026, 1, 1, tzinfo=UTC)

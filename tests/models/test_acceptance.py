@@ -2,15 +2,15 @@
 
 import pytest
 
-from models.acceptance import BY_PERSON, Standing, decide, follow_verdicts, standing, unreached
-from models.batches import Acceptance
-from models.errors import BadInputError, StorageError
-from models.finding import Finding
-from models.picture_store import PictureStore, picture_name
-from models.progress import batch_progress
-from models.states import JobState, Outcome
-from models.tables import Batch
-from models.verdicts import accepted_likenesses, record_verdicts
+from models.figures.progress import batch_progress
+from models.pictures.store import PictureStore, picture_name
+from models.records.acceptance import BY_PERSON, Standing, decide, follow_verdicts, standing, unreached
+from models.records.batches import Acceptance
+from models.records.tables import Batch
+from models.records.verdicts import accepted_likenesses, record_verdicts
+from models.types.errors import BadInputError, StorageError
+from models.types.finding import Finding
+from models.types.states import JobState, Outcome
 
 GOOD = Finding("edge", 0.0, passed=True, sentence="it is whole")
 BAD = Finding("edge", 0.2, passed=False, sentence="it is cut off")

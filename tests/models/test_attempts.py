@@ -11,19 +11,19 @@ from uuid import uuid4
 import pytest
 from sqlite_steps import steps
 
-from models import attempts, claims, job_control, publication
-from models.attempts import Result
-from models.batches import Acceptance, spec_of
-from models.causes import Cause
-from models.errors import LimitsChangedError, QueuePausedError
-from models.fate import Tries
-from models.job import MAX_KEY
-from models.measurement import Measurement, MemoryReading, Timings
-from models.pauses import pause, resume
-from models.rescue import Rescued, rescue
-from models.states import JobState, Outcome
-from models.tables import Job, now
-from models.verdicts import record_limits
+from models.records import attempts, claims, job_control, publication
+from models.records.attempts import Result
+from models.records.batches import Acceptance, spec_of
+from models.records.pauses import pause, resume
+from models.records.rescue import Rescued, rescue
+from models.records.tables import Job, now
+from models.records.verdicts import record_limits
+from models.types.causes import Cause
+from models.types.errors import LimitsChangedError, QueuePausedError
+from models.types.fate import Tries
+from models.types.job import MAX_KEY
+from models.types.measurement import Measurement, MemoryReading, Timings
+from models.types.states import JobState, Outcome
 
 CLAIMER = Path(__file__).with_name("claimer.py")
 PROCESSES, JOBS = 3, 500

@@ -3,12 +3,12 @@
 import pytest
 from sqlalchemy import func, select
 
-from models import batches, job_control
-from models.batches import CHUNK, PlannedJob
-from models.errors import BadInputError, NotFoundError
-from models.job import MAX_SEED
-from models.states import FINISHED, JobState
-from models.tables import Batch, Job, now
+from models.records import batches, job_control
+from models.records.batches import CHUNK, PlannedJob
+from models.records.tables import Batch, Job, now
+from models.types.errors import BadInputError, NotFoundError
+from models.types.job import MAX_SEED
+from models.types.states import FINISHED, JobState
 
 
 def plan(spec, *prompts, **values):

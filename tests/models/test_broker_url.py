@@ -3,8 +3,8 @@
 import pytest
 
 from models.broker_url import secrets, shown_broker_url, why_unusable
-from models.errors import SettingsError
 from models.settings import load_settings
+from models.types.errors import SettingsError
 
 SECRET = "qzjxkvwyghpfmbdtlrcn"
 GOOD = [

@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 
-from models import acceptance, attempts, filling, job_control, replacements
-from models.batches import Acceptance
-from models.causes import Cause
-from models.finding import Finding
-from models.picture_store import PictureStore, picture_name
-from models.states import JobState, Outcome
-from models.tables import Batch
+from models.figures import filling
+from models.pictures.store import PictureStore, picture_name
+from models.records import acceptance, attempts, job_control, replacements
+from models.records.batches import Acceptance
+from models.records.tables import Batch
+from models.types.causes import Cause
+from models.types.finding import Finding
+from models.types.states import JobState, Outcome
 
 TARGET = Acceptance({"edge": {}}, target=2, replacements=9)
 BAD = Finding("edge", 0.2, passed=False, sentence="it is cut off")

@@ -4,11 +4,11 @@ import pytest
 from sqlalchemy import update
 from sqlite_steps import steps
 
-from models import claims, publication
-from models.errors import InvalidJobError
-from models.identity import Setup
-from models.states import JobState
-from models.tables import Job, now
+from models.records import claims, publication
+from models.records.tables import Job, now
+from models.types.errors import InvalidJobError
+from models.types.identity import Setup
+from models.types.states import JobState
 
 SMALL, WIDE = 128, 192
 

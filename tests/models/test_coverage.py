@@ -1,10 +1,10 @@
 """Coverage: each combination of attributes with what was asked for and what became of it."""
 
-from models.batches import Acceptance
-from models.coverage import Coverage, coverage
-from models.finding import Finding
-from models.states import JobState, Outcome
-from models.tables import Job
+from models.figures.coverage import Coverage, coverage
+from models.records.batches import Acceptance
+from models.records.tables import Job
+from models.types.finding import Finding
+from models.types.states import JobState, Outcome
 
 BAD = Finding("edge", 0.2, passed=False, sentence="it is cut off")
 GOOD = Finding("edge", 0.0, passed=True, sentence="it is whole")

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, select
 
-from models.batches import PlannedJob, create_batch
-from models.database import Database
-from models.errors import DatabaseError, UnreadableRowError
-from models.job import JobSpec
-from models.tables import Batch, Job, now
+from models.records.batches import PlannedJob, create_batch
+from models.records.database import Database
+from models.records.tables import Batch, Job, now
+from models.types.errors import DatabaseError, UnreadableRowError
+from models.types.job import JobSpec
 
 NOBODY = 65534
 WRITERS, TURNS = 4, 25

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from models.estimates import Sample, estimate, expected, history
-from models.identity import Kind
-from models.states import Outcome
+from models.figures.estimates import Sample, estimate, expected, history
+from models.types.identity import Kind
+from models.types.states import Outcome
 
 
 @pytest.mark.parametrize("pictures", [1, 24, 3000])

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from models.causes import Cause, Trait
-from models.fate import Fate, Tries, fate
-from models.states import Outcome
+from models.types.causes import Cause, Trait
+from models.types.fate import Fate, Tries, fate
+from models.types.states import Outcome
 
 DOCS = Path(__file__).parents[2] / "docs" / "causes.md"
 TRIES = Tries(retries=2, quarantine_after=3)

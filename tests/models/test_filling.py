@@ -5,12 +5,12 @@ from installation import Installation
 from made_rows import Made, write_batch
 from sqlalchemy import select
 
-from models.coverage import coverage
-from models.filling import Lack, fill, lacks
-from models.progress import batch_progress
-from models.replacements import replace
-from models.states import JobState
-from models.tables import Batch, Job
+from models.figures.coverage import coverage
+from models.figures.filling import Lack, fill, lacks
+from models.figures.progress import batch_progress
+from models.records.replacements import replace
+from models.records.tables import Batch, Job
+from models.types.states import JobState
 
 RED, BLUE, GREEN = ({"colour": colour} for colour in ("red", "blue", "green"))
 

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select, update
 
-from models.boots import mark_ready
-from models.clock import Instant, clock_name
-from models.guard_actions import GuardFigures, guard_figures, record_guard_action
-from models.states import GuardStep
-from models.tables import Boot, GuardAction
+from models.records.boots import mark_ready
+from models.records.guard_actions import GuardFigures, guard_figures, record_guard_action
+from models.records.tables import Boot, GuardAction
+from models.types.clock import Instant, clock_name
+from models.types.states import GuardStep
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -38,8 +38,8 @@ def at(monkeypatch):
     """Return what sets the clock to so many seconds after the start, and the time of day to something else."""
 
     def at(seconds, told=-3600):
-        monkeypatch.setattr("models.tables.instant", lambda: Instant(seconds, clock_name()))
-        monkeypatch.setattr("models.tables.now", lambda: START + timedelta(seconds=told))
+        monkeypatch.setattr("models.records.tables.instant", lambda: Instant(seconds, clock_name()))
+        monkeypatch.setattr("models.records.tables.now", lambda: START + timedelta(seconds=told))
 
     return at
 

@@ -5,10 +5,10 @@ from dataclasses import fields
 import pytest
 from sqlalchemy import select
 
-from models.batches import spec_of
-from models.identity import Kind, Setting, Setup, Shape, Tuning, Weights
-from models.identity_columns import are_of, columns, from_row
-from models.tables import Job
+from models.records.batches import spec_of
+from models.records.identity_columns import are_of, columns, from_row
+from models.records.tables import Job
+from models.types.identity import Kind, Setting, Setup, Shape, Tuning, Weights
 
 OF_JOBS = (Weights, Shape, Setup, Kind)
 OTHER = {"checkpoint": "other", "width": 192, "height": 192, "guidance": 1.0, "steps": 99, "scheduler": "DDIM"}

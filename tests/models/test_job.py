@@ -8,10 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from models.checkpoints import DEMO, STABLE_DIFFUSION_1_5, canonical_checkpoint, checkpoint_defaults, is_hub_id
-from models.errors import CheckpointError
-from models.job import MAX_KEY, MAX_PROMPT, MAX_SEED
-from models.picture_store import picture_name
-from models.schedulers import SCHEDULERS, canonical_name
+from models.pictures.store import picture_name
+from models.types.errors import CheckpointError
+from models.types.job import MAX_KEY, MAX_PROMPT, MAX_SEED
+from models.types.schedulers import SCHEDULERS, canonical_name
 
 UID = "0123456789abcdef" * 2
 

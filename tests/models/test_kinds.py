@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from models.batches import PlannedJob, create_batch
-from models.estimates import expected
-from models.kinds import only_kind, remaining_kinds, sums_by_kind
-from models.states import JobState
-from producer.report import build_report
-from producer.report_tables import report_parts
+from models.figures.estimates import expected
+from models.figures.kinds import only_kind, remaining_kinds, sums_by_kind
+from models.records.batches import PlannedJob, create_batch
+from models.types.states import JobState
+from producer.actions.report import build_report
+from producer.terminal.report_tables import report_parts
 
 
 def test_what_is_left_is_estimated_by_each_jobs_own_kind(records, read, spec):
@@ -50,7 +50,7 @@ def test_of_a_long_history_the_newest_are_told_apart(records, read, monkeypatch)
         128: (3, 13.0),
         256: (1, 4.0),
     }
-    monkeypatch.setattr("models.kinds._TOLD_APART", 3)
+    monkeypatch.setattr("models.figures.kinds._TOLD_APART", 3)
     assert {row.kind.width: (row.pictures, row.total_s) for row in read(sums_by_kind, None)} == {
         128: (2, 4.0),
         256: (1, 4.0),

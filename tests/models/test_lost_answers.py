@@ -4,17 +4,17 @@ from collections.abc import Callable
 
 import pytest
 
-from models import attempts, claims
-from models.attempts import Ended, Recorded, Result
-from models.boots import record_load
-from models.causes import Cause
-from models.fate import Tries
-from models.finding import Finding
-from models.identity import Weights
-from models.measurement import LoadMeasurement, MemoryReading
-from models.rescue import rescue
-from models.states import JobState, Outcome
-from models.tables import Load, now
+from models.records import attempts, claims
+from models.records.attempts import Ended, Recorded, Result
+from models.records.boots import record_load
+from models.records.rescue import rescue
+from models.records.tables import Load, now
+from models.types.causes import Cause
+from models.types.fate import Tries
+from models.types.finding import Finding
+from models.types.identity import Weights
+from models.types.measurement import LoadMeasurement, MemoryReading
+from models.types.states import JobState, Outcome
 
 LOST = Result(Outcome.LOST, cause=Cause.STOPPED, error="told to end")
 FAILED = Result(Outcome.FAILED, cause=Cause.DRIVER, error="the driver")

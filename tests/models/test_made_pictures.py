@@ -4,10 +4,10 @@ import pytest
 from installation import Installation
 from made_rows import Made, write_batch
 
-from models.finding import Finding
-from models.made_pictures import all_made_pictures, made_pictures, newest_from
-from models.states import MADE, JobState
-from models.tables import Job
+from models.figures.made_pictures import all_made_pictures, made_pictures, newest_from
+from models.records.tables import Job
+from models.types.finding import Finding
+from models.types.states import MADE, JobState
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sqlalchemy import insert
 
-from models.memory_trend import SETTLING_JOBS, TREND_KINDS, memory_trend
-from models.states import Outcome
-from models.tables import Attempt
+from models.figures.memory_trend import SETTLING_JOBS, TREND_KINDS, memory_trend
+from models.records.tables import Attempt
+from models.types.states import Outcome
 
 EVERYTHING = (0, 10**9)
 GB = 10**9

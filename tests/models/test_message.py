@@ -5,8 +5,8 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from models.job import MAX_KEY
-from models.message import VERSION, JobMessage, NewerMessageError, read_message
+from models.types.job import MAX_KEY
+from models.types.message import VERSION, JobMessage, NewerMessageError, read_message
 
 UID = "0123456789abcdef" * 2
 GOOD = {"version": VERSION, "job": 1, "batch": UID}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from models.errors import StorageError
-from models.picture_store import PictureStore, is_first_name, picture_name, standing_name
+from models.pictures.store import PictureStore, is_first_name, picture_name, standing_name
+from models.types.errors import StorageError
 
 BAD = [
     "/etc/passwd", "../outside.png", "pictures/../../outside.png", "pictures/batch-0001/../../nightshift.db", "",

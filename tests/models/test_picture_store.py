@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import StorageError
-from models.picture_store import Aside, PictureStore, picture_name
+from models.pictures.store import Aside, PictureStore, picture_name
+from models.types.errors import StorageError
 
 
 def write_picture(path, content):

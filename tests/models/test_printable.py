@@ -1,6 +1,6 @@
 import pytest
 
-from models.printable import is_printable, printable
+from models.types.printable import is_printable, printable
 
 
 @pytest.mark.parametrize(

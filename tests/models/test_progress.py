@@ -4,10 +4,10 @@ import pytest
 from sqlalchemy import insert, update
 from sqlite_steps import steps
 
-from models.picture_store import PictureStore, picture_name
-from models.progress import missing_pictures, recent_speed
-from models.states import JobState, Outcome
-from models.tables import Attempt, Job
+from models.figures.progress import missing_pictures, recent_speed
+from models.pictures.store import PictureStore, picture_name
+from models.records.tables import Attempt, Job
+from models.types.states import JobState, Outcome
 
 
 def succeed(records, batch, boot, first_s=0.0, every_s=10.0):

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from models.prompt_syntax import has_syntax, left_as_words, parse_prompt
+from models.types.prompt_syntax import has_syntax, left_as_words, parse_prompt
 
 
 def parsed(text):

@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from models import job_control, publication
-from models.states import Outcome
-from models.tables import Job, now
+from models.records import job_control, publication
+from models.records.tables import Job, now
+from models.types.states import Outcome
 
 
 def test_unpublished_jobs_come_page_by_page_in_order(records, read, write):

@@ -2,16 +2,17 @@
 
 import pytest
 
-from models import attempts, job_control, replacements, seeds
-from models.batches import Acceptance, spec_of
-from models.causes import Cause
-from models.errors import DatabaseError
-from models.fate import Tries
-from models.finding import Finding
-from models.publication import due_retries, mark_published
-from models.rescue import rescue
-from models.states import JobState, Outcome
-from models.tables import Job, now
+from models.records import attempts, job_control, replacements
+from models.records.batches import Acceptance, spec_of
+from models.records.publication import due_retries, mark_published
+from models.records.rescue import rescue
+from models.records.tables import Job, now
+from models.types import seeds
+from models.types.causes import Cause
+from models.types.errors import DatabaseError
+from models.types.fate import Tries
+from models.types.finding import Finding
+from models.types.states import JobState, Outcome
 
 TARGET = Acceptance({"edge": {}}, target=2, replacements=2)
 GOOD = Finding("edge", 0.0, passed=True, sentence="it is whole")

@@ -1,12 +1,12 @@
 """Putting jobs back whose workers are gone, and leaving alone those whose workers live."""
 
-from models import job_control, publication
-from models.boots import mark_ended
-from models.claims import renew
-from models.fate import Tries
-from models.rescue import Rescued, ended_attempts, rescue, rescue_stalled, running_jobs
-from models.states import JobState, Outcome
-from models.tables import Job, now
+from models.records import job_control, publication
+from models.records.boots import mark_ended
+from models.records.claims import renew
+from models.records.rescue import Rescued, ended_attempts, rescue, rescue_stalled, running_jobs
+from models.records.tables import Job, now
+from models.types.fate import Tries
+from models.types.states import JobState, Outcome
 
 #: Losses after which a job is set aside.
 AFTER = 3

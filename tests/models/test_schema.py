@@ -9,9 +9,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, Table, create_engine, inspect, select
 
-from models.database import Database
-from models.migrating import migration_config, upgrade
-from models.tables import SCHEMA_VERSION, Base
+from models.records.database import Database
+from models.records.migrating import migration_config, upgrade
+from models.records.tables import SCHEMA_VERSION, Base
 
 SCRIPT = ScriptDirectory.from_config(migration_config())
 #: Columns that a later version calls by another name.

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from models.checkpoints import STABLE_DIFFUSION_1_5
-from models.database import Database
-from models.errors import DatabaseError, SettingsError
+from models.records.database import Database
 from models.settings import Settings, load_settings, told_by_env_file, unknown_names, without_password
+from models.types.errors import DatabaseError, SettingsError
 
 SECRET = "hidden-word"
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from sqlalchemy import insert
 
-from models.hardware import are_comparable, paces
-from models.measurement import DEVICE_PARTS, MEMORY_KINDS, PARTS
-from models.states import Outcome
-from models.tables import Attempt, Boot
-from models.throughput import SteadyState, add_up, memory_figures, steady_percentile, sums_by_load, wall_seconds
-from producer.report import build_report
+from models.figures.hardware import are_comparable, paces
+from models.figures.throughput import SteadyState, add_up, memory_figures, steady_percentile, sums_by_load, wall_seconds
+from models.records.tables import Attempt, Boot
+from models.types.measurement import DEVICE_PARTS, MEMORY_KINDS, PARTS
+from models.types.states import Outcome
+from producer.actions.report import build_report
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 #: Bytes that each kind of memory is drawn around.

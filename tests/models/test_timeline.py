@@ -6,9 +6,9 @@ import pytest
 from installation import Installation
 from made_rows import START, Made, write_batch
 
-from models.states import GuardStep, Outcome
-from models.tables import Attempt, Boot, GuardAction, Load
-from models.timeline import EventKind, events, stretches
+from models.figures.timeline import EventKind, events, stretches
+from models.records.tables import Attempt, Boot, GuardAction, Load
+from models.types.states import GuardStep, Outcome
 
 
 def at(seconds: float):

@@ -1,12 +1,12 @@
 """Verdicts: kept for each picture and replaced picture by picture, so that a check cut short takes nothing away."""
 
-from models.finding import Finding
-from models.verdicts import (
+from models.records.verdicts import (
     CheckCount,
     count_verdicts,
     record_verdicts,
     rejections,
 )
+from models.types.finding import Finding
 
 
 def finding(check, *, passed):

@@ -7,7 +7,7 @@ import pytest
 from installation import Installation
 from PIL import Image
 
-from models.tables import Batch, Verdict
+from models.records.tables import Batch, Verdict
 
 
 @pytest.fixture(scope="module")

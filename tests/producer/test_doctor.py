@@ -7,7 +7,7 @@ import pytest
 from faults import faulty
 
 from models.checkpoints import DEMO_FOLDER
-from producer.diagnosis import diagnose_device
+from producer.actions.diagnosis import diagnose_device
 
 
 def checks(installation, **variables):

@@ -7,12 +7,12 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from models.checkpoints import STABLE_DIFFUSION_1_5
-from models.errors import BadInputError
-from models.job import JobSpec
-from producer.earlier_pictures.a1111 import parse_parameters
-from producer.earlier_pictures.reading import known_checkpoints, read_pictures
-from producer.problems import Problems
-from worker.png import parameters_text
+from models.types.errors import BadInputError
+from models.types.job import JobSpec
+from producer.prompts.earlier_pictures.a1111 import parse_parameters
+from producer.prompts.earlier_pictures.reading import known_checkpoints, read_pictures
+from producer.prompts.problems import Problems
+from worker.attempt.png import parameters_text
 
 SPEC = {"seed": 7, "steps": 20, "guidance": 7.5, "width": 64, "height": 128, "checkpoint": "demo"}
 

@@ -7,11 +7,11 @@ import pytest
 from installation import Installation
 from PIL import Image
 
-from models.job import JobSpec
-from models.tables import Batch
-from producer.prompt_formats import EXAMPLES
-from worker.png import encode_png, parameters_text
-from worker.queue import KEY_PREFIX, QUEUE
+from models.records.tables import Batch
+from models.types.job import JobSpec
+from producer.prompts.formats import EXAMPLES
+from worker.attempt.png import encode_png, parameters_text
+from worker.queue.app import KEY_PREFIX, QUEUE
 
 
 def queued(server, nightshift: Installation) -> list[dict]:

@@ -17,7 +17,7 @@ from made_rows import Made, write_batch
 from PIL import Image
 from sd_parsers import ParserManager
 
-from models.tables import Batch, Job
+from models.records.tables import Batch, Job
 from producer.exports.captions import Caption
 from producer.exports.folder import ExportFolder
 from producer.exports.split import prompts_for_testing

@@ -7,7 +7,7 @@ import re
 import pytest
 from made_rows import Made, write_batch
 
-from models.tables import Batch
+from models.records.tables import Batch
 
 NAMES = ("colour", "id", "split", "file_name", "file_names", "file_name_", "größe", "choice 1", "text", "job")
 VALUES = ("red", "7", "07", "1.5", "true", "null", "", "2024-01-01", "2024-01-01T10:00:00Z", "{a}", "日本", 'a, b: "c"')

@@ -7,10 +7,10 @@ from installation import Installation
 from made_rows import Made, write_batch
 from sqlalchemy import select
 
-from models.picture_store import PictureStore
-from models.removal import leftovers
-from models.states import JobState, Outcome
-from models.tables import Attempt, Job
+from models.pictures.store import PictureStore
+from models.records.removal import leftovers
+from models.records.tables import Attempt, Job
+from models.types.states import JobState, Outcome
 from producer.commands import gc
 
 

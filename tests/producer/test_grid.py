@@ -5,7 +5,7 @@ import pytest
 from installation import Installation
 from PIL import Image
 
-from producer.contact_sheet import Cell, Row, pages, rows_by_attribute, rows_of
+from producer.exports.contact_sheet import Cell, Row, pages, rows_by_attribute, rows_of
 
 TEMPLATE = "${colour=!{red|blue}}a photo of ${colour} ${kind=!{boots|loafers|sneakers}}${kind} on white background"
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from models.batches import PlannedJob
-from models.job import JobSpec
-from producer.habits import habits
+from models.records.batches import PlannedJob
+from models.types.job import JobSpec
+from producer.prompts.habits import habits
 
 SPEC = JobSpec(prompt="x", seed=1, steps=1, guidance=7.5, width=64, height=64, scheduler="DDIM", checkpoint="demo")
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from models.settings import load_settings
 from producer.cli import main
-from producer.keys import ALIASES, KEYS
+from producer.prompts.keys import ALIASES, KEYS
 
 NAMES = st.sampled_from([*KEYS, *ALIASES, "id", "colour", "", "#", "Prompt ", "sp lit"])
 TEXTS = st.text(max_size=12) | st.sampled_from(["", " ", "a shoe", "{a|b}", "__x__", "1e999", "-1", "nan", "--steps 1"])

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from producer.interrupts import interrupts_held
+from producer.local.interrupts import interrupts_held
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

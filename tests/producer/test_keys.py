@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import BadInputError
-from producer.problems import Problems
-from producer.prompts import read_requests
+from models.types.errors import BadInputError
+from producer.prompts.problems import Problems
+from producer.prompts.reading import read_requests
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from producer.terminal import table
+from producer.format import table
 
 COLUMNS = ("picture", "pictures", "mean", "median", "p95", "min", "max", "steps/s")
 

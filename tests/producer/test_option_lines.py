@@ -1,6 +1,6 @@
 import pytest
 
-from producer.option_lines import has_options, parse_options
+from producer.prompts.option_lines import has_options, parse_options
 
 
 @pytest.mark.parametrize("line", ["a red shoe", "a shoe -- red", "a --- b", "well--made", "-- ", "a -s b", "--1", ""])

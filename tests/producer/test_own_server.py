@@ -8,10 +8,10 @@ import sys
 import psutil
 import pytest
 
-from producer.earlier_run import note_of, only_run
-from producer.embedded_server import embedded_server
-from producer.noted_process import start_noted
-from worker.queue import make_app
+from producer.local.earlier_run import note_of, only_run
+from producer.local.embedded_server import embedded_server
+from producer.local.noted_process import start_noted
+from worker.queue.app import make_app
 
 
 @pytest.mark.parametrize("name", ["plain", "50 % off", "a#1", "why?", "x" * 120])

@@ -13,9 +13,9 @@ from made_rows import Made, write_batch
 from PIL import Image
 from playwright.sync_api import expect
 
-from models.batches import spec_of
-from models.states import JobState
-from models.tables import Batch
+from models.records.batches import spec_of
+from models.records.tables import Batch
+from models.types.states import JobState
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 

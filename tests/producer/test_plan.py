@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from models.checkpoints import DEMO_FOLDER, STABLE_DIFFUSION_1_5
-from models.errors import BadInputError
-from models.job import MAX_SEED
-from models.schedulers import SCHEDULERS
-from producer.plan import plan_jobs
-from producer.problems import Problems
-from producer.request import Request
+from models.types.errors import BadInputError
+from models.types.job import MAX_SEED
+from models.types.schedulers import SCHEDULERS
+from producer.planning.plan import plan_jobs
+from producer.prompts.problems import Problems
+from producer.prompts.request import Request
 
 THERE_ARE = f"there are {', '.join(SCHEDULERS)}"
 
@@ -97,7 +97,7 @@ def test_drawn_seeds_follow_each_other_and_differ_between_requests():
 
 def test_no_drawn_seed_comes_twice_however_often_a_prompt_is_asked_for(monkeypatch):
     # 100 of 110 seeds: drawn one by one, two would be the same.
-    monkeypatch.setattr("producer.plan.DRAWN_SEEDS", 110)
+    monkeypatch.setattr("producer.planning.plan.DRAWN_SEEDS", 110)
     assert len({spec.seed for spec in specs(*({"count": number % 3 + 1} for number in range(50)))}) == 99
 
 

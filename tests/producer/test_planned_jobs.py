@@ -2,9 +2,9 @@
 
 import pytest
 
-from models.batches import CHUNK, PlannedJob
-from models.job import JobSpec
-from producer.planned_jobs import PlannedJobs
+from models.records.batches import CHUNK, PlannedJob
+from models.types.job import JobSpec
+from producer.planning.planned_jobs import PlannedJobs
 
 
 def job(number):

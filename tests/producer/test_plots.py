@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from models.timeline import Event, EventKind
+from models.figures.timeline import Event, EventKind
 from producer.page.plots import Point, Series, plot
 
 START = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)

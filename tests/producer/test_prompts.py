@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import BadInputError
-from models.job import MAX_PROMPT
-from producer.keys import KEYS
-from producer.problems import Problems
-from producer.prompts import read_requests
-from producer.text_file import MAX_BYTES
+from models.types.errors import BadInputError
+from models.types.job import MAX_PROMPT
+from producer.prompts.keys import KEYS
+from producer.prompts.problems import Problems
+from producer.prompts.reading import read_requests
+from producer.prompts.text_file import MAX_BYTES
 
 KNOWN = f"known are {', '.join(KEYS)}; --keep-columns keeps others as attributes of the jobs"
 QUOTING = "quote a cell that has commas or quotes in it, and double its quotes"
@@ -271,7 +271,7 @@ def test_file_that_is_too_large():
 
 
 def test_standard_input_that_is_too_large(monkeypatch):
-    monkeypatch.setattr("producer.text_file.MAX_BYTES", 2**20)
+    monkeypatch.setattr("producer.prompts.text_file.MAX_BYTES", 2**20)
     stdin(monkeypatch, b"a cat\n" * 2**18)
     assert problems_of("-") == ["standard input: is larger than 1 MiB; split it"]
 

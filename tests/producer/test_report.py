@@ -10,12 +10,12 @@ import pytest
 from installation import Installation
 from sqlalchemy import select, update
 
-from models.batches import PlannedJob, create_batch
-from models.causes import Cause
-from models.job import JobSpec
-from models.memory_trend import TREND_KINDS
-from models.states import GuardStep, JobState, Outcome
-from models.tables import Attempt, Boot, GuardAction, Job, Load
+from models.figures.memory_trend import TREND_KINDS
+from models.records.batches import PlannedJob, create_batch
+from models.records.tables import Attempt, Boot, GuardAction, Job, Load
+from models.types.causes import Cause
+from models.types.job import JobSpec
+from models.types.states import GuardStep, JobState, Outcome
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SPEC = JobSpec(

@@ -2,10 +2,10 @@
 
 import pytest
 
-from models.exit_status import ExitStatus
-from producer import restarts
-from producer.restarts import FIRST_PAUSE_S, LONGEST_PAUSE_S, MOST_IN_VAIN, Restarts
-from producer.worker_process import _reason
+from models.types.exit_status import ExitStatus
+from producer.local import restarts
+from producer.local.restarts import FIRST_PAUSE_S, LONGEST_PAUSE_S, MOST_IN_VAIN, Restarts
+from producer.local.worker_process import _reason
 
 
 class Clock:

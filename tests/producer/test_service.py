@@ -5,11 +5,11 @@ import subprocess
 
 import pytest
 
-from models.errors import NightshiftError
-from producer.services import launchd, registry, systemd
-from producer.services.launchd import Launchd
-from producer.services.manager import Service
-from producer.services.systemd import Systemd
+from models.types.errors import NightshiftError
+from producer.local.services import launchd, registry, systemd
+from producer.local.services.launchd import Launchd
+from producer.local.services.manager import Service
+from producer.local.services.systemd import Systemd
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ from collections import Counter
 
 import pytest
 
-from models import seeds
-from models.batches import PlannedJob
-from models.job import JobSpec
-from producer.planned_jobs import PlannedJobs
-from producer.targets import jobs_for
+from models.records.batches import PlannedJob
+from models.types import seeds
+from models.types.job import JobSpec
+from producer.planning.planned_jobs import PlannedJobs
+from producer.planning.targets import jobs_for
 
 
 def jobs(count):

@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import BadInputError
-from producer.problems import Problems
-from producer.request import Request
-from producer.sources import TEMPLATES
-from producer.templates.templates import METHODS, Templates
-from producer.templates.wildcards import Wildcards
+from models.types.errors import BadInputError
+from producer.prompts.problems import Problems
+from producer.prompts.request import Request
+from producer.prompts.sources import TEMPLATES
+from producer.prompts.templates.templates import METHODS, Templates
+from producer.prompts.templates.wildcards import Wildcards
 
 SEASONS = ("winter", "summer", "spring")
 

@@ -5,10 +5,10 @@ import shutil
 import pytest
 from transformers import CLIPTokenizer
 
-from models.batches import PlannedJob
 from models.checkpoints import DEMO_FOLDER
-from models.job import JobSpec
-from producer.tokens import cut_prompts
+from models.records.batches import PlannedJob
+from models.types.job import JobSpec
+from producer.prompts.tokens import cut_prompts
 
 TAIL = "the very last words"
 TEXTS = [

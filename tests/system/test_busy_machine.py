@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from models.tables import Boot
+from models.records.tables import Boot
 
 
 @pytest.fixture

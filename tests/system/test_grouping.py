@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from faults import faulty
 
 from models.checkpoints import DEMO_FOLDER
-from models.pauses import pause, resume
-from models.states import JobState
-from models.tables import Attempt, Job, Load
+from models.records.pauses import pause, resume
+from models.records.tables import Attempt, Job, Load
+from models.types.states import JobState
 
 
 @contextmanager

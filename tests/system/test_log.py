@@ -10,8 +10,8 @@ import pytest
 
 import worker
 from models.checkpoints import DEMO_FOLDER
-from models.tables import Attempt
-from worker.queue import TASK, make_app
+from models.records.tables import Attempt
+from worker.queue.app import TASK, make_app
 
 #: All that the night below writes, in its order; N is a number with two or three places.
 NIGHT = [

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from models.tables import Attempt, Boot
+from models.records.tables import Attempt, Boot
 
 PICTURES, STEPS = 12, 60
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, select, text
 
-from models.batches import find_batch
-from models.database import Database
-from models.errors import DatabaseError
-from models.progress import batch_progress
-from models.tables import Attempt, Batch, Boot, Job, Load
+from models.figures.progress import batch_progress
+from models.records.batches import find_batch
+from models.records.database import Database
+from models.records.tables import Attempt, Batch, Boot, Job, Load
+from models.types.errors import DatabaseError
 
 PROJECT = Path(__file__).parents[2]
 

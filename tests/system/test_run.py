@@ -14,9 +14,9 @@ import pytest
 from installation import PATIENCE_S, PRODUCER, Installation
 from PIL import Image
 
-from models.batches import spec_of
-from models.states import JobState, Outcome
-from models.tables import Attempt, Batch
+from models.records.batches import spec_of
+from models.records.tables import Attempt, Batch
+from models.types.states import JobState, Outcome
 
 JOBS = 12
 ARGUMENTS = ("run", "--prompt", "a red shoe", "--count", str(JOBS), "--seed", "1", "--steps", "40")

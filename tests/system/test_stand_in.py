@@ -2,7 +2,7 @@
 
 from faults import faulty
 
-from models.tables import Attempt, Boot
+from models.records.tables import Attempt, Boot
 
 
 def test_a_worker_works_with_a_device_that_only_its_module_knows(installation):

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import save
 
 from models.checkpoints import DEMO_FOLDER
-from models.tables import Attempt, Boot, Load
+from models.records.tables import Attempt, Boot, Load
 
 #: One that a machine of this kind never has.
 ABSENT_DEVICE = "cuda" if sys.platform == "darwin" else "mps"

@@ -7,8 +7,8 @@ import pytest
 from installation import Installation
 from PIL import Image
 
-from models.states import JobState
-from models.tables import Attempt, Verdict
+from models.records.tables import Attempt, Verdict
+from models.types.states import JobState
 
 #: The same picture three times, of which one is accepted.
 TWINS = ("--prompt", "a red boot", "--prompt", "a red boot", "--prompt", "a red boot", "--seed", 1)

@@ -7,8 +7,8 @@ import json
 import pytest
 from faults import assert_promise_kept
 
-from models.tables import Boot
-from worker.queue import KEY_PREFIX, QUEUE, make_app
+from models.records.tables import Boot
+from worker.queue.app import KEY_PREFIX, QUEUE, make_app
 
 LIST = f"{KEY_PREFIX}{QUEUE}"
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from models.checkpoints import DEMO
-from models.job import JobSpec
 from models.settings import Settings
-from worker.devices.cpu import Cpu
-from worker.loading import LoadedCheckpoint, load_checkpoint
-from worker.local_checkpoint import find_checkpoint
+from models.types.job import JobSpec
+from worker.engine.devices.cpu import Cpu
+from worker.engine.loading import LoadedCheckpoint, load_checkpoint
+from worker.engine.local_checkpoint import find_checkpoint
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from models.causes import Cause
-from models.claims import Claim
-from models.errors import (
+from models.records.claims import Claim
+from models.types.causes import Cause
+from models.types.errors import (
     AttemptStoppedError,
     CancelledError,
     CheckpointError,
@@ -15,9 +15,9 @@ from models.errors import (
     LostClaimError,
     StorageError,
 )
-from models.measurement import Measurement, Timings
-from models.states import Outcome
-from worker.attempt import Attempt, ended_by
+from models.types.measurement import Measurement, Timings
+from models.types.states import Outcome
+from worker.attempt.attempt import Attempt, ended_by
 
 
 @pytest.fixture

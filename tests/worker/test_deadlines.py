@@ -1,6 +1,6 @@
 """How long a job may take by what others of its kind took."""
 
-from worker.deadlines import Deadlines
+from worker.care.deadlines import Deadlines
 
 
 def test_the_first_of_its_kind_has_no_limit_and_the_next_so_many_times_the_slowest(settings, spec):

@@ -13,13 +13,13 @@ from safetensors import safe_open
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from models.checkpoints import DEMO_FOLDER, checkpoint_defaults
-from models.job import JobSpec
+from models.types.job import JobSpec
 from training.appearance import drawn_colour, points_left, white_border
 from training.card import Evaluation, model_card
 from training.evaluation import STABLE_DIFFUSION
 from training.palette import COLOURS
-from worker.devices.cpu import Cpu
-from worker.generation import generate
+from worker.engine.devices.cpu import Cpu
+from worker.engine.generation import generate
 
 CPU = Cpu("cpu", torch.float32)
 MAX_BYTES = 8_000_000
@@ -167,6 +167,6 @@ def test_its_evaluation_holds_what_the_project_promises_and_its_card_quotes_it()
 
 def test_it_works_from_any_folder(tmp_path):
     """The weights are found beside the code, not beside whoever calls."""
-    code = "from worker.local_checkpoint import find_checkpoint; print(find_checkpoint('demo').path)"
+    code = "from worker.engine.local_checkpoint import find_checkpoint; print(find_checkpoint('demo').path)"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
     assert Path(done.stdout.strip()) == DEMO_FOLDER

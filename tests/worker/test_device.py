@@ -7,16 +7,16 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from models.errors import DeviceError
-from models.measurement import MemoryReading
-from worker import generation
-from worker.devices.chip import chip
-from worker.devices.cpu import Cpu
-from worker.devices.cuda import Cuda
-from worker.devices.mps import Mps
-from worker.devices.registry import available_devices, choose_device
-from worker.generation import generate
-from worker.memory import MemoryWatch, memory_sources, read_memory
+from models.types.errors import DeviceError
+from models.types.measurement import MemoryReading
+from worker.engine import generation
+from worker.engine.devices.chip import chip
+from worker.engine.devices.cpu import Cpu
+from worker.engine.devices.cuda import Cuda
+from worker.engine.devices.mps import Mps
+from worker.engine.devices.registry import available_devices, choose_device
+from worker.engine.generation import generate
+from worker.engine.memory import MemoryWatch, memory_sources, read_memory
 
 
 @pytest.fixture
@@ -247,7 +247,7 @@ def test_the_chip_has_a_name():
 
 
 def test_readings_add_up_to_the_worst_of_each_kind():
-    from models.measurement import extreme
+    from models.types.measurement import extreme
 
     low = MemoryReading(rss=1, device_allocated=None, available=5, swap=0)
     high = MemoryReading(rss=2, device_allocated=None, available=3, swap=0)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from worker.device_check import tolerance
-from worker.devices.cpu import Cpu
-from worker.generation import generate
+from worker.engine.device_check import tolerance
+from worker.engine.devices.cpu import Cpu
+from worker.engine.generation import generate
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ import shutil
 
 import pytest
 
-from models.errors import DeviceError
-from worker import device_lock
-from worker.device_lock import DeviceLock
-from worker.devices.registry import choose_device
+from models.types.errors import DeviceError
+from worker.care import device_lock
+from worker.care.device_lock import DeviceLock
+from worker.engine.devices.registry import choose_device
 
 
 @pytest.fixture

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from models.checkpoints import DEMO_FOLDER
-from models.errors import CheckpointError, GenerationError
-from models.identity import Weights
-from worker import engine as engine_module
-from worker.devices.cpu import Cpu
-from worker.engine import Engine
-from worker.generation import generate
-from worker.loading import load_checkpoint
+from models.types.errors import CheckpointError, GenerationError
+from models.types.identity import Weights
+from worker.engine import engine as engine_module
+from worker.engine.devices.cpu import Cpu
+from worker.engine.engine import Engine
+from worker.engine.generation import generate
+from worker.engine.loading import load_checkpoint
 
 CPU = Cpu("cpu", torch.float32)
 DEMO = Weights("demo")

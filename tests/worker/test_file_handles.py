@@ -9,17 +9,17 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from models.errors import StorageError
-from models.picture_mark import read_mark
-from worker.devices.cpu import Cpu
-from worker.file_handles import can_open_file, is_for_want_of_file_handle
-from worker.memory import read_memory, rss_lifetime_peak
+from models.pictures.mark import read_mark
+from models.types.errors import StorageError
+from worker.care.file_handles import can_open_file, is_for_want_of_file_handle
+from worker.engine.devices.cpu import Cpu
+from worker.engine.memory import read_memory, rss_lifetime_peak
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="macOS tells of memory without files")
 
 CODE = """
 import resource
-from worker.file_handles import raise_file_limit
+from worker.care.file_handles import raise_file_limit
 resource.setrlimit(resource.RLIMIT_NOFILE, {limits})
 raise_file_limit()
 print(*resource.getrlimit(resource.RLIMIT_NOFILE))

@@ -9,10 +9,10 @@ from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionS
 from transformers import CLIPConfig, CLIPImageProcessor
 
 from models.checkpoints import DEMO_FOLDER
-from models.errors import GenerationError
-from models.schedulers import SCHEDULERS
-from worker.devices.cpu import Cpu
-from worker.generation import generate
+from models.types.errors import GenerationError
+from models.types.schedulers import SCHEDULERS
+from worker.engine.devices.cpu import Cpu
+from worker.engine.generation import generate
 
 CPU = Cpu("cpu", torch.float32)
 HALF = Cpu("cpu", torch.float16)

@@ -13,11 +13,11 @@ from safetensors.torch import load_file, save_file
 from single_file import write_single_file
 
 from models.checkpoints import DEMO_FOLDER
-from models.errors import CheckpointError
 from models.settings import Settings
-from worker.devices.cpu import Cpu
-from worker.generation import generate
-from worker.local_checkpoint import find_checkpoint
+from models.types.errors import CheckpointError
+from worker.engine.devices.cpu import Cpu
+from worker.engine.generation import generate
+from worker.engine.local_checkpoint import find_checkpoint
 
 UNET = Path("unet", "diffusion_pytorch_model.safetensors")
 UNET_HALF = Path("unet", "diffusion_pytorch_model.fp16.safetensors")

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from models import clock
-from models.clock import Sleep
-from worker import macos, memory
-from worker.devices.cpu import Cpu
-from worker.memory import MemoryWatch, memory_sources, read_memory, rss_lifetime_peak
+from models.types import clock
+from models.types.clock import Sleep
+from worker.engine import macos, memory
+from worker.engine.devices.cpu import Cpu
+from worker.engine.memory import MemoryWatch, memory_sources, read_memory, rss_lifetime_peak
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from worker.devices.cpu import Cpu
-from worker.memory import MemoryWatch, read_memory, rss_lifetime_peak
+from worker.engine.devices.cpu import Cpu
+from worker.engine.memory import MemoryWatch, read_memory, rss_lifetime_peak
 
 MB = 2**20
 CPU = Cpu("cpu", torch.float32)
@@ -93,7 +93,7 @@ def test_the_lifetime_peak_is_the_operating_systems_figure():
 @linux_alone
 def test_the_lifetime_peak_is_not_that_of_the_process_which_started_this_one():
     ballast = b"\1" * (900 * MB)
-    code = "from worker.memory import rss_lifetime_peak; print(rss_lifetime_peak(), open('/proc/self/status').read())"
+    code = "from worker.engine.memory import rss_lifetime_peak as peak; print(peak(), open('/proc/self/status').read())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     del ballast
     said, status = done.stdout.split(maxsplit=1)

@@ -8,20 +8,20 @@ import pytest
 import torch
 from sqlalchemy import select
 
-from models.boots import Machine, record_boot
 from models.checkpoints import DEMO_FOLDER
-from models.database import Database
-from models.identity import Weights
-from models.measurement import MemoryReading
-from models.memory_trend import SETTLING_JOBS
-from models.states import GuardStep
-from models.tables import GuardAction, Load
-from worker import memory_guard
-from worker.devices.cpu import Cpu
-from worker.engine import Engine
-from worker.loads import Loads
-from worker.memory import read_memory
-from worker.memory_guard import MemoryGuard
+from models.figures.memory_trend import SETTLING_JOBS
+from models.records.boots import Machine, record_boot
+from models.records.database import Database
+from models.records.tables import GuardAction, Load
+from models.types.identity import Weights
+from models.types.measurement import MemoryReading
+from models.types.states import GuardStep
+from worker.attempt.loads import Loads
+from worker.care import memory_guard
+from worker.care.memory_guard import MemoryGuard
+from worker.engine.devices.cpu import Cpu
+from worker.engine.engine import Engine
+from worker.engine.memory import read_memory
 
 GB = 10**9
 #: Far above what the process really has, so that only the driver's counter decides.
@@ -87,7 +87,7 @@ def engine(device, loads, settings, tmp_path):
 def new_guard(engine, loads, database, settings):
     def make(*, needed=NEEDED, **values):
         """Return a guard whose first jobs have come to `needed`."""
-        guard = MemoryGuard(engine, loads, database, settings(**{"memory_limit_gb": LIMIT / GB} | values), 1)
+        guard = MemoryGuard(engine, loads.number_of, database, settings(**{"memory_limit_gb": LIMIT / GB} | values), 1)
         for share in (0.6, 0.8, 1, *[0.5] * (SETTLING_JOBS - 3)):
             assert guard.after_job(MemoryReading(rss=GB, device_driver=int(share * needed))) is None
         return guard
@@ -111,7 +111,7 @@ def test_the_usual_limit_is_the_machines_or_metals(engine, loads, database, sett
     total = psutil.virtual_memory().total
     said = None if recommended is None else round(recommended * total)
     monkeypatch.setattr(DriverDevice, "recommended_bytes", lambda _device: said)
-    guard = MemoryGuard(engine, loads, database, settings(memory_limit_gb=0), 1)
+    guard = MemoryGuard(engine, loads.number_of, database, settings(memory_limit_gb=0), 1)
     assert guard._limit == round(limit * total)
 
 

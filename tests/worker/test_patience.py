@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from models.errors import CheckpointError, DatabaseBusyError, DatabaseError, StorageError
-from worker import patience as patience_module
-from worker.patience import Patience
+from models.types.errors import CheckpointError, DatabaseBusyError, DatabaseError, StorageError
+from worker.care import patience as patience_module
+from worker.care.patience import Patience
 
 
 class Clock:

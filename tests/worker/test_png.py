@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from worker.png import encode_png, parameters_text
+from worker.attempt.png import encode_png, parameters_text
 
 REVISION = "sha256:0123456789abcdef" + "0" * 48
 

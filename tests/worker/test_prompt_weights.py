@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from models.prompt_syntax import has_syntax
+from models.types.prompt_syntax import has_syntax
 from training.appearance import drawn_colour
-from worker.devices.cpu import Cpu
-from worker.generation import generate
+from worker.engine.devices.cpu import Cpu
+from worker.engine.generation import generate
 
 CPU = Cpu("cpu", torch.float32)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker import sweep
+from worker.care import sweep
 
 
 @pytest.fixture
@@ -10,7 +10,7 @@ def clock(monkeypatch):
     class Clock:
         now = 100.0
 
-    monkeypatch.setattr("worker.sweep.time.monotonic", lambda: Clock.now)
+    monkeypatch.setattr("worker.care.sweep.time.monotonic", lambda: Clock.now)
     return Clock
 
 

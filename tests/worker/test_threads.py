@@ -2,7 +2,7 @@
 
 import os
 
-from worker.threads import WAITING, Processors, set_waiting
+from worker.engine.processors import WAITING, Processors, set_waiting
 
 
 def test_the_spinning_is_bounded_unless_something_is_set_by_hand(openmp):

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from single_file import write_single_file
 
 from models.checkpoints import DEMO_FOLDER
-from models.errors import CheckpointError
+from models.types.errors import CheckpointError
 
 PARTS = {
     "text_encoder": "model.safetensors",

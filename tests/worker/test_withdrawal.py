@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from installation import Installation, RedisServer
 
-from models.states import JobState
-from models.tables import Attempt
-from worker import withdrawal
-from worker.queue import KEY_PREFIX, QUEUE
+from models.records.tables import Attempt
+from models.types.states import JobState
+from worker.queue import withdrawal
+from worker.queue.app import KEY_PREFIX, QUEUE
 
 FIRST = f"{KEY_PREFIX}{QUEUE}"
 

@@ -10,18 +10,18 @@ from sqlalchemy import event
 from stand_in import device
 
 from checks.examiner import Examiner, start_process
-from models.database import Database
-from models.picture_store import Aside, PictureStore
-from models.states import FINISHED
-from worker.attempt_log import tell
-from worker.devices.registry import BACKENDS
-from worker.engine import Engine
-from worker.heartbeat import Heartbeat
-from worker.judging import Judge
-from worker.loading import load_checkpoint
+from models.pictures.store import Aside, PictureStore
+from models.records.database import Database
+from models.types.states import FINISHED
+from worker.attempt.judging import Judge
+from worker.attempt.log import tell
+from worker.care.heartbeat import Heartbeat
+from worker.care.sweep import Sweep
+from worker.engine.devices.registry import BACKENDS
+from worker.engine.engine import Engine
+from worker.engine.loading import load_checkpoint
 from worker.program import Program
-from worker.sweep import Sweep
-from worker.transport import Channel, QoS, Transport
+from worker.queue.transport import Channel, QoS, Transport
 
 #: Set while a job is made: the warm-up goes through the same code, and is none.
 _at_job = threading.Event()

@@ -10,7 +10,7 @@ _LEAKED = []
 
 class Loader(ComposingLoader):
     def program(self):
-        from worker.engine import Engine
+        from worker.engine.engine import Engine
         from worker.program import Program
 
         class LeakingEngine(Engine):

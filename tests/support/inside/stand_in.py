@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from worker.devices.cpu import Cpu
+from worker.engine.devices.cpu import Cpu
 
 #: What its counter of live tensors says.
 ALLOCATED = 111

@@ -1,0 +1,1 @@
+"""Where pictures are kept, and what they say of themselves."""

@@ -1,0 +1,1 @@
+"""The database: tables, claims, ends of attempts, rescue, publication, boots, acceptance, control."""

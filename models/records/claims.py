@@ -1,0 +1,269 @@
+"""Claims: which job a worker makes next, and its right to that as long as the row says so."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import Boolean, ClauseElement, ColumnElement, and_, bindparam, exists, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from models.records.batches import spec_of
+from models.records.identity_columns import columns
+from models.records.pauses import paused_since
+from models.records.publication import due, is_published
+from models.records.tables import Attempt, Base, Batch, Job, Pause, now, seconds_since
+from models.types.causes import Cause
+from models.types.clock import Instant, instant
+from models.types.errors import InvalidJobError, QueuePausedError
+from models.types.identity import Setup
+from models.types.job import JobSpec
+from models.types.message import JobMessage, what_is_invalid
+from models.types.states import JobState, Outcome
+
+#: How many of the jobs that wait the longest are looked at for one that needs what the device is set up for: 100,000
+#: must not make a job wait.
+_LOOKED_AT = 1_000
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A worker's right to one attempt; it holds as long as job, boot and number match the row."""
+
+    job_id: int
+    batch_id: int
+    batch_name: str
+    batch_uid: str
+    attempt_id: int
+    #: 1 for the job's first attempt.
+    attempt_number: int
+    boot_id: int
+    spec: JobSpec
+    queue_wait_s: float | None
+    started_at: datetime
+    #: How often the job ended before in a way that may pass, and how often it took its worker down.
+    failures: int
+    #: 0 in the note of a picture that an earlier version kept.
+    losses: int = 0
+    #: What a template chose for it, by the choices' names.
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    #: The limits of the batch's checks; None where pictures are not judged.
+    checks: Mapping[str, Mapping[str, Any]] | None = None
+
+    @property
+    def ids(self) -> dict[str, object]:
+        """What a line of the log is about, as it names it for machines."""
+        return {
+            "job": self.job_id,
+            "batch": self.batch_name,
+            "attempt": self.attempt_id,
+            "attempt_number": self.attempt_number,
+        }
+
+
+_ATTEMPTS, _JOBS = (Base.metadata.tables[row.__tablename__] for row in (Attempt, Job))
+_SETUP = fields(Setup)
+
+
+def _of_setup(found: Iterable[Any]) -> ColumnElement[bool]:
+    """Return what holds where these columns are of the bound setup; no job is of a setup that is NULL."""
+    return and_(
+        *(one == bindparam(f"setup_{part.name}", type_=one.type) for part, one in zip(_SETUP, found, strict=True))
+    )
+
+
+def _pick() -> ColumnElement[int | None]:
+    """Return the number of the job to make next; NULL where none waits.
+
+    Of the jobs that have a message on the queue it is one of the highest priority; of those, one of the bound setup; of
+    those, or where none is of it, the one that waits the longest. Where no job has a message, the bound job comes
+    first: who publishes jobs notes it once their messages are sent, which a worker may have by then.
+    """
+    longest = Job.published_at, Job.id
+    first = (
+        select(Job.id, Job.priority, *columns(Setup))
+        .where(is_published())
+        .order_by(Job.priority, *longest)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .cte("first")
+    )
+    looked_at = (
+        select(Job.id)
+        .where(
+            bindparam("has_setup", type_=Boolean),
+            is_published(),
+            Job.priority == select(first.c.priority).scalar_subquery(),
+        )
+        .order_by(*longest)
+        .limit(_LOOKED_AT)
+        .subquery()
+    )
+    of_setup = (
+        select(Job.id)
+        .join(looked_at, looked_at.c.id == Job.id)
+        .where(_of_setup(columns(Setup)))
+        .order_by(*longest)
+        .limit(1)
+        .with_for_update(skip_locked=True, of=Job)
+    )
+    # Not of those alone that no message is there for: a row that was spoiled by hand is in no index, and is refused.
+    other = select(Job.id).where(Job.state == JobState.QUEUED, due())
+    choices = (
+        select(first.c.id).where(_of_setup(first.c[part.name] for part in _SETUP)),
+        of_setup,
+        select(first.c.id),
+        other.where(Job.id == bindparam("of_job")).with_for_update(skip_locked=True),
+        other.order_by(*longest).limit(1).with_for_update(skip_locked=True),
+    )
+    return func.coalesce(*(choice.scalar_subquery() for choice in choices))
+
+
+# Built once: building a statement takes SQLAlchemy longer than SQLite takes to execute it, and these come with every
+# picture.
+_CLAIM = (
+    update(_JOBS)
+    .where(
+        Job.id == _pick(),
+        Job.state == JobState.QUEUED,
+        exists().where(Batch.uid == bindparam("of_batch")),
+        ~exists().where(Pause.resumed_at.is_(None)),
+    )
+    .values(
+        state=JobState.RUNNING,
+        attempts=Job.attempts + 1,
+        boot_id=bindparam("by_boot"),
+        heartbeat_at=bindparam("moment"),
+        published_at=None,
+        not_before=None,
+        cancel_requested=False,
+    )
+    .returning(Job.id)
+)
+_OF_JOB = (
+    select(Job, Batch.name, Batch.uid, Batch.checks)
+    .join(Batch, Batch.id == Job.batch_id)
+    .where(Job.id == bindparam("of_job"))
+    .execution_options(populate_existing=True)
+)
+_RUNNING_HERE = (
+    select(Attempt)
+    .join(Job, (Attempt.job_id == Job.id) & (Attempt.number == Job.attempts))
+    .where(
+        Job.state == JobState.RUNNING,
+        Job.boot_id == bindparam("by_boot"),
+        Attempt.outcome == Outcome.RUNNING,
+    )
+    .order_by(Attempt.id)
+)
+_BEGIN_ATTEMPT = insert(_ATTEMPTS).returning(Attempt.id)
+_CHANGE_CLAIMED = (
+    update(_JOBS)
+    .where(
+        Job.id == bindparam("of_job"),
+        Job.state == JobState.RUNNING,
+        Job.boot_id == bindparam("of_boot"),
+        Job.attempts == bindparam("of_attempt_number"),
+    )
+    .returning(Job.id)
+)
+
+
+def claim(session: Session, message: JobMessage, boot_id: int, setup: Setup | None = None) -> Claim | None:
+    """Turn a message into an attempt, counted before it starts; None where no job waits.
+
+    A message is worth one job, and the record says which: see `_pick`, where `setup` is what the device is set up for.
+    None, too, for a message that names a batch of another database.
+
+    Raises:
+        QueuePausedError: no job begins now.
+        InvalidJobError: the job's row, or its batch's, holds what no job may have; `refuse` fails such a job.
+    """
+    moment = now()
+    bound = {"of_job": message.job, "of_batch": message.batch, "by_boot": boot_id, "moment": moment}
+    bound |= {"has_setup": setup is not None}
+    bound |= {f"setup_{part.name}": getattr(setup, part.name, None) for part in _SETUP}
+    job_id = session.scalar(_CLAIM, bound)
+    if job_id is None:
+        if paused_since(session) is not None:
+            raise QueuePausedError
+        return None
+    try:
+        found = session.execute(_OF_JOB, {"of_job": job_id}).one()
+        job = found.Job
+        attempt = Attempt(
+            job_id=job.id,
+            batch_id=job.batch_id,
+            boot_id=boot_id,
+            number=job.attempts,
+            started_at=moment,
+            started_s=instant().s,
+            queue_wait_s=seconds_since(job.queued_at, Instant(job.queued_s, job.queued_clock)),
+        )
+        columns = ("job_id", "batch_id", "boot_id", "number", "started_at", "started_s", "queue_wait_s")
+        attempt.id = session.scalars(_BEGIN_ATTEMPT, {name: getattr(attempt, name) for name in columns}).one()
+        return _claim_of(found, attempt)
+    except ValidationError as error:
+        raise InvalidJobError(job_id, what_is_invalid(error)) from error
+    except (ValueError, TypeError, LookupError) as error:
+        # A value that no job may have, a time that is none, JSON cut short.
+        raise InvalidJobError(job_id, f"cannot be read: {error}") from error
+
+
+def unanswered_claim(session: Session, boot_id: int, is_in_hand: Callable[[int, int], bool]) -> Claim | None:
+    """Return a claim of this boot whose answer was lost; None if there is none.
+
+    Its job runs under the boot's name, and `is_in_hand` says of no such job and attempt number that somebody works on
+    it.
+    """
+    for attempt in session.scalars(_RUNNING_HERE, {"by_boot": boot_id}).all():
+        if not is_in_hand(attempt.job_id, attempt.number):
+            return _claim_of(session.execute(_OF_JOB, {"of_job": attempt.job_id}).one(), attempt)
+    return None
+
+
+def _claim_of(found: Any, attempt: Attempt) -> Claim:
+    job = found.Job
+    return Claim(
+        job.id,
+        job.batch_id,
+        found.name,
+        found.uid,
+        attempt.id,
+        attempt.number,
+        attempt.boot_id,
+        spec_of(job),
+        attempt.queue_wait_s,
+        attempt.started_at,
+        job.failures,
+        job.losses,
+        job.attributes or {},
+        found.checks,
+    )
+
+
+def refuse(session: Session, job_id: int, error: str) -> None:
+    """Fail a queued job whose row holds what no job may have; it was changed by hand, and is not read here."""
+    session.execute(
+        update(Job)
+        .where(Job.id == job_id, Job.state == JobState.QUEUED)
+        .values(state=JobState.FAILED, cause=Cause.INVALID, error=error, finished_at=now())
+        .execution_options(synchronize_session=False)
+    )
+
+
+def renew(session: Session, claim: Claim) -> bool | None:
+    """Give a sign of life; return whether cancelling was asked for, None if the job is no longer this claim's."""
+    if not change_claimed(session, claim, heartbeat_at=now()):
+        return None
+    return session.scalar(select(Job.cancel_requested).where(Job.id == claim.job_id))
+
+
+def change_claimed(session: Session, claim: Claim, **values: object) -> bool:
+    """Give the claim's job these values; False, and nothing is changed, if the job is no longer this claim's."""
+    computed = {name: value for name, value in values.items() if isinstance(value, ClauseElement)}
+    plain = {name: value for name, value in values.items() if name not in computed}
+    owner = {"of_job": claim.job_id, "of_boot": claim.boot_id, "of_attempt_number": claim.attempt_number}
+    statement = _CHANGE_CLAIMED.values(computed) if computed else _CHANGE_CLAIMED
+    return session.scalar(statement, owner | plain) is not None

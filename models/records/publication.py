@@ -1,0 +1,155 @@
+"""Which queued jobs are on the queue: read and mark it, and forget it where the queue lost them."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter, ValidationError
+from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from models.records.batches import CHUNK
+from models.records.job_updates import change_jobs
+from models.records.tables import Batch, Job, UtcDateTime, now
+from models.types.job import LOWEST_PRIORITY
+from models.types.message import JobMessage, what_is_invalid
+from models.types.states import JobState
+
+#: The longest that a job waits for its next try.
+LONGEST_WAIT = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Unpublished:
+    """A queued job that is not on the queue."""
+
+    job_id: int
+    #: None where its row, or its batch's, holds what no message may have.
+    message: JobMessage | None
+    priority: int
+    problem: str | None = None
+
+
+_PRIORITY = TypeAdapter(Annotated[int, Field(ge=0, le=LOWEST_PRIORITY, strict=True)])
+
+
+def unpublished(
+    session: Session,
+    *,
+    batch_id: int | None = None,
+    jobs: Collection[int] | None = None,
+    after: int = 0,
+    limit: int = CHUNK,
+) -> list[Unpublished]:
+    """Return up to `limit` queued jobs that are not on the queue.
+
+    They come in order of job number, beginning after job `after`. Jobs that failed and wait for their next try are left
+    out until it is time. `batch_id` limits it to one batch, `jobs` to these.
+    """
+    query = (
+        select(Job.id, Batch.uid, Job.priority)
+        .join(Batch)
+        .where(Job.state == JobState.QUEUED, Job.published_at.is_(None), Job.id > after, due())
+        .order_by(Job.id)
+        .limit(limit)
+    )
+    if batch_id is not None:
+        query = query.where(Job.batch_id == batch_id)
+    if jobs is not None:
+        query = query.where(Job.id.in_(jobs))
+    return [_unpublished(*row) for row in session.execute(query)]
+
+
+def _unpublished(job_id: int, uid: str, priority: int) -> Unpublished:
+    try:
+        return Unpublished(job_id, JobMessage(job=job_id, batch=uid), _PRIORITY.validate_python(priority))
+    except ValidationError as error:
+        return Unpublished(job_id, None, LOWEST_PRIORITY, what_is_invalid(error))
+
+
+def cancelled(session: Session, batch_id: int) -> list[JobMessage]:
+    """Return the messages of those jobs of a batch that were cancelled while a message was on the queue for them.
+
+    Not of one that was cancelled while it ran: another message was used for it then, or its own.
+    """
+    query = (
+        select(Job.id, Batch.uid)
+        .join(Batch)
+        .where(Job.batch_id == batch_id, Job.state == JobState.CANCELLED, Job.published_at.is_not(None))
+    )
+    return [JobMessage(job=job_id, batch=uid) for job_id, uid in session.execute(query)]
+
+
+def is_published() -> ColumnElement[bool]:
+    """Return what holds for a queued job that a message is on the queue for."""
+    # Not as a plain comparison: SQLite would take the index of states and sort all that wait, where the index of
+    # published jobs has them in order.
+    is_queued = case((Job.state == JobState.QUEUED, 1), else_=0) == 1
+    return and_(Job.published_at.is_not(None), Job.finished_at.is_(None), is_queued)
+
+
+def due() -> ColumnElement[bool]:
+    """Return what holds for a job that does not wait for its next try."""
+    # When it is asked, and not when the statement is built.
+    moment = bindparam("due_at", type_=UtcDateTime, callable_=now)
+    # A clock that was set back must not make a job wait for as long.
+    latest = bindparam("due_latest", type_=UtcDateTime, callable_=lambda: now() + LONGEST_WAIT)
+    return or_(Job.not_before.is_(None), Job.not_before <= moment, Job.not_before > latest)
+
+
+def due_retries(session: Session, limit: int = CHUNK) -> Sequence[int]:
+    """Return up to `limit` numbers of jobs that waited for their next try and can be published now."""
+    waited = Job.not_before.is_not(None)
+    query = select(Job.id).where(Job.state == JobState.QUEUED, Job.published_at.is_(None), waited, due())
+    return session.scalars(query.order_by(Job.id).limit(limit)).all()
+
+
+def count_published(session: Session) -> int:
+    """Return how many queued jobs there are that a message should be on the queue for."""
+    return session.scalar(select(func.count()).select_from(Job).where(is_published())) or 0
+
+
+def last_published(session: Session, count: int) -> Sequence[int]:
+    """Return the numbers of so many of those jobs, the ones whose turn comes last."""
+    order = Job.priority.desc(), Job.published_at.desc(), Job.id.desc()
+    return session.scalars(select(Job.id).where(is_published()).order_by(*order).limit(count)).all()
+
+
+def batch_uids(session: Session) -> set[str]:
+    """Return the uids of all batches, by which messages of this database are known."""
+    return set(session.scalars(select(Batch.uid)))
+
+
+def first_unpublished(session: Session) -> list[tuple[int, int]]:
+    """Return the batches with queued jobs that could be on the queue and are not, each with the first of those.
+
+    While somebody publishes them, that one changes.
+    """
+    query = (
+        select(Job.batch_id, func.min(Job.id))
+        .where(Job.state == JobState.QUEUED, Job.published_at.is_(None), due())
+        .group_by(Job.batch_id)
+    )
+    return [(batch_id, job_id) for batch_id, job_id in session.execute(query)]
+
+
+def mark_published(session: Session, job_ids: Sequence[int], moment: datetime) -> None:
+    """Note that messages of these jobs are on the queue; not of one that a worker has begun by then."""
+    session.execute(update(Job).where(Job.id.in_(job_ids), Job.state == JobState.QUEUED).values(published_at=moment))
+
+
+def forget_published(session: Session, batch_id: int | None = None, jobs: Collection[int] | None = None) -> int:
+    """Forget that queued jobs were published, and return how many those are; for what the queue has lost.
+
+    `batch_id` limits it to one batch, `jobs` to these. A message that is still there is dropped when its job was
+    claimed before.
+    """
+    lost = [Job.state == JobState.QUEUED, Job.published_at.is_not(None)]
+    if batch_id is not None:
+        lost.append(Job.batch_id == batch_id)
+    if jobs is None:
+        return change_jobs(session, *lost, values={"published_at": None})
+    numbers = sorted(jobs)
+    chunks = (numbers[start : start + CHUNK] for start in range(0, len(numbers), CHUNK))
+    return sum(change_jobs(session, *lost, Job.id.in_(chunk), values={"published_at": None}) for chunk in chunks)

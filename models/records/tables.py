@@ -1,0 +1,422 @@
+"""Tables: batches, jobs, boots, loads, attempts, verdicts, likenesses, pauses, guard actions.
+
+Times of day (`_at`) are UTC and for people; beside those that a span is counted from stands a reading of
+`models.types.clock`. Durations are seconds (`_s`), of a clock that nobody can set; sizes are bytes (`_bytes`).
+A measurement that was not made is NULL, never 0.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    false,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from models.types.clock import Instant, instant
+from models.types.errors import UnreadableRowError
+from models.types.states import JobState, Outcome
+
+#: The version in `migrations` that makes these tables.
+SCHEMA_VERSION = "0013"
+_PUBLISHED = text("published_at IS NOT NULL AND finished_at IS NULL")
+
+
+class _Readable:
+    """Says in one line what is wrong with a value that SQLite keeps, which keeps anything."""
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        """Return the usual reader, with another error."""
+        read: Callable[[Any], Any] | None = super().result_processor(dialect, coltype)  # type: ignore[misc]
+        if read is None:
+            return None
+
+        def read_or_say(value: Any) -> Any:
+            try:
+                return read(value)
+            except (ValueError, TypeError) as error:
+                raise UnreadableRowError(
+                    f"a row of the database holds what cannot be read ({error}): it was changed by hand, or the file "
+                    "is damaged; bring back a copy, or put the row right"
+                ) from error
+
+        return read_or_say
+
+
+class Json(_Readable, TypeDecorator[Any]):
+    """JSON, in which None is NULL."""
+
+    impl = JSON(none_as_null=True)
+    cache_ok = True
+
+
+class UtcDateTime(_Readable, TypeDecorator[datetime]):
+    """A moment in UTC; SQLite keeps no zone, so it is put back when read."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a moment without a zone, which nobody could place."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time of day needs its zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        """Give the moment its zone back."""
+        if value is None:
+            return None
+        moment: datetime = value
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def now() -> datetime:
+    """The present moment, for storage; durations use the monotonic clock."""
+    return datetime.now(UTC)
+
+
+def seconds_since(moment: datetime, earlier: Instant) -> float | None:
+    """Return the seconds since a moment that was read from both clocks; None where they contradict what can be.
+
+    What the time of day says is taken where the other clock cannot tell, which is after another start of the machine.
+    """
+    exact = instant().since(earlier)
+    if exact is not None:
+        return exact
+    told = (now() - moment).total_seconds()
+    return told if told >= 0 else None
+
+
+class Base(DeclarativeBase):
+    """Names every constraint, so that a migration can name it too on every database."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+Key = Annotated[int, mapped_column(primary_key=True)]
+Bytes = Annotated[int | None, mapped_column(BigInteger)]
+Moment = Annotated[datetime, mapped_column(UtcDateTime)]
+MomentOrNone = Annotated[datetime | None, mapped_column(UtcDateTime)]
+ClockName = Annotated[str | None, mapped_column(String(12))]
+Word = Annotated[str, mapped_column(String(64))]
+LongText = Annotated[str, mapped_column(Text)]
+LongTextOrNone = Annotated[str | None, mapped_column(Text)]
+
+
+class Batch(Base):
+    """The jobs of one `enqueue`."""
+
+    __tablename__ = "batches"
+
+    id: Mapped[Key]
+    uid: Mapped[str] = mapped_column(String(32), unique=True)
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    #: Digest of everything that was asked for: the same command again finds its unfinished batch by it.
+    fingerprint: Mapped[str] = mapped_column(String(64), index=True)
+    source: Mapped[LongText]
+    #: The limits of each check by which its pictures are judged; None where they are not.
+    checks: Mapped[dict[str, dict[str, Any]] | None] = mapped_column(Json)
+    #: How many pictures are to be accepted; None where each job is made once, whatever becomes of it.
+    target: Mapped[int | None]
+    #: How often one picture that is asked for is made again with another seed, at most.
+    replacements: Mapped[int] = mapped_column(default=0, server_default="0")
+    created_at: Mapped[Moment]
+    #: When a person cancelled it: nothing of it begins from then on. None where nobody has, or it was queued again.
+    cancelled_at: Mapped[MomentOrNone]
+
+
+class Job(Base):
+    """One requested picture."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        Index("ix_jobs_batch_id_state", "batch_id", "state"),
+        # A replacement looks for a seed that its batch does not have, in a transaction that every worker waits for.
+        Index("ix_jobs_batch_id_seed", "batch_id", "seed"),
+        Index("ix_jobs_state_published_at", "state", "published_at"),
+        # A claim takes the first entry of these, however many there are: see `models.records.publication.is_published`.
+        Index(
+            "ix_jobs_published",
+            "priority",
+            "published_at",
+            "id",
+            sqlite_where=_PUBLISHED,
+            postgresql_where=_PUBLISHED,
+        ),
+    )
+
+    id: Mapped[Key]
+    batch_id: Mapped[int] = mapped_column(ForeignKey("batches.id"))
+    #: Line of the prompts file, None for a prompt from the command line.
+    source_line: Mapped[int | None]
+    #: What a template chose for it, by the choices' names: {"colour": "black"}.
+    attributes: Mapped[dict[str, str] | None] = mapped_column(Json)
+    prompt: Mapped[LongText]
+    negative_prompt: Mapped[LongText]
+    seed: Mapped[int] = mapped_column(BigInteger)
+    steps: Mapped[int]
+    guidance: Mapped[float]
+    width: Mapped[int]
+    height: Mapped[int]
+    scheduler: Mapped[Word]
+    checkpoint: Mapped[LongText]
+    priority: Mapped[int]
+    state: Mapped[str] = mapped_column(String(16), default=JobState.QUEUED)
+    #: Attempts claimed so far.
+    attempts: Mapped[int] = mapped_column(default=0)
+    #: How often its worker went away while it ran, since it was queued by a person.
+    losses: Mapped[int] = mapped_column(default=0, server_default="0")
+    #: How often it failed in a way that may pass, since it was queued by a person.
+    failures: Mapped[int] = mapped_column(default=0, server_default="0")
+    queued_at: Mapped[Moment]
+    #: The same moment on the clock called `queued_clock`.
+    queued_s: Mapped[float | None]
+    queued_clock: Mapped[ClockName]
+    #: Not to be published before this moment, after such a failure.
+    not_before: Mapped[MomentOrNone]
+    #: When a message was put on the queue for it; None where none is there: not published yet, or begun.
+    published_at: Mapped[MomentOrNone]
+    #: The boot that owns the job while it runs.
+    boot_id: Mapped[int | None] = mapped_column(ForeignKey("boots.id"), index=True)
+    heartbeat_at: Mapped[MomentOrNone]
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    finished_at: Mapped[MomentOrNone]
+    #: Short word under which failures are counted, and the line that says what happened.
+    cause: Mapped[str | None] = mapped_column(String(32))
+    error: Mapped[LongTextOrNone]
+    #: Path below the data folder; None before it is made, and once it is removed.
+    picture: Mapped[LongTextOrNone]
+    #: The job whose picture was not accepted, and which this one stands in for; no job has two such.
+    replaces: Mapped[int | None] = mapped_column(index=True, unique=True)
+    #: The how manieth replacement of one that was asked for, which is 0.
+    replacement: Mapped[int] = mapped_column(default=0, server_default="0")
+    #: What a person decided of the picture, whatever the checks say; None where nobody did.
+    accepted_by_person: Mapped[bool | None]
+    #: When an export last had the picture; None where none has.
+    exported_at: Mapped[MomentOrNone]
+
+
+class Boot(Base):
+    """One life of a worker process."""
+
+    __tablename__ = "boots"
+
+    id: Mapped[Key]
+    host: Mapped[str] = mapped_column(String(255))
+    pid: Mapped[int]
+    #: The lock under which the boot had its device: whoever holds it next speaks for this boot.
+    #: None in rows of a version that did not name it.
+    lock_uid: Mapped[str | None] = mapped_column(String(32))
+    #: What the settings named: mps, cuda, cuda:1, cpu.
+    device: Mapped[Word]
+    #: The driver's or system's name of it.
+    device_name: Mapped[LongText]
+    chip: Mapped[LongText]
+    threads: Mapped[int]
+    dtype: Mapped[Word]
+    memory_total_bytes: Mapped[Bytes]
+    #: Of Python, the operating system and the libraries that make pictures.
+    versions: Mapped[dict[str, str]] = mapped_column(Json)
+    #: Which call each memory figure of this boot's rows comes from.
+    memory_sources: Mapped[dict[str, str]] = mapped_column(Json)
+    #: The clock that readings in this boot's rows are of.
+    clock: Mapped[ClockName]
+    started_at: Mapped[Moment]
+    #: When the first job could be taken.
+    ready_at: Mapped[MomentOrNone]
+    ended_at: Mapped[MomentOrNone]
+    #: Its last sign of life, given with or without a job once it is ready, and the same moment on `clock`.
+    alive_at: Mapped[MomentOrNone]
+    alive_s: Mapped[float | None]
+    #: What it waits for at the moment, such as room on the disk, and what to do; None while it works.
+    waiting_for: Mapped[LongTextOrNone]
+    #: Highest resident memory of the process by the operating system's own accounting.
+    rss_lifetime_peak_bytes: Mapped[Bytes]
+
+
+class Verdict(Base):
+    """What one check found of a job's picture."""
+
+    __tablename__ = "verdicts"
+    __table_args__ = (UniqueConstraint("job_id", "check"),)
+
+    id: Mapped[Key]
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"))
+    check: Mapped[str] = mapped_column(String(32))
+    #: In the unit that the check says; None where there was nothing to measure.
+    figure: Mapped[float | None]
+    passed: Mapped[bool]
+    #: What was seen and where the limit is, for people.
+    sentence: Mapped[LongText]
+    judged_at: Mapped[Moment]
+
+
+class Likeness(Base):
+    """What a picture that passed its own checks is compared with later ones by."""
+
+    __tablename__ = "likenesses"
+
+    id: Mapped[Key]
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), unique=True)
+    #: As `checks.duplicates` writes it.
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Pause(Base):
+    """A time in which no worker begins a job, because a person said so."""
+
+    __tablename__ = "pauses"
+
+    id: Mapped[Key]
+    paused_at: Mapped[Moment]
+    #: None while it lasts.
+    resumed_at: Mapped[MomentOrNone]
+
+
+class SweepLease(Base):
+    """The boot that looks after the queue for all workers; one row at most."""
+
+    __tablename__ = "sweep_lease"
+
+    id: Mapped[Key]
+    boot_id: Mapped[int] = mapped_column(ForeignKey("boots.id"))
+    renewed_at: Mapped[Moment]
+
+
+class GuardAction(Base):
+    """What the memory guard did between two jobs of a boot, and what it cost."""
+
+    __tablename__ = "guard_actions"
+
+    id: Mapped[Key]
+    boot_id: Mapped[int] = mapped_column(ForeignKey("boots.id"), index=True)
+    taken_at: Mapped[Moment]
+    taken_s: Mapped[float | None]
+    #: One of `models.types.states.GuardStep`.
+    step: Mapped[str] = mapped_column(String(16))
+    #: Memory as the guard counts it, and where it acts.
+    held_before_bytes: Mapped[Bytes]
+    held_after_bytes: Mapped[Bytes]
+    limit_bytes: Mapped[Bytes]
+    #: How long the device did nothing else; for a restart known once the next boot under the same lock is ready.
+    cost_s: Mapped[float | None]
+
+
+class Load(Base):
+    """Bringing one checkpoint's weights to the device, and the warm-up that follows."""
+
+    __tablename__ = "loads"
+
+    id: Mapped[Key]
+    boot_id: Mapped[int] = mapped_column(ForeignKey("boots.id"), index=True)
+    checkpoint: Mapped[LongText]
+    #: Commit of a hub repository, or sha256 of local files.
+    revision: Mapped[LongText]
+    #: Whether the attention was sliced, which takes less memory and longer; None in rows of a version that did not say.
+    attention_slicing: Mapped[bool | None]
+    loaded_at: Mapped[Moment]
+    load_s: Mapped[float]
+    warmup_s: Mapped[float]
+    warmup_steps: Mapped[int]
+    rss_before_bytes: Mapped[Bytes]
+    rss_after_bytes: Mapped[Bytes]
+    device_allocated_before_bytes: Mapped[Bytes]
+    device_allocated_after_bytes: Mapped[Bytes]
+    device_driver_before_bytes: Mapped[Bytes]
+    device_driver_after_bytes: Mapped[Bytes]
+    available_before_bytes: Mapped[Bytes]
+    available_after_bytes: Mapped[Bytes]
+
+
+class Attempt(Base):
+    """One execution of a job and everything that was measured in it."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (
+        # Percentiles read one entry of these, in order, instead of sorting a million rows.
+        Index("ix_attempts_batch_id_outcome_cold_total_s", "batch_id", "outcome", "cold", "total_s"),
+        Index("ix_attempts_outcome_cold_total_s", "outcome", "cold", "total_s"),
+        Index("ix_attempts_load_id_outcome_cold", "load_id", "outcome", "cold"),
+        Index("ix_attempts_batch_id_load_id_outcome_cold", "batch_id", "load_id", "outcome", "cold"),
+    )
+
+    id: Mapped[Key]
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), index=True)
+    #: The job's batch again: the report filters a million attempts by it.
+    batch_id: Mapped[int] = mapped_column(ForeignKey("batches.id"))
+    boot_id: Mapped[int] = mapped_column(ForeignKey("boots.id"), index=True)
+    load_id: Mapped[int | None] = mapped_column(ForeignKey("loads.id"))
+    #: 1 for the job's first attempt.
+    number: Mapped[int]
+    outcome: Mapped[str] = mapped_column(String(16), default=Outcome.RUNNING)
+    cause: Mapped[str | None] = mapped_column(String(32))
+    error: Mapped[LongTextOrNone]
+    started_at: Mapped[Moment]
+    finished_at: Mapped[MomentOrNone]
+    #: The same two moments on the boot's clock; no finish where another boot noted that it was lost.
+    started_s: Mapped[float | None]
+    finished_s: Mapped[float | None]
+    first_of_boot: Mapped[bool] = mapped_column(default=False)
+    #: Not steady state: the first generation of its size since the load, warm-up counted, or one made again.
+    cold: Mapped[bool] = mapped_column(default=False)
+    #: NULL where the clock was set in between and no other was there to tell.
+    queue_wait_s: Mapped[float | None]
+    #: From the end of the boot's attempt before to this delivery; NULL where the job was not waiting then.
+    gap_s: Mapped[float | None]
+    #: For how long the machine slept since the boot's picture before; no part of any other duration of the attempt.
+    slept_s: Mapped[float | None]
+    encode_s: Mapped[float | None]
+    denoise_s: Mapped[float | None]
+    decode_s: Mapped[float | None]
+    validate_s: Mapped[float | None]
+    save_s: Mapped[float | None]
+    total_s: Mapped[float | None]
+    steps_per_s: Mapped[float | None]
+    #: Made by a second try: memory ran out, or it was not finite.
+    made_again: Mapped[bool] = mapped_column(default=False, server_default=false())
+    #: Decoded a second time in float32 after NaN or infinity.
+    decoded_again: Mapped[bool] = mapped_column(default=False)
+    prompt_tokens: Mapped[int | None]
+    #: The end of the prompt that the text encoder does not see.
+    prompt_cut: Mapped[LongTextOrNone]
+    picture_bytes: Mapped[Bytes]
+    rss_before_bytes: Mapped[Bytes]
+    rss_peak_bytes: Mapped[Bytes]
+    rss_after_bytes: Mapped[Bytes]
+    device_allocated_before_bytes: Mapped[Bytes]
+    device_allocated_peak_bytes: Mapped[Bytes]
+    device_allocated_after_bytes: Mapped[Bytes]
+    device_driver_before_bytes: Mapped[Bytes]
+    device_driver_peak_bytes: Mapped[Bytes]
+    device_driver_after_bytes: Mapped[Bytes]
+    available_before_bytes: Mapped[Bytes]
+    available_lowest_bytes: Mapped[Bytes]
+    available_after_bytes: Mapped[Bytes]
+    #: macOS's own word on the machine's memory: 1 at ease, 2 warned of, 4 critical; NULL elsewhere.
+    memory_pressure: Mapped[int | None]
+    swap_before_bytes: Mapped[Bytes]
+    swap_peak_bytes: Mapped[Bytes]
+    swap_after_bytes: Mapped[Bytes]

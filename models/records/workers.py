@@ -1,0 +1,70 @@
+"""What is known of the workers: which of them live, and what they wait for."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from models.records.tables import Batch, Boot, Job, seconds_since
+from models.types.clock import Instant
+from models.types.states import JobState
+
+
+class WorkerState(StrEnum):
+    """What a worker's own signs say of it."""
+
+    LOADING = "loading"
+    ALIVE = "alive"
+    #: No sign of life for longer than the settings allow: killed, frozen, or cut off.
+    SILENT = "silent"
+
+
+@dataclass(frozen=True)
+class KnownWorker:
+    """A worker that has not said that it ended."""
+
+    host: str
+    device: str
+    device_name: str
+    state: WorkerState
+    started_at: datetime
+    #: The job that it is at, and the batch of that; None between two jobs.
+    job_id: int | None
+    batch: str | None
+    #: Its last sign of life.
+    seen_at: datetime
+    #: Seconds since then, None where that cannot be told.
+    quiet_s: float | None
+    waiting_for: str | None
+
+
+def known_workers(session: Session, stall_s: float) -> list[KnownWorker]:
+    """Return the newest worker of each device, unless that one has noted its end."""
+    newest = select(func.max(Boot.id)).group_by(Boot.lock_uid)
+    boots = session.scalars(select(Boot).where(Boot.id.in_(newest), Boot.ended_at.is_(None)).order_by(Boot.id))
+    known = []
+    for boot in boots:
+        seen_at = boot.alive_at or boot.started_at
+        quiet_s = seconds_since(seen_at, Instant(boot.alive_s, boot.clock))
+        silent = quiet_s is None or quiet_s > stall_s
+        state = WorkerState.SILENT if silent else WorkerState.ALIVE if boot.ready_at else WorkerState.LOADING
+        at = session.execute(
+            select(Job.id, Batch.name).join(Batch).where(Job.boot_id == boot.id, Job.state == JobState.RUNNING).limit(1)
+        ).first()
+        known.append(
+            KnownWorker(
+                boot.host,
+                boot.device,
+                boot.device_name,
+                state,
+                boot.started_at,
+                at and at.id,
+                at and at.name,
+                seen_at,
+                quiet_s,
+                boot.waiting_for,
+            )
+        )
+    return known

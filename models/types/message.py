@@ -1,0 +1,46 @@
+"""A job on the wire: it names the row, and what runs is what the row says."""
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models.types.job import MAX_KEY
+
+VERSION = 2
+#: No program will ever write this one: what says so is spoiled.
+_NO_VERSION = 1_000
+
+
+class NewerMessageError(Exception):
+    """A message that only a newer program understands."""
+
+
+class JobMessage(BaseModel):
+    """`job` is the row's number and `batch` the batch's random uid.
+
+    A number alone could mean another row after a database was started anew beside an old queue. Version 1 held the
+    job's spec as well. What a message holds beyond these is not read, so that a program may add to it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    version: int = Field(default=VERSION, ge=1, le=VERSION, strict=True)
+    job: int = Field(ge=1, le=MAX_KEY)
+    batch: str = Field(pattern=r"^[0-9a-f]{32}$")
+
+
+def read_message(payload: object) -> JobMessage:
+    """Return the message that a delivery carries.
+
+    Raises:
+        NewerMessageError: if it is of a version that this program does not know, whatever else it holds.
+        ValidationError: if it is no message of ours.
+    """
+    match payload:
+        case {"version": int(version)} if VERSION < version < _NO_VERSION:
+            raise NewerMessageError(f"a message of version {version}, and this program knows {VERSION}")
+    return JobMessage.model_validate(payload)
+
+
+def what_is_invalid(error: ValidationError) -> str:
+    """Return in one line what a model does not take, without what stands there."""
+    found = error.errors(include_url=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'value'}: {one['msg']}" for one in found)

@@ -1,0 +1,1 @@
+"""What runs on this machine: server and worker of `producer run`, services, and a look at the device."""

@@ -1,0 +1,57 @@
+"""Asking a child process about the device, so that torch is imported there and not here."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import Any
+
+from models.settings import PREFIX
+from models.types.errors import DeviceError
+
+#: The program that makes pictures on the device.
+DEVICE_CHECK = "worker.engine.device_check"
+_PATIENCE_S = 120
+#: For two loads, of which one may be from a slow disk, and two pictures, of which one is made by a CPU.
+_PATIENCE_WITH_PICTURES_S = 1_800
+
+
+def probe_device() -> dict[str, Any]:
+    """Return what `worker.probe` prints.
+
+    Raises:
+        DeviceError: if the child cannot answer, for instance because torch is broken; with its last line.
+    """
+    return _ask("worker.probe", _PATIENCE_S, {})
+
+
+def check_device(checkpoint: str, program: str = DEVICE_CHECK) -> dict[str, Any]:
+    """Return what the module `program` prints of pictures made with the checkpoint.
+
+    Raises:
+        DeviceError: as `probe_device` does.
+    """
+    return _ask(program, _PATIENCE_WITH_PICTURES_S, {f"{PREFIX}CHECKPOINT": checkpoint})
+
+
+def _ask(module: str, patience_s: float, variables: dict[str, str]) -> dict[str, Any]:
+    try:
+        child = subprocess.run(
+            [sys.executable, "-m", module],
+            capture_output=True,
+            text=True,
+            timeout=patience_s,
+            check=False,
+            env=os.environ | variables,
+        )
+    except subprocess.TimeoutExpired:
+        raise DeviceError(f"the device did not answer within {patience_s} s: restart the machine's driver") from None
+    if child.returncode < 0:
+        ended = signal.Signals(-child.returncode).name
+        raise DeviceError(f"the device's driver ended the process ({ended}): update the system or the driver")
+    if child.returncode != 0:
+        said = child.stderr.strip().splitlines() or [f"exit status {child.returncode}"]
+        raise DeviceError(f"the worker's libraries cannot be used: {said[-1]}. Install again: rm -r .venv; make test")
+    answer: dict[str, Any] = json.loads(child.stdout.splitlines()[-1])
+    return answer

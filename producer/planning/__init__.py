@@ -1,0 +1,1 @@
+"""What requests and flags ask for, as the jobs of one batch."""

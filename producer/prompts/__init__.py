@@ -1,0 +1,1 @@
+"""What people bring: prompts in every form, templates, earlier pictures; read into requests."""

@@ -1,0 +1,130 @@
+"""The first step of an attempt: a message comes, and the record says which job is made for it."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from models.records.claims import Claim, claim, refuse, unanswered_claim
+from models.records.database import Database
+from models.records.pauses import paused_since
+from models.settings import Settings
+from models.types.errors import AttemptStoppedError, DatabaseError, InvalidJobError, QueuePausedError
+from models.types.identity import Setup
+from models.types.message import JobMessage
+from worker.care.file_handles import require_file_handle
+from worker.care.in_hand import InHand
+from worker.care.patience import Patience
+from worker.events import Event
+from worker.log import event, log
+from worker.shutdown import Shutdown
+
+
+class Claimer:
+    """Claims jobs on behalf of one boot, and waits while a person has paused the queue.
+
+    Jobs of one checkpoint and size go before others of the same priority that came earlier, since a switch costs a load
+    or compiled kernels; but for NIGHTSHIFT_GROUP_S at most, and then it is the turn of the job that came first.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        patience: Patience,
+        shutdown: Shutdown,
+        boot_id: int,
+        in_hand: InHand,
+        rest: Callable[[], None],
+    ) -> None:
+        """Have `rest` called when a pause is over, in which the device waited for a person."""
+        self._database = database
+        self._settings = settings
+        self._patience = patience
+        self._shutdown = shutdown
+        self._boot_id = boot_id
+        self._in_hand = in_hand
+        self._rest = rest
+        #: What the device is set up for, and since when.
+        self._setup: Setup | None = None
+        self._since = 0.0
+        #: Whether a claim may be in the database of which this worker has not heard.
+        self._is_in_doubt = False
+
+    def claim(self, message: JobMessage) -> Claim | None:
+        """Return a claim; None where no job is made for the message, which is then done with.
+
+        Raises:
+            AttemptStoppedError: the worker was told to end before it could be claimed.
+            DatabaseError, StorageError: the same, while the database or the disk could not be used.
+        """
+        while True:
+            # The message may have come while the last job ran.
+            if self._shutdown.asked.is_set():
+                raise AttemptStoppedError("the worker was told to end")
+            try:
+                claimed = self._patience.until_done(lambda: self._claim(message))
+            except QueuePausedError:
+                self._wait_while_paused()
+                self._rest()
+            except InvalidJobError as error:
+                self._refuse(error)
+                return None
+            else:
+                break
+        if claimed is None:
+            log.warning(
+                "job %d: message dropped: no job waits for it, or it is of another database",
+                message.job,
+                extra=event(Event.MESSAGE_DROPPED, job=message.job),
+            )
+            return None
+        self._in_hand.take(claimed)
+        if (setup := Setup.of(claimed.spec)) != self._setup:
+            self._setup, self._since = setup, time.monotonic()
+        return claimed
+
+    def _claim(self, message: JobMessage) -> Claim | None:
+        # A job that cannot write its picture is better not begun.
+        require_file_handle()
+        claimed = None
+        try:
+            with self._database.writing() as session:
+                if self._is_in_doubt:
+                    claimed = unanswered_claim(session, self._boot_id, self._in_hand.has)
+                if claimed is None:
+                    claimed = claim(session, message, self._boot_id, self._setup_with_time_left())
+        except DatabaseError:
+            self._is_in_doubt = True
+            raise
+        self._is_in_doubt = False
+        return claimed
+
+    def _refuse(self, error: InvalidJobError) -> None:
+        def write() -> None:
+            with self._database.writing() as session:
+                refuse(session, error.job_id, str(error))
+
+        self._patience.until_done(write)
+        log.error("job %d failed: %s", error.job_id, error, extra=event(Event.JOB_REFUSED, job=error.job_id))
+
+    def _setup_with_time_left(self) -> Setup | None:
+        return self._setup if time.monotonic() - self._since < self._settings.group_s else None
+
+    def _wait_while_paused(self) -> None:
+        said = False
+        while since := self._patience.until_done(self._paused_since):
+            if not said:
+                log.info(
+                    "the queue is paused since %s: `producer resume` goes on",
+                    f"{since.astimezone():%H:%M:%S}",
+                    extra=event(Event.QUEUE_PAUSED),
+                )
+                said = True
+            if self._shutdown.asked.wait(self._settings.heartbeat_s):
+                raise AttemptStoppedError("the worker was told to end while the queue is paused")
+        if said:
+            log.info("the queue goes on", extra=event(Event.QUEUE_RESUMED))
+
+    def _paused_since(self) -> datetime | None:
+        with self._database.reading() as session:
+            return paused_since(session)

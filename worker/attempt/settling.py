@@ -1,0 +1,98 @@
+"""The step that ends an attempt: the picture gets its name and the row its result, both or neither."""
+
+import random
+from contextlib import nullcontext
+from dataclasses import replace
+
+from models.pictures.store import Aside, PictureStore
+from models.records.attempts import Ended, Recorded, give_back, lose, postpone, settle
+from models.records.boots import note_peak
+from models.records.claims import Claim
+from models.records.database import Database
+from models.records.publication import LONGEST_WAIT
+from models.records.replacements import replacement_of
+from models.settings import Settings
+from models.types.errors import DatabaseError, LostClaimError
+from models.types.fate import Fate, fate
+from worker.attempt.attempt import Attempt
+from worker.attempt.kept import Kept, keep
+from worker.care.patience import Patience
+from worker.engine.memory import rss_lifetime_peak
+
+
+class Settler:
+    """Writes what became of attempts, on behalf of one boot."""
+
+    def __init__(
+        self, database: Database, pictures: PictureStore, settings: Settings, patience: Patience, boot_id: int
+    ) -> None:
+        self._database = database
+        self._pictures = pictures
+        self._tries = settings.tries
+        self._retry_s = settings.retry_s
+        self._patience = patience
+        self._boot_id = boot_id
+
+    def settle(self, attempt: Attempt) -> Attempt:
+        """Settle, as late as it takes.
+
+        The picture is named within the transaction that finds the job still to be this attempt's: an attempt that
+        comes too late leaves no file.
+
+        Raises:
+            CancelledError, LostClaimError, AttemptStoppedError: as `Heartbeat.wait` does.
+            DatabaseError, StorageError: the worker was told to end before it worked; nothing is settled, but a picture
+                that lies aside is kept for the next worker to record.
+        """
+        aside = None if attempt.name is None else self._pictures.aside(attempt.name, attempt.claim.attempt_id)
+        # Once for all tries: an earlier one whose answer was lost is known by it.
+        ended = Ended.now()
+
+        def try_once() -> Attempt:
+            if attempt.content is None or aside is None:
+                return self._write(attempt, ended)
+            if not aside.is_there:
+                # It got its name in an earlier try, which then came to nothing.
+                aside.write(attempt.content)
+            try:
+                return self._write(attempt, ended, aside)
+            except DatabaseError:
+                keep(aside, Kept(attempt.claim, attempt.result, ended))
+                raise
+
+        try:
+            settled = self._patience.until_done(try_once, attempt.heartbeat.wait)
+        except LostClaimError:
+            # So it looks to the heartbeat, too, where an earlier try was recorded and its answer lost.
+            settled = self._patience.until_done(try_once)
+            if not settled.is_owned:
+                raise
+        if aside is not None:
+            aside.remove()
+        return settled
+
+    def _write(self, attempt: Attempt, ended: Ended, aside: Aside | None = None) -> Attempt:
+        claim, result = attempt.claim, attempt.result
+        becomes = fate(result.outcome, result.cause, claim.failures, claim.losses, self._tries)
+        with self._database.writing() as session:
+            match becomes:
+                case Fate.SETTLE:
+                    recorded = settle(session, claim, result, ended)
+                case Fate.POSTPONE:
+                    recorded = postpone(session, claim, result, self._wait_s(claim), ended)
+                case Fate.GIVE_BACK:
+                    recorded = give_back(session, claim, result, ended)
+                case Fate.LOSE | Fate.QUARANTINE:
+                    recorded = lose(session, claim, result, set_aside=becomes is Fate.QUARANTINE, ended=ended)
+            new = aside if recorded is Recorded.NOW else None
+            with nullcontext() if new is None else new.put_in_place(rejected=attempt.is_rejected):
+                replaced_by = replacement_of(session, claim.job_id) if recorded and attempt.may_be_replaced else None
+                note_peak(session, self._boot_id, rss_lifetime_peak())
+        is_owned = bool(recorded)
+        is_postponed = is_owned and becomes is Fate.POSTPONE
+        return replace(attempt, is_owned=is_owned, is_postponed=is_postponed, replaced_by=replaced_by)
+
+    def _wait_s(self, claim: Claim) -> float:
+        """Seconds until the job is tried again: longer after each failure, and not the same for all jobs."""
+        usual: float = min(self._retry_s * 2**claim.failures, LONGEST_WAIT.total_seconds())
+        return usual * random.uniform(0.5, 1)  # noqa: S311 - no secret

@@ -1,0 +1,271 @@
+"""The engine: the weights in memory, switched when a job needs others, and the pictures made with them.
+
+Every method but the constructor runs on the thread that owns the device. Nothing here knows of rows: loads and
+pictures come with plain measurements, which the caller records.
+"""
+
+import gc
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from models.settings import Settings
+from models.types.causes import Cause
+from models.types.errors import CheckpointError, GenerationError, NightshiftError
+from models.types.identity import Shape, Weights
+from models.types.job import JobSpec
+from models.types.measurement import LoadMeasurement, Measurement
+from worker.engine.canary import Canary
+from worker.engine.devices.device import Device
+from worker.engine.generation import Generation, LatentsError, generate
+from worker.engine.loading import LoadedCheckpoint, load_checkpoint
+from worker.engine.local_checkpoint import LocalCheckpoint, find_checkpoint
+from worker.engine.memory import MemoryWatch, read_memory
+from worker.engine.warm_up import warm_up, warm_up_spec
+from worker.events import Event
+from worker.log import event, gigabytes, log
+
+_Made = TypeVar("_Made")
+#: What torch's allocators, Metal and NVIDIA's libraries say when memory runs out. torch.OutOfMemoryError is CUDA's; MPS
+#: and the CPU's allocator raise plain RuntimeErrors.
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "outofmemory",
+    "can't allocate memory",
+    "not enough memory",
+    "insufficient memory",
+    "invalid buffer size",
+    "alloc_failed",
+)
+
+
+@dataclass
+class _Current:
+    loaded: LoadedCheckpoint
+    load: LoadMeasurement
+    #: Shapes generated since the load: the first of each is untypical (kernels compiled, memory allocated).
+    warm_shapes: set[Shape]
+
+
+class Engine:
+    """Owns the device on behalf of one boot."""
+
+    def __init__(
+        self,
+        device: Device,
+        settings: Settings,
+        load: Callable[[LocalCheckpoint, Device, Settings], LoadedCheckpoint] = load_checkpoint,
+    ) -> None:
+        """Have checkpoints loaded by `load`."""
+        self.device = device
+        self._settings = settings
+        self._load_checkpoint = load
+        self._canary = Canary(device)
+        self._current: _Current | None = None
+        self._thread: int | None = None
+        self._made_any = False
+
+    def use(self, weights: Weights) -> LoadMeasurement:
+        """Have `weights` loaded and warmed up; return what that measured, the same object until another load.
+
+        Raises:
+            CheckpointError: if they cannot be loaded, or others are pinned.
+            GenerationError: if they cannot make the warm-up's picture, out of memory included.
+            DeviceFaultError: if the device does not compute.
+        """
+        self._own_thread()
+        if self._current is not None and self._current.load.weights == weights:
+            return self._current.load
+        if self._current is not None and self._settings.pin_checkpoint:
+            raise CheckpointError(
+                f"this worker is pinned to {self._current.loaded.name} and refuses {weights.checkpoint}: "
+                "NIGHTSHIFT_PIN_CHECKPOINT=false lets it switch"
+            )
+        self._settings.require_allowed(weights.checkpoint)
+        return self._load(weights)
+
+    def make(self, spec: JobSpec, on_step: Callable[[int], None]) -> tuple[Generation, Measurement]:
+        """Return the picture that `spec` asks for, made with the weights in memory, and what making it measured.
+
+        Raises:
+            GenerationError: if it cannot become a picture, out of memory included.
+            DeviceFaultError: if the device did not make it.
+        """
+        self._own_thread()
+        assert self._current is not None
+        current, shape = self._current, Shape.of(spec)
+        first_of_boot, cold = not self._made_any, shape not in current.warm_shapes
+        with MemoryWatch(self.device, self._settings.memory_sample_s) as memory:
+            made, again = self._memory_explained(
+                lambda: self._checked(lambda: self._generate(current.loaded, spec, on_step)),
+                f"at {spec.width}x{spec.height}: make it smaller",
+            )
+            self._canary.require_computing()
+            self._canary.require_made(made.picture, made.given)
+        current.warm_shapes.add(shape)
+        self._made_any = True
+        assert made.timings.denoise_s is not None
+        return made, Measurement(
+            first_of_boot=first_of_boot,
+            # A second try comes after caches were emptied and takes longer: its pace is not that of the load.
+            cold=cold or again,
+            timings=made.timings,
+            steps_per_s=spec.steps / made.timings.denoise_s,
+            made_again=again,
+            decoded_again=made.decoded_again,
+            prompt_tokens=made.prompt_tokens,
+            prompt_cut=made.prompt_cut,
+            memory_pressure=memory.pressure,
+            before=memory.before,
+            peak=memory.peak,
+            after=memory.after,
+        )
+
+    def _checked(self, make: Callable[[], _Made]) -> _Made:
+        """Make something; after an error that nobody foresaw look whether the device still computes.
+
+        Raises:
+            DeviceFaultError: if it does not, for then the error was no fault of the job's.
+        """
+        try:
+            return make()
+        except NightshiftError:
+            raise
+        except Exception as error:
+            if not _is_out_of_memory(error):
+                self._canary.require_computing()
+            raise
+
+    def _generate(
+        self, loaded: LoadedCheckpoint, spec: JobSpec, on_step: Callable[[int], None]
+    ) -> tuple[Generation, bool]:
+        """Generate; out of memory or not finite, empty the caches and try once more.
+
+        After a lack of memory with the attention sliced, which takes less. Returns whether it took a second try.
+        """
+        try:
+            return generate(loaded, self.device, spec, on_step), False
+        except LatentsError:
+            sliced, what = False, "NaN or infinity: tried once more with empty caches"
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            sliced, what = True, "out of memory: tried once more with attention slicing"
+        # Not within the handler: the error holds what the failed try had in memory.
+        log.warning("%s (%dx%d)", what, spec.width, spec.height, extra=event(Event.ATTEMPT_MADE_AGAIN))
+        gc.collect()
+        self.device.empty_cache()
+        with self._sliced(loaded.pipeline) if sliced else nullcontext():
+            return generate(loaded, self.device, spec, on_step), True
+
+    @contextmanager
+    def _sliced(self, pipeline: Any) -> Iterator[None]:
+        pipeline.enable_attention_slicing()
+        try:
+            yield
+        finally:
+            if not self._settings.attention_slicing:
+                pipeline.disable_attention_slicing()
+
+    def reload(self) -> LoadMeasurement:
+        """Load the same weights anew, warm-up included, so that nothing which the old pipeline held stays.
+
+        After an error nothing is loaded.
+
+        Raises:
+            CheckpointError, GenerationError: as `use` does.
+        """
+        self._own_thread()
+        assert self._current is not None
+        weights, self._current = self._current.load.weights, None
+        gc.collect()
+        return self._load(weights)
+
+    def _memory_explained(self, make: Callable[[], _Made], where_and_remedy: str) -> _Made:
+        """Turn what the device says when its memory runs out into a cause of its own."""
+        try:
+            return make()
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+        # As in `_generate`.
+        gc.collect()
+        self.device.empty_cache()
+        raise GenerationError(
+            Cause.OUT_OF_MEMORY, f"out of memory {where_and_remedy}, or NIGHTSHIFT_ATTENTION_SLICING=true"
+        )
+
+    def _own_thread(self) -> None:
+        # Two threads at work on Metal at once crash the process, so the first caller stays the only one.
+        if self._thread is None:
+            self._thread = threading.get_ident()
+            self.device.select()
+        if self._thread != threading.get_ident():
+            raise RuntimeError("the device belongs to another thread")
+
+    def _load(self, weights: Weights) -> LoadMeasurement:
+        local = find_checkpoint(weights.checkpoint)
+        # The old weights go first: two checkpoints at once may not fit.
+        self._current = None
+        self.device.empty_cache()
+        log.info("loading %s from %s …", local.name, local.path, extra=event(Event.LOAD_BEGUN))
+        before = read_memory(self.device)
+        begun = time.perf_counter()
+        loaded = self._memory_explained(
+            lambda: self._load_checkpoint(local, self.device, self._settings),
+            f"while loading {local.name}: close other applications",
+        )
+        self.device.synchronize()
+        load_s = time.perf_counter() - begun
+        log.info(
+            "loaded %s (%s) in %.2f s: %s, %s",
+            local.name,
+            _short(local.revision),
+            load_s,
+            self.device.name,
+            self.device.dtype_name,
+            extra=event(Event.LOAD_DONE, checkpoint=local.name, revision=local.revision, load_s=load_s),
+        )
+        spec = warm_up_spec(local.name, self._settings)
+        begun = time.perf_counter()
+        self._memory_explained(
+            lambda: self._checked(lambda: warm_up(loaded, self.device, spec)),
+            f"in the warm-up at {spec.width}x{spec.height}: close other applications",
+        )
+        self._canary.require_computing()
+        warmup_s = time.perf_counter() - begun
+        after = read_memory(self.device)
+        log.info(
+            "warmed up in %.2f s (%d steps at %dx%d); memory %s",
+            warmup_s,
+            spec.steps,
+            spec.width,
+            spec.height,
+            gigabytes(after.rss),
+            extra=event(Event.WARM_UP_DONE, warmup_s=warmup_s, warmup_steps=spec.steps, rss_bytes=after.rss),
+        )
+        load = LoadMeasurement(
+            weights=weights,
+            revision=local.revision,
+            attention_slicing=self._settings.attention_slicing,
+            load_s=load_s,
+            warmup_s=warmup_s,
+            warmup_steps=spec.steps,
+            before=before,
+            after=after,
+        )
+        self._canary.forget_last()
+        self._current = _Current(loaded, load, {Shape.of(spec)})
+        return load
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or any(phrase in said for phrase in _OUT_OF_MEMORY)
+
+
+def _short(revision: str) -> str:
+    return revision.removeprefix("sha256:")[:10]

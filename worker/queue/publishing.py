@@ -1,0 +1,123 @@
+"""Putting jobs on the queue, counting what waits there, and saying what is wrong with Redis."""
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from models.broker_url import shown_broker_url
+from models.records.batches import CHUNK
+from models.records.claims import refuse
+from models.records.database import Database
+from models.records.publication import mark_published, unpublished
+from models.records.tables import now
+from models.types.errors import BrokerError
+from models.types.job import LOWEST_PRIORITY
+from worker.queue.app import QUEUE, SOCKET_TIMEOUT_S, TASK
+
+
+def publish(
+    app: Celery,
+    database: Database,
+    batch_id: int | None = None,
+    *,
+    jobs: Collection[int] | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Put every queued job that is not on the queue there, in its order, and return how many.
+
+    A job is marked once its message is on the queue; a crash between the two publishes it again later,
+    and the second delivery finds nothing to claim. `batch_id` limits it to one batch, `jobs` to these; `progress` is
+    told how many more are done.
+
+    Raises:
+        BrokerError: if Redis is away or refuses us; what is not published stays queued in the database.
+    """
+    published = after = 0
+    try:
+        # No retries: the user is told at once, and nothing is lost by trying again later.
+        with app.connection_for_write(connect_timeout=SOCKET_TIMEOUT_S) as connection:
+            connection.connect()
+            producer = app.amqp.Producer(connection, auto_declare=False)
+            while True:
+                with database.reading() as session:
+                    page = unpublished(session, batch_id=batch_id, jobs=jobs, after=after)
+                if not page:
+                    return published
+                sent = []
+                with producer.batch(CHUNK):
+                    for job in page:
+                        if job.message is not None:
+                            _send(
+                                app,
+                                job.message.model_dump(),
+                                task_id(job.message.job, job.message.batch),
+                                job.priority,
+                                producer,
+                            )
+                            sent.append(job.job_id)
+                with database.writing() as session:
+                    for job in page:
+                        if job.problem is not None:
+                            refuse(session, job.job_id, job.problem)
+                    mark_published(session, sent, now())
+                after = page[-1].job_id
+                published += len(sent)
+                progress(len(page))
+    except (OperationalError, RedisError, OSError) as error:
+        raise explain_broker_error(app, error) from error
+
+
+def task_id(job_id: int, batch_uid: str) -> str:
+    """Return the id that a job's message has on the queue."""
+    return f"{batch_uid}-{job_id}"
+
+
+def batch_of(task_id: str) -> str:
+    """Return the uid of the batch that such an id names."""
+    return task_id.partition("-")[0]
+
+
+def messages_waiting(app: Celery) -> int:
+    """Return how many messages lie in the queue; one that a worker has taken is not among them.
+
+    Raises:
+        RedisError, OSError: if Redis cannot be asked.
+    """
+    with app.connection_for_write() as connection:
+        # Not passively: kombu then asks for a key without the prefix that all keys of ours have, and finds no queue.
+        return int(connection.default_channel.queue_declare(QUEUE).message_count)
+
+
+def explain_broker_error(app: Celery, error: Exception) -> BrokerError:
+    """Return one line on what is wrong with Redis and what to do."""
+    url = shown_broker_url(app.conf.broker_url)
+    reason = (str(error.__cause__ or error) or type(error).__name__).splitlines()[0]
+    if any(word in reason for word in ("WRONGPASS", "NOAUTH", "invalid username-password", "Authentication")):
+        return BrokerError(
+            f"Redis at {url} does not let us in ({reason}): NIGHTSHIFT_BROKER_URL=redis://:PASSWORD@HOST:PORT/0"
+        )
+    if "maxmemory" in reason:
+        return BrokerError(f"Redis at {url} is full: raise its maxmemory, or wait until the queue is shorter")
+    return BrokerError(
+        f"Redis at {url} cannot be used ({reason}): start it with `docker compose up redis`, "
+        "or set NIGHTSHIFT_BROKER_URL"
+    )
+
+
+def publish_last(app: Celery, payload: object, task_id: str) -> None:
+    """Put what a message carried on the queue once more, behind all others.
+
+    Raises:
+        BrokerError: if Redis is away or refuses it.
+    """
+    try:
+        _send(app, payload, task_id, LOWEST_PRIORITY)
+    except (OperationalError, RedisError, OSError) as error:
+        raise explain_broker_error(app, error) from error
+
+
+def _send(app: Celery, payload: object, task_id: str, priority: int, producer: Any = None) -> None:
+    app.send_task(TASK, args=[payload], task_id=task_id, producer=producer, priority=priority, retry=False)
