@@ -17,8 +17,8 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from benchmarks.sides import queue
+from models.figures.estimates import time_left
 from models.figures.progress import batch_progress
-from models.figures.time_left import time_left
 from models.records.batches import find_batch
 
 LIMIT = 0.05

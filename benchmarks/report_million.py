@@ -24,8 +24,9 @@ from sqlalchemy.orm import Session
 from models.checkpoints import STABLE_DIFFUSION_1_5
 from models.records.boots import Machine, record_boot, record_load
 from models.records.database import Database
-from models.records.tables import Attempt, Batch, Job, now
-from models.types.identity import Weights
+from models.records.tables import Attempt, Batch, Job
+from models.types.clock import now
+from models.types.identity import Knobs, Weights
 from models.types.measurement import LoadMeasurement, MemoryReading
 from producer.actions.report import build_report
 
@@ -178,7 +179,7 @@ def _add_boot(session: Session, device: str) -> None:
     load = LoadMeasurement(
         weights=Weights(STABLE_DIFFUSION_1_5),
         revision="0" * 40,
-        attention_slicing=False,
+        knobs=Knobs(attention_slicing=False),
         load_s=9.0,
         warmup_s=3.0,
         warmup_steps=2,

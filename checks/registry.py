@@ -6,9 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from checks import background, black, centre, clip, colour, duplicates, edge, file, fill, flat, objects, sharpness, size
+from checks import duplicates
 from checks.asked import Asked
 from checks.picture import Picture
+from checks.single import background, black, centre, clip, colour, edge, file, fill, flat, objects, sharpness, size
 from models.types.finding import Finding
 
 _Look = Callable[[Picture, Asked, Any], Finding]

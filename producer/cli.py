@@ -11,32 +11,32 @@ from models.settings import told_by_env_file
 from models.types.errors import BadInputError, NightshiftError, NotFoundError, SettingsError
 from models.types.printable import printable
 
-#: Each command's module and the line that `producer --help` shows. The modules bring SQLAlchemy, rich and
-#: Celery; the list alone answers `--help`, which must not wait for them.
+#: Each command's place below `producer.commands`, and the line that `producer --help` shows. The modules bring
+#: SQLAlchemy, rich and Celery; the list alone answers `--help`, which must not wait for them.
 COMMANDS = {
-    "enqueue": "Put the prompts of a file on the queue.",
-    "run": "Do everything here: server, worker, queue, progress, report.",
-    "status": "Show how far batches are.",
-    "watch": "Follow a batch until it is done.",
-    "show": "Show all that is known of a job, and its picture.",
-    "coverage": "Show what is missing of each combination of attributes.",
-    "grid": "Put a batch's pictures on a contact sheet.",
-    "export": "Make a data set of accepted pictures.",
-    "gc": "Say what pictures take on the disk, and remove what is named.",
-    "report": "Say how fast it went and when it will be done.",
-    "check": "Judge the pictures of a batch.",
-    "accept": "Accept pictures, whatever the checks say.",
-    "reject": "Reject pictures, whatever the checks say.",
-    "bench": "Measure this machine.",
-    "estimate": "Say how long a number of pictures would take.",
-    "cancel": "Cancel a batch or a job.",
-    "retry": "Queue the failed jobs of a batch again.",
-    "pause": "Begin no further job.",
-    "resume": "Go on after a pause.",
-    "publish": "Put jobs on the queue that are not there.",
-    "service": "Keep a worker running, from the machine's start on.",
-    "download": "Fetch a checkpoint from the hub.",
-    "doctor": "Check device, memory, disk, Redis, database, checkpoint.",
+    "enqueue": ("make.enqueue:command", "Put the prompts of a file on the queue."),
+    "run": ("make.run:command", "Do everything here: server, worker, queue, progress, report."),
+    "status": ("watch.status:command", "Show how far batches are."),
+    "watch": ("watch.watch:command", "Follow a batch until it is done."),
+    "show": ("look.show:command", "Show all that is known of a job, and its picture."),
+    "coverage": ("watch.coverage:command", "Show what is missing of each combination of attributes."),
+    "grid": ("look.grid:command", "Put a batch's pictures on a contact sheet."),
+    "export": ("keep.export:command", "Make a data set of accepted pictures."),
+    "gc": ("keep.gc:command", "Say what pictures take on the disk, and remove what is named."),
+    "report": ("watch.report:command", "Say how fast it went and when it will be done."),
+    "check": ("look.check:command", "Judge the pictures of a batch."),
+    "accept": ("look.decide:accept", "Accept pictures, whatever the checks say."),
+    "reject": ("look.decide:reject", "Reject pictures, whatever the checks say."),
+    "bench": ("machine.bench:command", "Measure this machine."),
+    "estimate": ("make.estimate:command", "Say how long a number of pictures would take."),
+    "cancel": ("control:cancel", "Cancel a batch or a job."),
+    "retry": ("control:retry", "Queue the failed jobs of a batch again."),
+    "pause": ("control:pause", "Begin no further job."),
+    "resume": ("control:resume", "Go on after a pause."),
+    "publish": ("control:publish", "Put jobs on the queue that are not there."),
+    "service": ("machine.service:command", "Keep a worker running, from the machine's start on."),
+    "download": ("machine.download:command", "Fetch a checkpoint from the hub."),
+    "doctor": ("machine.doctor:command", "Check device, memory, disk, Redis, database, checkpoint."),
 }
 #: Exit statuses: 0 done, 1 failed work, 2 wrong use.
 FAILED, WRONG_USE = 1, 2
@@ -50,12 +50,13 @@ class _Program(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"producer.commands.{cmd_name}").command
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(f"producer.commands.{module}"), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         for stream in (sys.stdout, sys.stderr):

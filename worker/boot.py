@@ -22,29 +22,31 @@ from models.pictures.store import PictureStore
 from models.records.boots import Machine, mark_ended, mark_ready, note_waiting, record_boot
 from models.records.database import Database
 from models.records.rescue import Rescued, ended_attempts, rescue
-from models.records.tables import now
 from models.settings import Settings, load_settings, told_by_env_file, unknown_names
+from models.types.clock import now
 from models.types.errors import BrokerError, DatabaseError, DeviceFaultError, NightshiftError
 from models.types.exit_status import ExitStatus
 from models.types.identity import Weights
+from worker.attempt.attempt import Attempt
 from worker.attempt.breaker import Breaker
 from worker.attempt.claiming import Claimer
 from worker.attempt.finishing import Finisher
-from worker.attempt.kept import record_kept
-from worker.attempt.loads import Loads
-from worker.attempt.making import Maker
+from worker.attempt.judging import Judge
+from worker.attempt.making import Loads, Maker
+from worker.attempt.pipeline import Pipeline
 from worker.attempt.runner import AttemptRunner
 from worker.attempt.saving import Saver
 from worker.attempt.settling import Settler
+from worker.attempt.unrecorded import record_noted
 from worker.care.awake import Awake
 from worker.care.database_watch import DatabaseWatch
-from worker.care.deadlines import Deadlines
 from worker.care.device_lock import DeviceLock
 from worker.care.duties import Duties
 from worker.care.idle_watch import IdleWatch
 from worker.care.in_hand import InHand
+from worker.care.limits import UsualTimes
 from worker.care.memory_guard import MemoryGuard
-from worker.care.patience import Patience
+from worker.care.retrying import Retrier
 from worker.care.watchdog import Watchdog
 from worker.composition import Parts
 from worker.engine.devices.chip import chip
@@ -72,10 +74,11 @@ class Boot(bootsteps.StartStopStep):
 
     def __init__(self, parent: Any, **_options: Any) -> None:
         self._shutdown = parent.told
-        self._patience = Patience(parent.told)
+        self._retrier = Retrier(parent.told)
         self._lock: DeviceLock | None = None
         self._boot_id: int | None = None
         self._database: Database | None = None
+        self._judge: Judge | None = None
         self._finisher: Finisher | None = None
         self._duties: Duties | None = None
         self._awake: Awake | None = None
@@ -90,7 +93,7 @@ class Boot(bootsteps.StartStopStep):
         waited_s = 0.0
         # Looks are counted, not time: a process that was frozen for an hour has not hung for one.
         while not wait([loading], timeout=_LOOK_S).done:
-            waited_s = 0.0 if self._patience.waiting else waited_s + _LOOK_S
+            waited_s = 0.0 if self._retrier.waiting else waited_s + _LOOK_S
             if waited_s > limit_s or self._shutdown.at_once.is_set():
                 self._leave(waited_s, limit_s)
         if loading.exception() is not None or self._shutdown.asked.is_set():
@@ -122,6 +125,8 @@ class Boot(bootsteps.StartStopStep):
             if self._duties is not None:
                 ends.callback(self._duties.stop)
             ends.callback(self._note_status, parent)
+            if self._judge is not None:
+                ends.callback(self._judge.close)
             if self._finisher is not None:
                 ends.callback(self._finisher.close)
             ends.callback(parent.pool.stop)
@@ -161,18 +166,18 @@ class Boot(bootsteps.StartStopStep):
         device = choose_device(settings.device, settings.dtype, parts.devices)
         if device.kind == "cpu":
             leave_processors_to_others(program.processors)
-        patience = self._patience
-        database = self._database = patience.until_free(lambda: parts.database(settings.database, _BUSY_TIMEOUT_S))
+        retrier = self._retrier
+        database = self._database = retrier.until_free(lambda: parts.database(settings.database, _BUSY_TIMEOUT_S))
         self._lock = DeviceLock(device, settings.data_dir)
         machine = _machine(device, self._lock.uid)
         started_at = now()
-        pictures = parts.pictures(settings.data_dir)
-        boot_id, recorded, rescued = patience.until_free(
+        pictures = parts.pictures(settings)
+        boot_id, recorded, rescued = retrier.until_free(
             lambda: _begin(database, machine, pictures, settings, started_at)
         )
         self._boot_id = boot_id
         identify(boot_id)
-        patience.tell(lambda what: _note_waiting(database, boot_id, what))
+        retrier.tell(lambda what: _note_waiting(database, boot_id, what))
         if recorded:
             log.warning(
                 "recorded %d pictures that an earlier worker had made",
@@ -203,32 +208,32 @@ class Boot(bootsteps.StartStopStep):
                 extra=event(Event.SAFETY_CHECKER_OFF),
             )
         engine = parts.engine(device, settings)
-        loads = Loads(database, boot_id, patience.until_done)
+        loads = Loads(database, boot_id, retrier.until_done)
         loads.number_of(engine.use(Weights(settings.checkpoint)))
         in_hand = InHand()
-        settler = Settler(database, pictures, settings, patience, boot_id)
-        self._finisher = Finisher(
-            # It gives up well before the jobs that wait for it are taken to hang.
-            parts.judge(database, patience, parts.examiner(settings.hang_s / 2)),
-            Saver(pictures, patience),
-            settler,
-            shutdown,
-            lambda job_id: _publish(app, database, [job_id]),
-            in_hand,
-            parts.tell,
-        )
         maker = Maker(engine, loads)
-        claimer = Claimer(database, settings, patience, shutdown, boot_id, in_hand, maker.rest)
-        runner = AttemptRunner(
+        # It gives up well before the jobs that wait for it are taken to hang.
+        self._judge = parts.judge(database, retrier, parts.examiner(settings.hang_s / 2))
+        pipeline = Pipeline.of(
             maker,
+            Saver(pictures, retrier),
+            self._judge,
+            Settler(database, pictures, settings, retrier, boot_id),
+            parts.tell,
+            lambda attempt: _publish_replacement(app, database, attempt),
+        )
+        self._finisher = Finisher(pipeline, in_hand, shutdown)
+        claimer = Claimer(database, settings, retrier, shutdown, boot_id, in_hand, maker.rest)
+        runner = AttemptRunner(
+            pipeline,
             self._finisher,
             MemoryGuard(engine, loads.number_of, database, settings, boot_id),
             Breaker(settings.faults_in_a_row, shutdown),
             in_hand=in_hand,
             heartbeat=lambda claim, usual_limit_s: parts.heartbeat(
-                database, claim, settings, shutdown, patience, usual_limit_s
+                database, claim, settings, shutdown, retrier, usual_limit_s
             ),
-            deadlines=Deadlines(settings),
+            usual_times=UsualTimes(settings),
             shutdown=shutdown,
         )
         # Celery's own tasks are for results and workflows: a message that names one is nobody's here.
@@ -239,9 +244,9 @@ class Boot(bootsteps.StartStopStep):
         deliveries = Deliveries()
         newer = NewerMessages(app, settings.heartbeat_s, shutdown)
         app.register_task(GenerateTask(claimer, runner, newer, deliveries, shutdown))
-        if count := patience.until_free(lambda: _publish(app, database)):
+        if count := retrier.until_free(lambda: _publish(app, database)):
             log.info("published %d jobs that were not on the queue", count, extra=event(Event.JOBS_PUBLISHED))
-        patience.until_free(lambda: _mark_ready(database, boot_id))
+        retrier.until_free(lambda: _mark_ready(database, boot_id))
         sweep = parts.sweep(app, database, settings, boot_id, in_hand, deliveries)
         idle_watch = IdleWatch(
             settings.idle_s, deliveries, lambda: messages_waiting(app), program.connect_anew, shutdown
@@ -261,7 +266,7 @@ def _begin(
     """Record the boot and what earlier ones on the device made, and put back what else they left running."""
     with database.writing() as session:
         boot_id = record_boot(session, machine, started_at)
-        recorded = record_kept(session, boot_id, pictures)
+        recorded = record_noted(session, boot_id, pictures)
         return boot_id, recorded, rescue(session, boot_id, settings.tries)
 
 
@@ -308,6 +313,12 @@ def _clear_away(database: Database, pictures: PictureStore) -> None:
         over = ended_attempts(session, found)
     for attempt_id in over:
         found[attempt_id].remove()
+
+
+def _publish_replacement(app: Any, database: Database, attempt: Attempt) -> None:
+    """Put the job on the queue that stands in for the attempt's, if there is one; else the sweep finds it."""
+    if attempt.replaced_by is not None:
+        _publish(app, database, [attempt.replaced_by])
 
 
 def _publish(app: Any, database: Database, jobs: Sequence[int] | None = None) -> int:

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from checks.examiner import Examiner
+from models.pictures.opening import open_store
 from models.pictures.store import PictureStore
 from models.records.claims import Claim
 from models.records.database import Database
@@ -13,7 +13,7 @@ from worker.attempt.attempt import Attempt
 from worker.attempt.judging import Judge
 from worker.attempt.log import tell
 from worker.care.heartbeat import Heartbeat
-from worker.care.patience import Patience
+from worker.care.retrying import Retrier
 from worker.care.sweep import Sweep
 from worker.engine.devices.device import Device
 from worker.engine.devices.registry import BACKENDS
@@ -29,12 +29,12 @@ class Parts:
     devices: Sequence[type[Device]] = BACKENDS
     transport: type[Transport] = Transport
     database: Callable[[str, float], Database] = Database
-    pictures: Callable[[Path], PictureStore] = PictureStore
+    pictures: Callable[[Settings], PictureStore] = open_store
     engine: Callable[[Device, Settings], Engine] = Engine
     examiner: Callable[[float], Examiner] = Examiner
-    judge: Callable[[Database, Patience, Examiner], Judge] = Judge
+    judge: Callable[[Database, Retrier, Examiner], Judge] = Judge
     #: Once an attempt.
-    heartbeat: Callable[[Database, Claim, Settings, Shutdown, Patience, float | None], Heartbeat] = Heartbeat
+    heartbeat: Callable[[Database, Claim, Settings, Shutdown, Retrier, float | None], Heartbeat] = Heartbeat
     #: Once an attempt, when all else is done.
     tell: Callable[[Attempt], Attempt] = tell
     sweep: type[Sweep] = Sweep

@@ -21,7 +21,7 @@ from worker.shutdown import Shutdown
 
 #: Headers of Celery's second protocol: those that name things, and those that want something done.
 _NAMES = ("id", "root_id", "parent_id", "argsrepr", "kwargsrepr", "origin")
-_WISHES = (
+_INSTRUCTIONS = (
     *("shadow", "eta", "expires", "group", "retries", "timelimit", "ignore_result", "replaced_task_nesting"),
     *("stamps", "stamped_headers"),
 )
@@ -58,7 +58,7 @@ class GenerateTask(Task):
             try:
                 message = read_message(payload)
             except NewerMessageError as error:
-                self._put_back(payload, error)
+                self._return_newer(payload, error)
                 return
             except ValidationError as error:
                 first = error.errors(include_url=False, include_input=False)[0]
@@ -72,9 +72,9 @@ class GenerateTask(Task):
                 return
             self._make(message, delivery)
 
-    def _put_back(self, payload: object, what: NewerMessageError) -> None:
+    def _return_newer(self, payload: object, what: NewerMessageError) -> None:
         try:
-            self._newer.put_back(payload, self.request.id, what)
+            self._newer.return_to_queue(payload, self.request.id, what)
         except BrokerError as error:
             raise Reject(error, requeue=True) from error
 
@@ -103,7 +103,7 @@ def strategy(task: GenerateTask, app: Any, consumer: Any) -> Callable[..., None]
 
     def look_and_handle(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any) -> None:
         match message.payload:
-            case [list(), dict(), dict() as embed] if not any(embed.values()) and _asks_nothing(message.headers):
+            case [list(), dict(), dict() as embed] if not any(embed.values()) and _names_only(message.headers):
                 delivery = Delivery(ack, reject, consumer.connection_errors)
                 task.deliveries.arrived(message.delivery_tag, delivery)
                 handle(message, body, delivery.ack, delivery.reject, callbacks)
@@ -113,7 +113,7 @@ def strategy(task: GenerateTask, app: Any, consumer: Any) -> Callable[..., None]
     return look_and_handle
 
 
-def _asks_nothing(headers: dict[str, Any]) -> bool:
+def _names_only(headers: dict[str, Any]) -> bool:
     """Tell whether a message's headers name things as Celery does, and want nothing done with the task."""
     named = all(isinstance(headers.get(name), str | None) for name in _NAMES)
-    return named and all(headers.get(wish) in _NOTHING for wish in _WISHES)
+    return named and all(headers.get(instruction) in _NOTHING for instruction in _INSTRUCTIONS)

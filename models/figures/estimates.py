@@ -5,13 +5,17 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean, stdev
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from models.figures.kinds import remaining_kinds
+from models.figures.progress import BatchProgress
+from models.records.batches import KnownBatch
 from models.records.identity_columns import are_of, columns, from_row
 from models.records.tables import Attempt, Boot, Job, Load
-from models.types.identity import Kind, Shape, Weights
+from models.types.identity import Kind, Knobs, Shape, Tuning, Weights
 
 #: How far back `history` looks, and how many of what it finds it takes.
 _LOOKED_AT, _TAKEN = 100_000, 1_000
@@ -137,7 +141,7 @@ def history(session: Session, host: str, kind: Kind) -> History | None:
     other steps or schedulers, scaled by steps; failing that, all of the checkpoint, scaled by pixels, steps and passes
     through the denoiser, which is rough. None if there are none. Only the newest attempts are looked at: they say most
     about the next, and a long history must not make this slow. Of these only those count that were made with the
-    device, dtype and slicing of the newest.
+    tuning of the newest.
     """
     last = session.scalar(select(func.max(Attempt.id))) or 0
     shape = are_of(Shape.of(kind))
@@ -145,7 +149,7 @@ def history(session: Session, host: str, kind: Kind) -> History | None:
         # Only successes have a total; asked for by outcome, an index of all of them would be walked instead.
         newest = session.execute(
             select(
-                *(Boot.device_name, Boot.dtype, Load.attention_slicing),
+                *(Boot.device_name, Boot.device, Boot.dtype, Load.tuning),
                 *(Attempt.total_s, Attempt.cold, Attempt.gap_s, Attempt.picture_bytes, *_COLUMNS),
             )
             .join(Job, Attempt.job_id == Job.id)
@@ -156,7 +160,7 @@ def history(session: Session, host: str, kind: Kind) -> History | None:
             .order_by(Attempt.id.desc())
             .limit(_TAKEN)
         ).all()
-        same = [row for row in newest if row[:3] == newest[0][:3]]
+        same = [row for row in newest if _tuning(row) == _tuning(newest[0])]
         steady = [row.total_s for row in reversed(same) if not row.cold]
         if steady:
             gaps = [row.gap_s for row in same if row.gap_s is not None]
@@ -168,6 +172,10 @@ def history(session: Session, host: str, kind: Kind) -> History | None:
                 is_rough=not closer,
             )
     return None
+
+
+def _tuning(row: Any) -> Tuning:
+    return Tuning(row.device_name, row.device, row.dtype, Knobs.from_dict(row.tuning))
 
 
 def _work(kind: Kind) -> float:
@@ -190,3 +198,11 @@ def _t_quantile(freedom: int) -> float:
     )
     quantile: float = z + sum(term / freedom**power for power, term in enumerate(terms, start=1))
     return quantile
+
+
+def time_left(session: Session, batch: KnownBatch, progress: BatchProgress) -> Estimate:
+    """Return how long what is left of the batch will take, each kind by its own pace; the bar and the report say so."""
+    left = remaining_kinds(session, batch.id)
+    # Of a target some pictures will be rejected, and made again.
+    more = progress.to_make / progress.remaining if progress.remaining else 0.0
+    return expected(session, {kind: count * more for kind, count in left.items()}, host_of(session, batch.id))

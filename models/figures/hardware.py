@@ -1,7 +1,8 @@
 """Comparing devices, and settings that change the pace of one."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, func, select
@@ -9,21 +10,67 @@ from sqlalchemy.orm import Session
 
 from models.records.identity_columns import columns, from_row
 from models.records.tables import Attempt, Boot, Job, Load
-from models.types.identity import Kind, Setting, Tuning
+from models.types.identity import Configuration, Kind, Knobs, Tuning
 from models.types.states import Outcome
 
 #: Newest pictures of a load that count.
 _TAKEN = 1_000
 
 
-def setting_of(boot: Boot, load: Load) -> Setting:
-    """Return the setting that a load's pictures were made with."""
-    return Setting(boot.device_name, boot.device, boot.dtype, load.attention_slicing, load.checkpoint)
+@dataclass(frozen=True)
+class KnownLoad:
+    """A load and its boot, as their rows have them."""
+
+    id: int
+    boot_id: int
+    host: str
+    lock_uid: str | None
+    device: str
+    device_name: str
+    chip: str
+    threads: int
+    dtype: str
+    memory_total_bytes: int | None
+    versions: Mapping[str, str]
+    memory_sources: Mapping[str, str]
+    #: The clock that readings of the boot are of.
+    clock: str | None
+    #: When the boot started.
+    started_at: datetime
+    rss_lifetime_peak_bytes: int | None
+    checkpoint: str
+    revision: str
+    knobs: Knobs
+    load_s: float
+    warmup_s: float
+    warmup_steps: int
+    rss_before_bytes: int | None
+    rss_after_bytes: int | None
+    available_before_bytes: int | None
+    available_after_bytes: int | None
+
+    @classmethod
+    def of(cls, load: Load, boot: Boot) -> "KnownLoad":
+        """Return what the rows say at this moment."""
+        values: dict[str, Any] = {"id": load.id, "boot_id": boot.id, "knobs": Knobs.from_dict(load.tuning)}
+        names = [field.name for field in fields(cls) if field.name not in values]
+        return cls(**values, **{name: getattr(load if hasattr(load, name) else boot, name) for name in names})
+
+    @property
+    def configuration(self) -> Configuration:
+        """The configuration that its pictures were made with."""
+        return Configuration.of(self)
+
+
+def known_loads(session: Session) -> list[KnownLoad]:
+    """Return all loads, in order of time."""
+    rows = session.execute(select(Load, Boot).join(Boot).order_by(Load.id))
+    return [KnownLoad.of(load, boot) for load, boot in rows]
 
 
 @dataclass(frozen=True)
-class Pace(Setting, Kind):
-    """The pace with a setting in steady state, for pictures of one kind."""
+class Pace(Configuration, Kind):
+    """The pace with a configuration in steady state, for pictures of one kind."""
 
     pictures: int
     mean_s: float
@@ -37,16 +84,16 @@ class Pace(Setting, Kind):
 
 
 def paces(session: Session) -> list[Pace]:
-    """Return the pace with each setting and for each kind of picture, over the newest pictures of each load."""
-    found: dict[tuple[Setting, Kind], list[tuple[Load, Any]]] = {}
-    for load, boot in session.execute(select(Load, Boot).join(Boot).order_by(Load.id)):
+    """Return the pace with each configuration and for each kind of picture, over the newest pictures of each load."""
+    found: dict[tuple[Configuration, Kind], list[tuple[KnownLoad, Any]]] = {}
+    for load in known_loads(session):
         for row in session.execute(_QUERY, {"load_id": load.id}):
-            found.setdefault((setting_of(boot, load), from_row(Kind, row)), []).append((load, row))
-    return [_pace(setting, kind, made) for (setting, kind), made in found.items()]
+            found.setdefault((load.configuration, from_row(Kind, row)), []).append((load, row))
+    return [_pace(configuration, kind, made) for (configuration, kind), made in found.items()]
 
 
 def are_comparable(found: Sequence[Pace]) -> bool:
-    """Tell whether the paces are of more than one device, type of number or kind of attention."""
+    """Tell whether the paces are of more than one tuning."""
     return len({Tuning.of(pace) for pace in found}) > 1
 
 
@@ -75,13 +122,13 @@ _QUERY = (
 )
 
 
-def _pace(setting: Setting, kind: Kind, made: Sequence[tuple[Load, Any]]) -> Pace:
+def _pace(configuration: Configuration, kind: Kind, made: Sequence[tuple[KnownLoad, Any]]) -> Pace:
     newest_load = made[-1][0]
     rows = [row for _, row in made]
     pictures = sum(row.pictures for row in rows)
     denoised = sum(row.denoised for row in rows)
     return Pace(
-        **asdict(kind) | asdict(setting),
+        **vars(kind) | vars(configuration),
         pictures=pictures,
         mean_s=sum(row.total_s for row in rows) / pictures,
         step_s=sum(row.denoise_s or 0 for row in rows) / (denoised * kind.steps) if denoised else None,

@@ -8,7 +8,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models.pictures.store import PictureStore
-from models.records.pauses import paused_since
+from models.records.batches import KnownBatch
+from models.records.control import paused_since
 from models.records.publication import due
 from models.records.tables import Attempt, Batch, Job
 from models.types.states import FAULTY, FINISHED, MADE, JobState, Outcome
@@ -94,7 +95,7 @@ class Failure:
     error: str
 
 
-def batch_progress(session: Session, batch: Batch) -> BatchProgress:
+def batch_progress(session: Session, batch: KnownBatch) -> BatchProgress:
     """Return the batch's counts."""
     counts = dict.fromkeys(JobState, 0)
     rows = session.execute(select(Job.state, func.count()).where(Job.batch_id == batch.id).group_by(Job.state))
@@ -130,9 +131,9 @@ def count_jobs(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(Job)) or 0
 
 
-def newest_batches(session: Session, limit: int) -> Sequence[Batch]:
+def newest_batches(session: Session, limit: int) -> Sequence[KnownBatch]:
     """Return the newest batches, newest first."""
-    return session.scalars(select(Batch).order_by(Batch.id.desc()).limit(limit)).all()
+    return [KnownBatch.of(row) for row in session.scalars(select(Batch).order_by(Batch.id.desc()).limit(limit))]
 
 
 def failures(session: Session, batch_id: int, limit: int) -> list[Failure]:
@@ -183,6 +184,6 @@ def lost_attempts(session: Session, batch_id: int | None) -> int:
     return session.scalar(query) or 0
 
 
-def is_judged(batch: Batch, progress: BatchProgress) -> bool:
+def is_judged(batch: KnownBatch, progress: BatchProgress) -> bool:
     """Tell whether pictures of the batch are accepted or not, rather than only made."""
     return bool(batch.checks) or batch.target is not None or progress.counts[JobState.REJECTED] > 0

@@ -4,7 +4,7 @@ A million attempts are read in one pass of aggregates; no more rows come into Py
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
@@ -14,8 +14,9 @@ from operator import add
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
+from models.figures.hardware import KnownLoad, known_loads
 from models.figures.sums import Sums, read_sums, sums_queries
-from models.records.tables import Attempt, Boot, Load
+from models.records.tables import Attempt
 from models.types.measurement import MEMORY_KINDS
 from models.types.states import Outcome
 
@@ -25,10 +26,9 @@ _SLEW_S = 5.0
 
 @dataclass(frozen=True)
 class LoadSums:
-    """A load, its boot, and the sums over what was made with it."""
+    """A load, and the sums over what was made with it."""
 
-    boot: Boot
-    load: Load
+    load: KnownLoad
     sums: Sums
 
 
@@ -39,10 +39,10 @@ def sums_by_load(session: Session, batch_id: int | None) -> list[LoadSums]:
         scope.append(Attempt.batch_id == batch_id)
     queries = sums_queries(*scope)
     found = []
-    for load, boot in session.execute(select(Load, Boot).join(Boot).order_by(Load.id)):
+    for load in known_loads(session):
         sums = read_sums(session, queries, load_id=load.id)
         if sums.count:
-            found.append(LoadSums(boot, load, sums))
+            found.append(LoadSums(load, sums))
     return found
 
 
@@ -61,7 +61,7 @@ def wall_seconds(loads: Sequence[LoadSums]) -> float | None:
     by_clock: dict[object, list[LoadSums]] = {}
     for load in loads:
         read = load.sums.first_s is not None and load.sums.last_s is not None
-        by_clock.setdefault((load.boot.clock if read else None) or load.boot.id, []).append(load)
+        by_clock.setdefault((load.load.clock if read else None) or load.load.boot_id, []).append(load)
     spans = [_span(group) for group in by_clock.values()]
     if len(spans) == 1 and spans[0].exact_s is not None:
         return spans[0].exact_s
@@ -100,7 +100,7 @@ def _span(loads: Sequence[LoadSums]) -> _Span:
     assert sums.first_start is not None
     assert sums.last_finish is not None
     exact_s = None if sums.first_s is None or sums.last_s is None else sums.last_s - sums.first_s
-    return _Span(sums.first_start, sums.last_finish, exact_s, sums.busy_s, loads[-1].boot.lock_uid)
+    return _Span(sums.first_start, sums.last_finish, exact_s, sums.busy_s, loads[-1].load.lock_uid)
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class MemoryFigures:
     after: int | None
 
 
-def memory_figures(session: Session, sums: Sums, sources: dict[str, str]) -> list[MemoryFigures]:
+def memory_figures(session: Session, sums: Sums, sources: Mapping[str, str]) -> list[MemoryFigures]:
     """Return each kind of memory before the first picture of `sums`, at its worst, and after the last."""
     if sums.first_id is None or sums.last_id is None:
         return []

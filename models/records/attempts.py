@@ -9,12 +9,13 @@ from typing import Any
 from sqlalchemy import bindparam, case, exists, literal, select, update
 from sqlalchemy.orm import Session
 
+from models.records.acceptance import record_likenesses, record_verdicts
 from models.records.claims import Claim, change_claimed
-from models.records.replacements import replace
-from models.records.tables import Attempt, Base, Batch, Job, now
-from models.records.verdicts import record_likenesses, record_verdicts
+from models.records.columns import Base
+from models.records.replacements import replace, replacement_of
+from models.records.tables import Attempt, Batch, Job
 from models.types.causes import Cause
-from models.types.clock import instant
+from models.types.clock import instant, now
 from models.types.errors import LimitsChangedError
 from models.types.finding import Finding
 from models.types.measurement import Measurement
@@ -66,6 +67,14 @@ class Recorded(IntEnum):
     EARLIER = 2
 
 
+@dataclass(frozen=True)
+class Settled:
+    """Whether an attempt's end is recorded, and the job that was queued to stand in for its own."""
+
+    recorded: Recorded
+    replaced_by: int | None = None
+
+
 _STATES = {
     Outcome.SUCCEEDED: JobState.SUCCEEDED,
     Outcome.FAILED: JobState.FAILED,
@@ -79,7 +88,7 @@ _LIMITS = select(Batch.checks).where(Batch.id == bindparam("of_batch")).with_for
 _END_ATTEMPT = update(_ATTEMPTS).where(Attempt.id == bindparam("of_attempt"))
 
 
-def settle(session: Session, claim: Claim, result: Result, ended: Ended | None = None) -> Recorded:
+def settle(session: Session, claim: Claim, result: Result, ended: Ended | None = None) -> Settled:
     """Write an attempt's result and its job's state, unless the job is no longer this claim's.
 
     What was not accepted is replaced, if the batch has it so. `ended` says when the attempt ended, if that was not just
@@ -95,7 +104,7 @@ def settle(session: Session, claim: Claim, result: Result, ended: Ended | None =
     values |= {"cause": result.cause, "error": result.error}
     recorded = _end(session, claim, result, ended, values)
     if recorded is not Recorded.NOW:
-        return recorded
+        return Settled(recorded, replacement_of(session, claim.job_id) if recorded else None)
     if result.outcome is Outcome.SUCCEEDED:
         # Whoever changes them after this finds the picture.
         limits = limits_of(session, claim)
@@ -104,9 +113,10 @@ def settle(session: Session, claim: Claim, result: Result, ended: Ended | None =
     if result.findings:
         record_verdicts(session, {claim.job_id: result.findings})
         record_likenesses(session, {claim.job_id: bytes.fromhex(result.likeness) if result.likeness else None})
+    replacements = []
     if result.is_rejected or result.outcome is Outcome.FAILED:
-        replace(session, [claim.job_id])
-    return recorded
+        replacements = replace(session, [claim.job_id])
+    return Settled(recorded, replacements[0] if replacements else None)
 
 
 def limits_of(session: Session, claim: Claim) -> Mapping[str, Mapping[str, Any]] | None:
@@ -122,20 +132,20 @@ def postpone(session: Session, claim: Claim, result: Result, wait_s: float, ende
     """Write a failed attempt and queue its job again, not to be published for `wait_s` seconds."""
     moment = now()
     later = {"failures": Job.failures + 1, "not_before": moment + timedelta(seconds=wait_s)}
-    return _end(session, claim, result, ended, put_back(moment) | later)
+    return _end(session, claim, result, ended, released(moment) | later)
 
 
 def give_back(session: Session, claim: Claim, result: Result, ended: Ended | None = None) -> Recorded:
     """Put a claimed job back on the queue, to be published again; its attempt counts as lost."""
-    return _end(session, claim, result, ended, put_back(now()))
+    return _end(session, claim, result, ended, released(now()))
 
 
 def lose(session: Session, claim: Claim, result: Result, *, set_aside: bool, ended: Ended | None = None) -> Recorded:
     """Put a claimed job back that takes its worker down, or set it aside."""
-    return _end(session, claim, result, ended, {"losses": Job.losses + 1} | put_back(now(), set_aside=set_aside))
+    return _end(session, claim, result, ended, {"losses": Job.losses + 1} | released(now(), set_aside=set_aside))
 
 
-def put_back(moment: datetime, *, set_aside: bool = False) -> dict[str, object]:
+def released(moment: datetime, *, set_aside: bool = False) -> dict[str, object]:
     """Return the values of a running job's row whose worker gives the job up.
 
     It is queued again, or `set_aside`; where cancelling was asked for it is cancelled.

@@ -7,17 +7,19 @@ dead Redis in between leaves jobs that say "not published" and can be published 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
 from itertools import islice
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import func, insert, select
+from pydantic import TypeAdapter
+from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from models.records.tables import Batch, Job, now
-from models.types.clock import instant
+from models.records.tables import Batch, Job
+from models.types.clock import instant, now
 from models.types.errors import BadInputError, NotFoundError
 from models.types.job import JobSpec
 from models.types.printable import is_printable
@@ -72,6 +74,27 @@ class Fingerprint:
         return self._digest.hexdigest()
 
 
+@dataclass(frozen=True)
+class KnownBatch:
+    """A batch as its row has it."""
+
+    id: int
+    uid: str
+    name: str
+    fingerprint: str
+    source: str
+    checks: Mapping[str, Mapping[str, Any]] | None
+    target: int | None
+    replacements: int
+    created_at: datetime
+    cancelled_at: datetime | None
+
+    @classmethod
+    def of(cls, row: Batch) -> "KnownBatch":
+        """Return what the row says at this moment."""
+        return cls(**{field.name: getattr(row, field.name) for field in fields(cls)})
+
+
 def create_batch(
     session: Session,
     name: str,
@@ -81,7 +104,7 @@ def create_batch(
     priority: int,
     digest: str,
     acceptance: Acceptance | None = None,
-) -> Batch:
+) -> KnownBatch:
     """Insert a batch and its jobs, all queued and not yet published.
 
     Raises:
@@ -112,7 +135,7 @@ def create_batch(
                 for job in chunk
             ],
         )
-    return batch
+    return KnownBatch.of(batch)
 
 
 def queued_now() -> dict[str, Any]:
@@ -136,7 +159,7 @@ def free_name(session: Session, stem: str) -> str:
     return f"{stem}-{number}"
 
 
-def find_batch(session: Session, name: str | None) -> Batch:
+def find_batch(session: Session, name: str | None) -> KnownBatch:
     """Return the batch called `name`, or the newest one.
 
     Raises:
@@ -147,7 +170,7 @@ def find_batch(session: Session, name: str | None) -> Batch:
     if name is None or is_printable(name):
         batch = session.scalar(query if name is None else query.where(Batch.name == name))
         if batch is not None:
-            return batch
+            return KnownBatch.of(batch)
     names = list(session.scalars(select(Batch.name).order_by(Batch.id.desc()).limit(5)))
     if not names:
         raise NotFoundError("there is no batch yet: `producer enqueue --prompts FILE` makes one")
@@ -166,7 +189,7 @@ def find_job(session: Session, job_id: int) -> Job:
     return job
 
 
-def find_same(session: Session, digest: str, *, alone: bool = False) -> Batch | None:
+def find_same(session: Session, digest: str, *, alone: bool = False) -> KnownBatch | None:
     """Return the newest batch with this fingerprint, one that still has jobs to do before any other.
 
     With `alone` nobody else looks for it until the transaction is over, and the caller may add it where there is none.
@@ -175,21 +198,30 @@ def find_same(session: Session, digest: str, *, alone: bool = False) -> Batch | 
         # SQLite has one writer at a time in any case.
         session.execute(select(func.pg_advisory_xact_lock(int(digest[:15], 16))))
     unfinished = find_unfinished(session, digest)
-    newest = select(Batch).where(Batch.fingerprint == digest).order_by(Batch.id.desc()).limit(1)
-    return unfinished or session.scalar(newest)
+    if unfinished is not None:
+        return unfinished
+    newest = session.scalar(select(Batch).where(Batch.fingerprint == digest).order_by(Batch.id.desc()).limit(1))
+    return None if newest is None else KnownBatch.of(newest)
 
 
-def find_unfinished(session: Session, digest: str) -> Batch | None:
+def find_unfinished(session: Session, digest: str) -> KnownBatch | None:
     """Return the newest batch with this fingerprint that still has jobs to do."""
-    return session.scalar(
+    found = session.scalar(
         select(Batch)
         .where(Batch.fingerprint == digest)
         .where(select(Job.id).where(Job.batch_id == Batch.id, Job.state.not_in(FINISHED)).exists())
         .order_by(Batch.id.desc())
         .limit(1)
     )
+    return None if found is None else KnownBatch.of(found)
 
 
 def spec_of(job: Job) -> JobSpec:
     """Return what the row asks for."""
     return JobSpec.model_validate({name: getattr(job, name) for name in JobSpec.model_fields})
+
+
+def change_jobs(session: Session, *where: ColumnElement[bool], values: dict[str, object]) -> int:
+    """Give every job that `where` holds for the values, and return how many those are."""
+    result = session.execute(update(Job).where(*where).values(values).execution_options(synchronize_session=False))
+    return TypeAdapter(int).validate_python(getattr(result, "rowcount", 0))

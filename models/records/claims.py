@@ -10,12 +10,13 @@ from sqlalchemy import Boolean, ClauseElement, ColumnElement, and_, bindparam, e
 from sqlalchemy.orm import Session
 
 from models.records.batches import spec_of
+from models.records.columns import Base
+from models.records.control import paused_since
 from models.records.identity_columns import columns
-from models.records.pauses import paused_since
 from models.records.publication import due, is_published
-from models.records.tables import Attempt, Base, Batch, Job, Pause, now, seconds_since
+from models.records.tables import Attempt, Batch, Job, Pause
 from models.types.causes import Cause
-from models.types.clock import Instant, instant
+from models.types.clock import Instant, instant, now, seconds_since
 from models.types.errors import InvalidJobError, QueuePausedError
 from models.types.identity import Setup
 from models.types.job import JobSpec

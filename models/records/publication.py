@@ -9,9 +9,10 @@ from pydantic import Field, TypeAdapter, ValidationError
 from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from models.records.batches import CHUNK
-from models.records.job_updates import change_jobs
-from models.records.tables import Batch, Job, UtcDateTime, now
+from models.records.batches import CHUNK, change_jobs
+from models.records.columns import UtcDateTime
+from models.records.tables import Batch, Job
+from models.types.clock import now
 from models.types.job import LOWEST_PRIORITY
 from models.types.message import JobMessage, what_is_invalid
 from models.types.states import JobState

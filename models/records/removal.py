@@ -3,16 +3,17 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from models.pictures.mark import picture_mark, read_mark
-from models.pictures.store import PictureStore, is_first_name
+from models.pictures.mark import picture_mark
+from models.pictures.names import is_first_name
+from models.pictures.store import PictureStore
 from models.records.batches import CHUNK
 from models.records.rescue import ended_attempts
-from models.records.tables import Batch, Job, now
+from models.records.tables import Batch, Job
+from models.types.clock import now
 from models.types.states import FINISHED, MADE, JobState
 
 
@@ -81,17 +82,17 @@ def removed_pictures(session: Session, batch_id: int, states: Collection[JobStat
     return session.scalar(gone) or 0
 
 
-def leftovers(session: Session, store: PictureStore) -> list[Path]:
-    """Return the files of finished jobs that no row names, and what attempts that are over left aside.
+def leftovers(session: Session, store: PictureStore) -> list[str]:
+    """Return the pictures of finished jobs that no row names, and what attempts that are over left aside.
 
-    Files come first and rows after: one that a worker gives its name meanwhile is of a job that still runs in the rows,
-    or that names it. Files of jobs that the database does not know are none of its business, nor are those of another
-    database's jobs that had the same numbers.
+    Pictures come first and rows after: one that a worker gives its name meanwhile is of a job that still runs in the
+    rows, or that names it. Pictures of jobs that the database does not know are none of its business, nor are those of
+    another database's jobs that had the same numbers.
     """
     asides = store.asides()
-    found = dict[Path, int]((file, job_id) for job_id, file in store.pictures())
+    found = {name: job_id for job_id, name in store.pictures()}
     over = ended_attempts(session, asides)
-    left = [file for attempt_id in sorted(over) for file in asides[attempt_id].files]
+    left = [piece for attempt_id in sorted(over) for piece in asides[attempt_id].pieces]
     ids = sorted(set(found.values()))
     rows: dict[int, tuple[str | None, str]] = {}
     for start in range(0, len(ids), CHUNK):
@@ -105,15 +106,15 @@ def leftovers(session: Session, store: PictureStore) -> list[Path]:
             )
         }
     return left + [
-        file for file, job_id in sorted(found.items()) if job_id in rows and _is_left(file, *rows[job_id], store)
+        name for name, job_id in sorted(found.items()) if job_id in rows and _is_left(name, *rows[job_id], store)
     ]
 
 
-def _is_left(file: Path, picture: str | None, mark: str, store: PictureStore) -> bool:
-    """Tell whether a file with a job's number is the job's, and is not the one that its row names."""
-    if picture is not None and store.where(picture) == file:
+def _is_left(name: str, picture: str | None, mark: str, store: PictureStore) -> bool:
+    """Tell whether a picture with a job's number is the job's, and is not the one that its row names."""
+    if picture is not None and store.present_name(picture) == name:
         return False
     # One without a mark is of an earlier version; it was not the job's if the job's picture had to make way for it.
     is_ours = picture is None or is_first_name(picture)
-    found = read_mark(file)
+    found = store.mark(name)
     return is_ours if found is None else found == mark

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from sqlalchemy import ColumnElement, Select, exists, insert, select
 from sqlalchemy.orm import Session, aliased
 
-from models.records.batches import queued_again, spec_of
-from models.records.job_updates import change_jobs
-from models.records.tables import Batch, Job, now
+from models.records.batches import change_jobs, queued_again, spec_of
+from models.records.tables import Batch, Job
 from models.types.causes import Cause, Trait
-from models.types.seeds import derived_seeds
+from models.types.clock import now
+from models.types.job import derived_seeds
 from models.types.states import FINISHED, JobState
 
 _OF_THE_SEED = {cause for cause in Cause if Trait.LIES_IN_SEED in cause.traits}
@@ -108,7 +108,7 @@ def is_replaced() -> ColumnElement[bool]:
     return select(other.id).where(other.replaces == Job.id, other.state != JobState.CANCELLED).exists()
 
 
-def given_up(batch_id: int) -> Select[int]:
+def unreached_jobs(batch_id: int) -> Select[int]:
     """Return a query for the jobs of a batch that came to nothing, and that none stands in for."""
     ended = [state for state in FINISHED if state is not JobState.SUCCEEDED]
     # A replacement that was taken back stood in for a picture that a person has accepted.

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Select, Text, and_, cast, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from models.records.attempts import put_back
-from models.records.tables import Attempt, Boot, Job, now
+from models.records.attempts import released
+from models.records.tables import Attempt, Boot, Job
 from models.types.causes import Cause
+from models.types.clock import now
 from models.types.fate import Fate, Tries, fate
 from models.types.states import JobState, Outcome
 
@@ -116,7 +117,7 @@ def _rescued(session: Session, boot_id: int, which: ColumnElement[bool], tries: 
             .where(Job.id.in_(ids))
             .values(
                 {"losses": Job.losses if what is Fate.GIVE_BACK else Job.losses + 1}
-                | put_back(moment, set_aside=what is Fate.QUARANTINE)
+                | released(moment, set_aside=what is Fate.QUARANTINE)
             )
             .returning(Job.id, Job.state)
             .execution_options(synchronize_session=False)

@@ -1,14 +1,14 @@
-"""What is known of the workers: which of them live, and what they wait for."""
+"""Workers that are known, and which of them looks after the queue."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session, aliased
 
-from models.records.tables import Batch, Boot, Job, seconds_since
-from models.types.clock import Instant
+from models.records.tables import Batch, Boot, Job, SweepLease
+from models.types.clock import Instant, now, seconds_since
 from models.types.states import JobState
 
 
@@ -68,3 +68,39 @@ def known_workers(session: Session, stall_s: float) -> list[KnownWorker]:
             )
         )
     return known
+
+
+#: There is one lease, and so one row.
+_ID = 1
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A boot's right to look after the queue; it changes with each renewal."""
+
+    boot_id: int
+    renewed_at: datetime
+
+
+def other_lease(session: Session, boot_id: int) -> Lease | None:
+    """Return the lease if another boot has it that may still live, which rows alone cannot tell for sure.
+
+    A boot that has ended, or whose device's lock this boot has, does not live.
+    """
+    mine = aliased(Boot)
+    row = session.execute(
+        select(SweepLease.boot_id, SweepLease.renewed_at)
+        .join(Boot, SweepLease.boot_id == Boot.id)
+        .join(mine, mine.id == boot_id)
+        .where(
+            SweepLease.boot_id != boot_id,
+            Boot.ended_at.is_(None),
+            or_(Boot.lock_uid.is_(None), mine.lock_uid.is_(None), Boot.lock_uid != mine.lock_uid),
+        )
+    ).first()
+    return None if row is None else Lease(*row)
+
+
+def renew_lease(session: Session, boot_id: int) -> None:
+    """Take the lease, or renew it."""
+    session.merge(SweepLease(id=_ID, boot_id=boot_id, renewed_at=now()))

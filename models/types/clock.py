@@ -1,13 +1,14 @@
-"""A clock for spans that begin in one process and end in another: nobody can set it, and it goes on in sleep.
+"""The time of day, and a clock for spans that begin in one process and end in another.
 
-The time of day is no such clock: people set it, and the network does. This one counts from the start of the machine, so
-a reading of it means something beside others of the same start alone.
+People set the time of day, and the network does. The other clock nobody can set, and it goes on in sleep; it counts
+from the start of the machine, so a reading of it means something beside others of the same start alone.
 """
 
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -69,3 +70,20 @@ def clock_name() -> str | None:
     else:
         said = _LINUX_BOOT_ID.read_text() if _LINUX_BOOT_ID.exists() else ""
     return said.strip().replace("-", "").lower()[:12] or None
+
+
+def now() -> datetime:
+    """The present moment, for storage; durations use the monotonic clock."""
+    return datetime.now(UTC)
+
+
+def seconds_since(moment: datetime, earlier: Instant) -> float | None:
+    """Return the seconds since a moment that was read from both clocks; None where they contradict what can be.
+
+    What the time of day says is taken where the other clock cannot tell, which is after another start of the machine.
+    """
+    exact = instant().since(earlier)
+    if exact is not None:
+        return exact
+    told = (now() - moment).total_seconds()
+    return told if told >= 0 else None

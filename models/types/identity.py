@@ -5,7 +5,8 @@ that is made of the parts here, in Python and, by `identity_columns`, in SQL. A 
 it is made of, so that `Kind.of(spec)` and `Shape.of(kind)` take from anything that has them.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 
@@ -50,16 +51,35 @@ class Kind(Setup):
 
 
 @dataclass(frozen=True)
+class Knobs(Identity):
+    """What a person or a trial may set of how a device works; None is what a row does not say.
+
+    A load's row has them as one JSON object, so that the next one needs no migration.
+    """
+
+    attention_slicing: bool | None = None
+
+    def as_dict(self) -> dict[str, object]:
+        """Return those that are known, in the order of their names: equal ones are equal as JSON."""
+        return {name: value for name, value in sorted(asdict(self).items()) if value is not None}
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any] | None) -> Self:
+        """Return what a row keeps; what it says beyond these is of a version that knows more."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in (kept or {}).items() if name in known})
+
+
+@dataclass(frozen=True)
 class Tuning(Identity):
     """How a device makes pictures."""
 
     device_name: str
     device: str
     dtype: str
-    #: None in rows of a version that did not say.
-    attention_slicing: bool | None
+    knobs: Knobs
 
 
 @dataclass(frozen=True)
-class Setting(Weights, Tuning):
+class Configuration(Weights, Tuning):
     """What decides how fast pictures of one kind are made and what memory that takes: paces of two are not averaged."""

@@ -1,5 +1,8 @@
 """What a job asks for."""
 
+import hashlib
+from collections.abc import Iterator
+from itertools import count
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -80,3 +83,18 @@ class JobSpec(BaseModel):
     def guided(self) -> bool:
         """Whether the negative prompt is looked at, and goes through the denoiser beside the prompt."""
         return self.guidance > NO_GUIDANCE
+
+
+#: Drawn seeds stay short enough to be typed again, and leave room for the seeds that follow.
+DRAWN_SEEDS = 2**32
+
+
+def derived_seeds(seed: int, purpose: str) -> Iterator[int]:
+    """Yield other seeds that follow from this one, without end: the same command makes the same pictures.
+
+    They are no neighbours of it, since neighbours are what several pictures of one prompt take. They may be taken
+    nevertheless, so a caller goes on to the first that is not.
+    """
+    for number in count(1):
+        digest = hashlib.sha256(f"{purpose} {number} {seed}".encode()).digest()
+        yield int.from_bytes(digest[:8], "big") % DRAWN_SEEDS

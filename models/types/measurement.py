@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, field, fields
 
-from models.types.identity import Weights
+from models.types.identity import Knobs, Weights
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class LoadMeasurement:
     weights: Weights
     #: Commit of a hub repository, or sha256 of local files.
     revision: str
-    attention_slicing: bool
+    knobs: Knobs
     load_s: float
     warmup_s: float
     warmup_steps: int

@@ -1,17 +1,14 @@
-"""Files of what machines were measured to do, by `producer bench` or by others, and the table that compares them."""
+"""Files of what machines were measured to do, by `producer bench` or by others."""
 
-from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field
-from rich.console import Console
-from rich.table import Table
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field, model_validator
 
 from models.figures.hardware import Pace
 from models.types.errors import BadInputError
-from producer.format import NOT_MEASURED, attention, seconds, size, table
+from models.types.identity import Knobs
 from producer.prompts.problems import MOST_SHOWN
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -35,7 +32,7 @@ class BenchResult(BaseModel):
     memory_total_bytes: _Bytes = None
     versions: dict[str, str] = {}
     dtype: str | None = None
-    attention_slicing: bool | None = None
+    knobs: Knobs = Knobs()
     checkpoint: str
     revision: str | None = None
     width: int = Field(gt=0)
@@ -55,6 +52,15 @@ class BenchResult(BaseModel):
     device_peak_bytes: _Bytes = None
     #: A peak of which its source does not say whether it is the process's, the device's or the machine's.
     other_peak_bytes: _Bytes = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_earlier_versions(cls, values: Any) -> Any:
+        """Read files that name the one knob which there was by itself."""
+        if isinstance(values, dict) and "attention_slicing" in values:
+            values = dict(values)
+            values.setdefault("knobs", {"attention_slicing": values.pop("attention_slicing")})
+        return values
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -96,79 +102,3 @@ def read_bench_file(file: Path) -> list[BenchResult]:
 def from_pace(pace: Pace, source: str) -> BenchResult:
     """Return a pace as such a file has it."""
     return BenchResult.model_validate({"source": source} | vars(pace))
-
-
-def print_result(out: Console, result: BenchResult) -> None:
-    """Write all figures of one to `out`."""
-    shown = table(f"{result.device_name} ({result.device}), {result.checkpoint}", "", "", right=("",))
-    shown.show_header = False
-    for name, value in (
-        ("load", _seconds(result.load_s)),
-        ("warm-up", _seconds(result.warmup_s)),
-        (f"a picture of {result.width}x{result.height}, {result.steps} steps", _seconds(result.mean_s)),
-        ("a step", _seconds(result.step_s)),
-        ("megapixel steps a second", _rate(result.megapixel_steps_per_s)),
-        ("peak resident memory", size(result.rss_peak_bytes)),
-        ("peak memory on the device", size(result.device_peak_bytes)),
-        ("pictures counted", f"{result.pictures:,}" if result.pictures is not None else NOT_MEASURED),
-    ):
-        shown.add_row(name, value)
-    out.print(shown)
-
-
-def compared(title: str, results: Sequence[BenchResult]) -> Iterator[Table | str]:
-    """Yield the table that compares them, and where each is from if that differs."""
-    figures = ("a picture", "a step", "Mpx steps/s", "peak memory")
-    sources = list(dict.fromkeys(row.source for row in results))
-    shown = table(title, "device", "picture", *figures, *["from"] * (len(sources) > 1), right=figures)
-    for row in results:
-        number = [str(sources.index(row.source) + 1)] * (len(sources) > 1)
-        slicing = None if row.attention_slicing is None else f"{attention(row.attention_slicing)} attention"
-        shown.add_row(
-            _lines(f"{row.device_name} ({row.device})", ", ".join(filter(None, (row.dtype, slicing)))),
-            _lines(
-                f"{row.width}x{row.height}, {row.steps} steps",
-                row.scheduler,
-                "without guidance" if row.guided is False else None,
-                row.checkpoint.rpartition("/")[2],
-            ),
-            _seconds(row.mean_s),
-            _seconds(row.step_s),
-            _rate(row.megapixel_steps_per_s),
-            _memory(row),
-            *number,
-        )
-        shown.add_section()
-    yield shown
-    if len(sources) > 1:
-        for place, source in enumerate(sources, start=1):
-            yield f"{place}: {source}"
-
-
-def _memory(row: BenchResult) -> str:
-    if row.other_peak_bytes is not None:
-        return size(row.other_peak_bytes)
-    on_device = None if row.device_peak_bytes is None else f"{size(row.device_peak_bytes)} on device"
-    return _lines(size(row.rss_peak_bytes), on_device)
-
-
-def _lines(*parts: str | None) -> str:
-    return "\n".join(filter(None, parts))
-
-
-def _seconds(figure: Figure) -> str:
-    return _shown(figure, seconds)
-
-
-def _rate(figure: Figure) -> str:
-    return _shown(figure, lambda value: f"{value:.3g}")
-
-
-def _shown(figure: Figure, one: Callable[[float], str]) -> str:
-    match figure:
-        case None:
-            return NOT_MEASURED
-        case (low, high):
-            return f"{one(low)} to {one(high)}"
-        case value:
-            return one(value)

@@ -14,9 +14,8 @@ from models.figures.progress import count_jobs
 from models.records.database import Database
 from models.settings import PREFIX, Settings, unknown_names, without_password
 from models.types.errors import NightshiftError
-from producer.format import NOT_MEASURED, seconds, size
+from producer.format import MEMORY_WORDS, NOT_MEASURED, seconds, size
 from producer.local.probe import DEVICE_CHECK, check_device, probe_device
-from producer.terminal.report_tables import MEMORY_WORDS
 
 #: Below these a night's work is in danger: SD 1.5 peaks near 10 GB, a 512x512 PNG is half a megabyte.
 _LITTLE_MEMORY, _LITTLE_DISK = 4e9, 5e9

@@ -2,14 +2,14 @@
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
 from checks.asked import Asked
 from checks.examiner import Examined, Examiner
-from checks.registry import Selection
+from checks.registry import Selection, select
 from models.figures.made_pictures import MadePicture
 from models.pictures.store import PictureStore
 from models.types.errors import StorageError
@@ -53,3 +53,23 @@ class Examiners:
             content, Asked(one.spec.prompt, one.spec.width, one.spec.height, one.attributes), selection
         )
         return examined
+
+
+def distinct(pictures: Sequence[MadePicture], store: PictureStore, advance: Callable[[int], None]) -> list[MadePicture]:
+    """Return the pictures without those that the check `duplicates` is against, over all batches in their order.
+
+    One that is not there stays, so that it is missed.
+    """
+    selection = select("duplicates")
+    seen = selection.seen()
+    assert seen is not None
+    kept = []
+    with Examiners() as examiners:
+        for made, examined in examiners.look_at(pictures, store, selection):
+            advance(1)
+            if examined.likeness is not None and not seen.look(examined.likeness).passed:
+                continue
+            if examined.likeness is not None:
+                seen.keep(made.job_id, examined.likeness)
+            kept.append(made)
+    return kept

@@ -6,20 +6,18 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from models.figures.estimates import Estimate, expected, host_of
+from models.figures.estimates import Estimate, expected, host_of, time_left
 from models.figures.hardware import Pace, are_comparable, paces
 from models.figures.kinds import mix_of_kinds, only_kind
 from models.figures.memory_trend import FEWEST_PICTURES, MemoryTrend, memory_trend
 from models.figures.progress import BatchProgress, batch_progress, failures_by_cause, is_judged, lost_attempts
 from models.figures.sums import Sums
 from models.figures.throughput import LoadSums, MemoryFigures, add_up, memory_figures, sums_by_load, wall_seconds
-from models.figures.time_left import time_left
 from models.records.acceptance import Standing, Unreached, standing, unreached
-from models.records.batches import find_batch
+from models.records.batches import KnownBatch, find_batch
+from models.records.boots import GuardFigures, guard_figures
 from models.records.database import Session
-from models.records.guard_actions import GuardFigures, guard_figures
-from models.records.tables import Batch
-from models.types.identity import Kind
+from models.types.identity import Kind, Knobs
 from producer.actions.speed import SpeedFigures, speed_figures
 
 #: The seed's estimates: validation during training, then data sets.
@@ -40,7 +38,7 @@ class LoadFigures:
     dtype: str
     checkpoint: str
     revision: str
-    attention_slicing: bool | None
+    knobs: Knobs
     versions: dict[str, str]
     started_at: datetime
     memory_total_bytes: int | None
@@ -123,7 +121,7 @@ def build_report(session: Session, batch_name: str | None, *, everything: bool) 
         acceptance=_acceptance(session, batch, progress, wall_s) if batch and progress else None,
         loads=[_load_figures(load) for load in loads],
         speed=speed_figures(session, batch_id, kind, loads, sums, wall_s) if sums else None,
-        memory=memory_figures(session, sums, loads[-1].boot.memory_sources) if sums else [],
+        memory=memory_figures(session, sums, loads[-1].load.memory_sources) if sums else [],
         memory_pressure=sums.memory_pressure if sums else None,
         memory_trend=_memory_trend(session, loads),
         guard=_guard(session, loads, sums, progress),
@@ -136,7 +134,7 @@ def build_report(session: Session, batch_name: str | None, *, everything: bool) 
 
 
 def _acceptance(
-    session: Session, batch: Batch, progress: BatchProgress, wall_s: float | None
+    session: Session, batch: KnownBatch, progress: BatchProgress, wall_s: float | None
 ) -> AcceptanceFigures | None:
     if not is_judged(batch, progress):
         return None
@@ -159,23 +157,23 @@ def _estimate(
 
 
 def _load_figures(found: LoadSums) -> LoadFigures:
-    boot, load = found.boot, found.load
+    load = found.load
     return LoadFigures(
-        boot=boot.id,
-        host=boot.host,
-        device=boot.device,
-        device_name=boot.device_name,
-        chip=boot.chip,
-        threads=boot.threads,
-        dtype=boot.dtype,
+        boot=load.boot_id,
+        host=load.host,
+        device=load.device,
+        device_name=load.device_name,
+        chip=load.chip,
+        threads=load.threads,
+        dtype=load.dtype,
         checkpoint=load.checkpoint,
         revision=load.revision,
-        attention_slicing=load.attention_slicing,
-        versions=boot.versions,
-        started_at=boot.started_at,
-        memory_total_bytes=boot.memory_total_bytes,
-        rss_lifetime_peak_bytes=boot.rss_lifetime_peak_bytes,
-        rss_lifetime_peak_source=boot.memory_sources.get("rss_lifetime_peak"),
+        knobs=load.knobs,
+        versions=dict(load.versions),
+        started_at=load.started_at,
+        memory_total_bytes=load.memory_total_bytes,
+        rss_lifetime_peak_bytes=load.rss_lifetime_peak_bytes,
+        rss_lifetime_peak_source=load.memory_sources.get("rss_lifetime_peak"),
         load_s=load.load_s,
         warmup_s=load.warmup_s,
         warmup_steps=load.warmup_steps,
@@ -192,8 +190,8 @@ def _difference(after: int | None, before: int | None) -> int | None:
 
 def _memory_trend(session: Session, loads: list[LoadSums]) -> MemoryTrend | None:
     """Return the trend of the newest boot that made enough pictures, from its first one in scope to its last."""
-    for boot_id in dict.fromkeys(load.boot.id for load in reversed(loads)):
-        sums = add_up(load.sums for load in loads if load.boot.id == boot_id)
+    for boot_id in dict.fromkeys(load.load.boot_id for load in reversed(loads)):
+        sums = add_up(load.sums for load in loads if load.load.boot_id == boot_id)
         assert sums is not None
         assert sums.first_id is not None
         assert sums.last_id is not None
@@ -211,4 +209,4 @@ def _guard(
     if sums is None:
         return []
     until = None if progress.remaining else sums.last_finish
-    return guard_figures(session, {load.boot.id for load in loads}, sums.first_start, until)
+    return guard_figures(session, {load.load.boot_id for load in loads}, sums.first_start, until)

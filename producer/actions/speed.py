@@ -3,20 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.figures.hardware import setting_of
 from models.figures.kinds import KindSums, sums_by_kind
 from models.figures.sums import Sums
 from models.figures.throughput import LoadSums, SteadyState, add_up, steady_percentile
 from models.records.database import Session
-from models.types.identity import Kind, Setting
+from models.types.identity import Configuration, Kind
 from models.types.measurement import DEVICE_PARTS
 
 
 @dataclass(frozen=True)
 class KindSpeed:
-    """Steady state of one kind of picture with one setting."""
+    """Steady state of one kind of picture with one configuration."""
 
-    setting: Setting
+    configuration: Configuration
     kind: Kind
     pictures: int
     mean_s: float
@@ -54,7 +53,7 @@ class SpeedFigures:
     queue_wait_max_s: float | None
     #: Mean seconds a picture by what the device was busy with, and its share of them.
     parts: dict[str, tuple[float | None, float]]
-    #: Where there were several kinds or settings; all figures of one picture are then None, for they would be of none.
+    #: Where there were several kinds or configurations; all figures of one picture are None then: they were of none.
     by_kind: list[KindSpeed]
 
 
@@ -70,7 +69,7 @@ def speed_figures(
 
     `kind` is that of all of them, None where there are several.
     """
-    by_kind = _by_kind(loads, sums_by_kind(session, batch_id)) if kind is None else _by_setting(loads, kind)
+    by_kind = _by_kind(loads, sums_by_kind(session, batch_id)) if kind is None else _by_configuration(loads, kind)
     # What takes another time is in no mean with it, and of their middle and their ends nothing is learnt either.
     is_one = len(by_kind) <= 1
 
@@ -111,31 +110,31 @@ def speed_figures(
     )
 
 
-def _by_setting(loads: Sequence[LoadSums], kind: Kind) -> list[KindSpeed]:
-    """Return a row for each setting, where all pictures are of one kind."""
-    rows: dict[Setting, list[Sums]] = {}
+def _by_configuration(loads: Sequence[LoadSums], kind: Kind) -> list[KindSpeed]:
+    """Return a row for each configuration, where all pictures are of one kind."""
+    rows: dict[Configuration, list[Sums]] = {}
     for load in loads:
-        rows.setdefault(setting_of(load.boot, load.load), []).append(load.sums)
+        rows.setdefault(load.load.configuration, []).append(load.sums)
     found = []
-    for setting, parts in rows.items():
+    for configuration, parts in rows.items():
         sums = add_up(parts)
         assert sums is not None
         if sums.mean_s is None or sums.steady_min_s is None or sums.steady_max_s is None:
             continue
         ends = sums.steady_min_s, sums.steady_max_s
-        found.append(KindSpeed(setting, kind, sums.steady_count, sums.mean_s, *ends, sums.steps_per_s))
+        found.append(KindSpeed(configuration, kind, sums.steady_count, sums.mean_s, *ends, sums.steps_per_s))
     return found
 
 
 def _by_kind(loads: Sequence[LoadSums], found: Sequence[KindSums]) -> list[KindSpeed]:
-    """Return a row for each kind with each setting, in the order in which they came."""
-    settings = {load.load.id: setting_of(load.boot, load.load) for load in loads}
-    rows: dict[tuple[Setting, Kind], list[KindSums]] = {}
+    """Return a row for each kind with each configuration, in the order in which they came."""
+    configurations = {load.load.id: load.load.configuration for load in loads}
+    rows: dict[tuple[Configuration, Kind], list[KindSums]] = {}
     for sums in found:
-        rows.setdefault((settings[sums.load_id], sums.kind), []).append(sums)
+        rows.setdefault((configurations[sums.load_id], sums.kind), []).append(sums)
     return [
         KindSpeed(
-            setting,
+            configuration,
             kind,
             pictures=(pictures := sum(one.pictures for one in parts)),
             mean_s=sum(one.total_s for one in parts) / pictures,
@@ -145,5 +144,5 @@ def _by_kind(loads: Sequence[LoadSums], found: Sequence[KindSums]) -> list[KindS
             if (denoise_s := sum(one.denoise_s for one in parts))
             else None,
         )
-        for (setting, kind), parts in rows.items()
+        for (configuration, kind), parts in rows.items()
     ]

@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from models.checkpoints import DEMO
 from producer.exports.layouts import SHARD
-from producer.exports.sample import Sample
-from producer.exports.split import TRAIN
+from producer.exports.sample import TRAIN, Sample
 
 #: Prompts that the card names; the rest stands in the metadata.
 _SHOWN = 100

@@ -1,8 +1,8 @@
 """Contact sheets: many pictures on a page, each with a caption under it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -14,9 +14,10 @@ _PAPER, _INK, _FRAME = "white", "black", (210, 210, 210)
 
 @dataclass(frozen=True)
 class Cell:
-    """A picture on a sheet; None in place of its file leaves the place empty, and the caption says why."""
+    """A picture on a sheet; None in its place leaves the place empty, and the caption says why."""
 
-    file: Path | None
+    #: Returns the picture's file, which is not kept for longer than it is drawn.
+    read: Callable[[], bytes] | None
     caption: str
 
 
@@ -98,8 +99,8 @@ def _put(
 ) -> None:
     across, down = place
     pen.rectangle((across - 1, down - 1, across + side, down + side), outline=_FRAME)
-    if cell.file is not None:
-        with Image.open(cell.file) as opened:
+    if cell.read is not None:
+        with Image.open(io.BytesIO(cell.read())) as opened:
             picture = opened.convert("RGB")
         picture.thumbnail((side, side), Image.Resampling.LANCZOS)
         sheet.paste(picture, (across + (side - picture.width) // 2, down + (side - picture.height) // 2))

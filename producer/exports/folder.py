@@ -22,7 +22,7 @@ class ExportFolder:
     """The place of an export; what a killed one left beside it is gone on with."""
 
     def __init__(self, target: Path, manifest: Mapping[str, object]) -> None:
-        self._target = target
+        self.target = target
         self._manifest = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
         #: Where the files are put meanwhile.
         self.work = target.with_name(f".{target.name}.unfinished")
@@ -35,14 +35,14 @@ class ExportFolder:
             BadInputError: if another export is at work there.
             StorageError: if there can be no lock.
         """
-        digest = hashlib.sha256(os.fsencode(self._target.resolve())).hexdigest()[:16]
+        digest = hashlib.sha256(os.fsencode(self.target.resolve())).hexdigest()[:16]
         file = data_dir / "locks" / f"export-{digest}.lock"
         try:
             make_private_folder(file.parent)
             with FileLock(file, blocking=False):
                 yield
         except Timeout:
-            raise BadInputError([f"{self._target}: another `producer export` is writing there; wait for it"]) from None
+            raise BadInputError([f"{self.target}: another `producer export` is writing there; wait for it"]) from None
 
     def is_done(self) -> bool:
         """Tell whether this very export is there already.
@@ -50,16 +50,16 @@ class ExportFolder:
         Raises:
             BadInputError: if something else is there.
         """
-        if not self._target.exists():
+        if not self.target.exists():
             return False
-        if not self._target.is_dir():
-            raise BadInputError([f"{self._target} is a file; name a folder that is not there yet"])
-        if not any(self._target.iterdir()):
+        if not self.target.is_dir():
+            raise BadInputError([f"{self.target} is a file; name a folder that is not there yet"])
+        if not any(self.target.iterdir()):
             return False
-        if _read(self._target / MANIFEST) == self._manifest:
+        if _read(self.target / MANIFEST) == self._manifest:
             return True
-        what = "another export" if (self._target / MANIFEST).exists() else "something else"
-        raise BadInputError([f"{self._target} holds {what}; name a folder that is not there yet"])
+        what = "another export" if (self.target / MANIFEST).exists() else "something else"
+        raise BadInputError([f"{self.target} holds {what}; name a folder that is not there yet"])
 
     def begin(self) -> None:
         """Make the folder to be filled; what another command left unfinished there is thrown away.
@@ -73,7 +73,7 @@ class ExportFolder:
             self.work.mkdir(parents=True, exist_ok=True)
             write_text(self.work / MANIFEST, self._manifest)
         except OSError as error:
-            raise explained(self._target, error) from error
+            raise explained(self.target, error) from error
 
     def finish(self) -> None:
         """Put the folder in its place.
@@ -82,12 +82,12 @@ class ExportFolder:
             StorageError: if it cannot be put there.
         """
         try:
-            if self._target.exists():
+            if self.target.exists():
                 # An empty one; anything else was refused.
-                self._target.rmdir()
-            self.work.rename(self._target)
+                self.target.rmdir()
+            self.work.rename(self.target)
         except OSError as error:
-            raise explained(self._target, error) from error
+            raise explained(self.target, error) from error
 
 
 def _read(file: Path) -> str | None:

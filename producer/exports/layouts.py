@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from producer.exports.sample import Sample
-from producer.exports.split import TRAIN
+from producer.exports.sample import TRAIN, Sample
 from producer.files import new_file, write_text
 
 #: Samples of one tar file.

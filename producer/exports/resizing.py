@@ -4,7 +4,6 @@ import io
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
@@ -42,16 +41,16 @@ class Resizing:
             raise ValueError(f"{text!r} is no size; write WIDTHxHEIGHT in pixels, such as 512x512, {_LEAST} at least")
         return cls(int(found[1]), int(found[2]), fit)
 
-    def content(self, file: Path) -> bytes:
+    def content(self, picture: bytes) -> bytes:
         """Return a picture's file in that size, with the parameters that the picture has in it."""
         size = self.width, self.height
-        with Image.open(file) as opened:
+        with Image.open(io.BytesIO(picture)) as opened:
             texts = {str(key): str(value) for key, value in opened.info.items() if isinstance(value, str)}
-            picture = opened.convert("RGB")
+            pixels = opened.convert("RGB")
         if self.fit is Fit.PAD:
-            resized = ImageOps.pad(picture, size, Image.Resampling.LANCZOS, color="white")
+            resized = ImageOps.pad(pixels, size, Image.Resampling.LANCZOS, color="white")
         else:
-            resized = ImageOps.fit(picture, size, Image.Resampling.LANCZOS)
+            resized = ImageOps.fit(pixels, size, Image.Resampling.LANCZOS)
         kept = PngInfo()
         for key, value in texts.items():
             kept.add_text(key, value)

@@ -5,14 +5,14 @@ import time
 #: Seconds of the first pause and of the longest; each pause is twice the one before it.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 #: Ends before it was ready, in a row, after which it is not started again.
-MOST_IN_VAIN = 3
+MOST_FAILED_STARTS = 3
 
 
 class Restarts:
     """Keeps count for one process; tell it of each start and each end."""
 
     def __init__(self) -> None:
-        self._in_vain = 0
+        self._failed_starts = 0
         self._pause_s = FIRST_PAUSE_S
         self._started = time.monotonic()
         self._next: float | None = None
@@ -31,7 +31,7 @@ class Restarts:
         if time.monotonic() - self._started > LONGEST_PAUSE_S:
             # What worked for longer than any pause ended for a reason of its own, not for the last one's.
             self._pause_s = FIRST_PAUSE_S
-        self._in_vain = 0 if ready else self._in_vain + 1
+        self._failed_starts = 0 if ready else self._failed_starts + 1
         self._next = time.monotonic() + self._pause_s
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
-        return self._in_vain < MOST_IN_VAIN
+        return self._failed_starts < MOST_FAILED_STARTS

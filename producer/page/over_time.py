@@ -5,9 +5,8 @@ from datetime import datetime, timedelta
 
 from models.figures.timeline import Event, Stretch
 from models.types.measurement import MEMORY_KINDS
-from producer.format import duration, seconds, size
+from producer.format import MEMORY_WORDS, duration, seconds, size
 from producer.page.plots import Plot, Point, Series, plot
-from producer.terminal.report_tables import MEMORY_WORDS
 
 #: Kinds of memory that are the machine's, and would make the worker's look like nothing beside them.
 _OF_MACHINE = ("available", "swap")

@@ -11,7 +11,7 @@ from rich.table import Table
 from models.figures.coverage import coverage
 from models.figures.timeline import events, stretches
 from models.records.database import Session
-from models.records.tables import now
+from models.types.clock import now
 from producer.actions.report import Report
 from producer.files import write_text
 from producer.format import moment

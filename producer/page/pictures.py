@@ -3,12 +3,12 @@
 import os
 from base64 import b64encode
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 from models.figures.made_pictures import MadePicture
 from models.pictures.store import PictureStore
-from producer.files import put_file
+from producer.files import new_file, put_file
 from producer.page.gallery import Gallery
 from producer.page.thumbnails import make_thumbnails
 from producer.terminal.progress_bar import progress_bar
@@ -25,24 +25,35 @@ def gallery_beside(page: Path, pictures: Sequence[MadePicture], store: PictureSt
     Raises:
         StorageError: if a small copy cannot be written.
     """
-    thumbnails = [store.thumbnail(one.batch_id, one.job_id) for one in pictures]
-    files = [store.where(one.picture) for one in pictures]
     with progress_bar("small copies of pictures", len(pictures), long=_LONG) as advance:
-        make_thumbnails(list(zip(files, thumbnails, strict=True)), advance)
+        make_thumbnails(pictures, store, advance)
     # A link is counted from where the page really is.
     folder = page.absolute().parent.resolve()
     beside = folder / f"{page.stem}-pictures"
     gallery = Gallery()
-    for one, file, thumbnail in zip(pictures, files, thumbnails, strict=True):
-        if not thumbnail.exists():
+    for one in pictures:
+        thumbnail = store.thumbnail(one.batch_id, one.job_id)
+        if not store.has(thumbnail):
             gallery.add(one, None, None)
-        elif inline:
-            data = b64encode(thumbnail.read_bytes()).decode()
-            gallery.add(one, _link(file, folder), f"data:image/webp;base64,{data}")
+            continue
+        file = store.local_file(one.picture)
+        link = None if file is None else _link(file, folder)
+        if inline:
+            data = b64encode(store.read_thumbnail(thumbnail)).decode()
+            gallery.add(one, link, f"data:image/webp;base64,{data}")
         else:
-            put_file(thumbnail, beside / thumbnail.name)
-            gallery.add(one, _link(file, folder), _link(beside / thumbnail.name, folder))
+            target = beside / PurePosixPath(thumbnail).name
+            _put(store, thumbnail, target)
+            gallery.add(one, link, _link(target, folder))
     return gallery
+
+
+def _put(store: PictureStore, thumbnail: str, target: Path) -> None:
+    if (file := store.local_file(thumbnail)) is not None:
+        put_file(file, target)
+        return
+    with new_file(target) as new:
+        new.write_bytes(store.read_thumbnail(thumbnail))
 
 
 def _link(file: Path, folder: Path) -> str:

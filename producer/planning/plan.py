@@ -3,7 +3,7 @@
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
@@ -21,11 +21,9 @@ from models.records.batches import Acceptance, Fingerprint, PlannedJob
 from models.settings import PREFIX
 from models.types.errors import CheckpointError
 from models.types.identity import Kind
-from models.types.job import MAX_SEED, CheckpointName, JobSpec
+from models.types.job import DRAWN_SEEDS, MAX_SEED, CheckpointName, JobSpec
 from models.types.schedulers import SCHEDULERS
-from models.types.seeds import DRAWN_SEEDS
-from producer.planning.planned_jobs import PlannedJobs
-from producer.planning.targets import jobs_for
+from producer.planning.planned_jobs import PlannedJobs, jobs_for
 from producer.prompts.problems import Problems, place, visible
 from producer.prompts.request import Request
 
@@ -223,3 +221,16 @@ def _phrase(name: str, value: object, error: ErrorDetails) -> str:
 def _bound(name: str, side: str) -> int:
     model = _Order if name == "count" else JobSpec
     return int(model.model_json_schema()["properties"][name][side])
+
+
+@dataclass(frozen=True)
+class Order:
+    """The jobs of one batch, and what is asked for beside them."""
+
+    plan: Plan
+    name: str | None
+    source: str
+    priority: int
+    acceptance: Acceptance = field(default_factory=Acceptance)
+    #: Whether it is to be made although a batch asks for the same.
+    new: bool = False

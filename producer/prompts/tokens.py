@@ -10,7 +10,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 
 from models.checkpoints import is_hub_id, local_path
 from models.records.batches import PlannedJob
-from models.types.prompt_syntax import Fragment, Part, has_syntax, parse_prompt
+from models.types.prompt_syntax import Fragment, Part, has_syntax, left_as_words, parse_prompt
 
 #: CLIP's text encoder has 77 places; start and end token take two of them.
 PLACES = 77
@@ -81,3 +81,13 @@ def _file(checkpoint: str, name: str) -> Path | None:
         return Path(cached) if isinstance(cached, str) else None
     file = local_path(checkpoint) / "tokenizer" / name
     return file if file.is_file() else None
+
+
+def syntax_left(jobs: Iterable[PlannedJob]) -> Iterator[tuple[int | None, str]]:
+    """Yield the line of each prompt that has some, in it or in its negative prompt, and what that is."""
+    # The jobs of one request follow one another.
+    for (line, prompt, negative), _ in groupby(
+        jobs, key=lambda job: (job.source_line, job.spec.prompt, job.spec.negative_prompt)
+    ):
+        if left := list(dict.fromkeys([*left_as_words(prompt), *left_as_words(negative)])):
+            yield line, "; ".join(left)

@@ -6,7 +6,7 @@ from rich.table import Table
 
 from models.figures.coverage import Coverage
 from models.types.printable import printable
-from producer.format import table
+from producer.terminal.tables import table
 
 _COUNTS = ("asked", "accepted", "missing", "to come", "rejected")
 

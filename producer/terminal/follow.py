@@ -5,17 +5,18 @@ from collections.abc import Callable
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from models.figures.estimates import Estimate
+from models.figures.estimates import Estimate, time_left
 from models.figures.progress import BatchProgress, batch_progress, is_judged, recent_speed
-from models.figures.time_left import time_left
 from models.records.acceptance import Standing, standing
 from models.records.batches import find_batch
 from models.records.database import Database
 from models.settings import load_settings
 from models.types.errors import DatabaseError
 from models.types.states import JobState
-from producer.format import console, duration, faults, per_hour, rejection
-from producer.terminal.queue_state import queue_state
+from producer.actions.status import queue_state
+from producer.format import duration, faults, per_hour, rejection
+from producer.terminal.queue_lines import queue_lines
+from producer.terminal.tables import console
 
 _POLL_S = 0.25
 #: A batch of a million takes long to count, and the worker wants the processor.
@@ -82,7 +83,7 @@ def _look(
         batch = find_batch(session, batch_name)
         progress = batch_progress(session, batch)
         state = queue_state(database, session, load_settings())
-        lines = state.lines(work_left=False) if progress.remaining else []
+        lines = queue_lines(state, work_left=False) if progress.remaining else []
         found = standing(session, batch.id) if is_judged(batch, progress) else None
         left = time_left(session, batch, progress) if progress.remaining and progress.made else None
         return progress, found, recent_speed(session, batch.id), left, lines[0] if lines else None

@@ -1,17 +1,18 @@
 """Pictures in the terminal, where it can show them."""
 
+import io
 import os
 import sys
 from base64 import b64encode
-from pathlib import Path
 
+from PIL import Image
 from rich.console import Console
 
 #: Columns that a picture takes at most.
 _WIDTH = 60
 
 
-def print_picture(out: Console, path: Path) -> None:
+def print_picture(out: Console, content: bytes) -> None:
     """Show a picture on a terminal that knows iTerm2's protocol, kitty's, or Sixel; nothing anywhere else."""
     # The terminal is asked when the library is imported, and answers by standard input.
     if not (sys.stdout.isatty() and sys.stdin.isatty()):
@@ -19,7 +20,6 @@ def print_picture(out: Console, path: Path) -> None:
     width = min(_WIDTH, out.width)
     if _is_iterm():
         # https://iterm2.com/documentation-images.html; it takes the file as it is.
-        content = path.read_bytes()
         arguments = f"inline=1;size={len(content)};width={width};preserveAspectRatio=1"
         out.file.write(f"\x1b]1337;File={arguments}:{b64encode(content).decode()}\x07\n")
         out.file.flush()
@@ -27,7 +27,7 @@ def print_picture(out: Console, path: Path) -> None:
     from textual_image import renderable
 
     if renderable.Image in (renderable.SixelImage, renderable.TGPImage):
-        out.print(renderable.Image(path, width=width, height="auto"))
+        out.print(renderable.Image(Image.open(io.BytesIO(content)), width=width, height="auto"))
 
 
 def _is_iterm() -> bool:

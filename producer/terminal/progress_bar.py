@@ -1,14 +1,12 @@
 """A bar for work that lasts."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from producer.format import console
+from producer.terminal.tables import console
 
-_Thing = TypeVar("_Thing")
 #: From how many steps on the bar is seen; fewer are done before a person looks.
 _LONG = 2_000
 
@@ -38,10 +36,3 @@ def progress_bar(doing: str, total: int | None = None, long: int = _LONG) -> Ite
     finally:
         if started:
             bar.stop()
-
-
-def each_counted(things: Iterable[_Thing], advance: Callable[[int], None]) -> Iterator[_Thing]:
-    """Go through `things` and tell of each."""
-    for thing in things:
-        yield thing
-        advance(1)

@@ -8,25 +8,27 @@ from rich.table import Table
 from rich.text import Text
 
 from models.figures.memory_trend import FEWEST_PICTURES, SETTLING_JOBS, MemoryTrend
-from models.records.guard_actions import GuardFigures
+from models.records.boots import GuardFigures
 from models.types.causes import Cause
 from models.types.states import GuardStep, JobState
-from producer.actions.bench_results import compared, from_pace
+from producer.actions.bench_results import from_pace
 from producer.actions.report import LoadFigures, Report
 from producer.actions.speed import KindSpeed, SpeedFigures
 from producer.format import (
+    MEMORY_WORDS,
     NOT_MEASURED,
     acceptance,
-    attention,
     duration,
-    given_up,
+    knobs_in_words,
     moment,
     number,
     per_hour,
     seconds,
     size,
-    table,
+    unreached_line,
 )
+from producer.terminal.bench_tables import compared
+from producer.terminal.tables import table
 
 #: What a report is made of: a heading, a line, or a table.
 Part = Text | str | Table
@@ -34,13 +36,6 @@ Part = Text | str | Table
 _SHOWN_LOADS = 3
 #: In a figure's place where it would be an average over kinds of pictures, or over settings.
 _BY_KIND = "by kind"
-MEMORY_WORDS = {
-    "rss": "worker process",
-    "device_allocated": "device, allocated",
-    "device_driver": "device, held by the driver",
-    "available": "machine, available (lowest)",
-    "swap": "machine, swap used",
-}
 
 _PRESSURE_WORDS = {1: "none", 2: "it warned of a lack of memory", 4: "critical"}
 _STEP_WORDS = {
@@ -95,7 +90,7 @@ def _progress(report: Report) -> Iterator[Part]:
     if report.acceptance is not None:
         yield f"{acceptance(progress, report.acceptance)}; {per_hour(report.acceptance.accepted_per_hour)}"
         for picture in report.acceptance.unreached:
-            yield given_up(picture)
+            yield unreached_line(picture)
     if progress.remaining:
         done_at = datetime.now(UTC) + timedelta(seconds=report.remaining_s) if report.remaining_s is not None else None
         when = f", done about {moment(done_at)} if one such device works on" if done_at else ""
@@ -116,7 +111,7 @@ def _load(load: LoadFigures) -> Table:
         ("machine", f"{load.host}, {size(load.memory_total_bytes)} memory, {load.versions.get('system', '')}"),
         ("dtype", load.dtype),
         ("checkpoint", f"{load.checkpoint} ({load.revision.removeprefix('sha256:')[:12]})"),
-        ("attention", attention(load.attention_slicing)),
+        ("tuning", knobs_in_words(load.knobs)),
         ("versions", versions),
         ("load", f"{seconds(load.load_s)}; resident memory grew by {size(load.load_rss_bytes)}, warm-up included"),
         ("warm-up", f"{seconds(load.warmup_s)} ({load.warmup_steps} steps, thrown away)"),
@@ -179,21 +174,21 @@ def _speed(speed: SpeedFigures) -> Iterator[Part]:
 
 def _by_kind(speeds: list[KindSpeed], pictures: int) -> Table:
     figures = ("pictures", "mean", "min", "max", "steps/s")
-    settings = len({row.setting for row in speeds}) > 1
-    columns = ("picture", *["made with"] * settings, *figures)
+    configurations = len({row.configuration for row in speeds}) > 1
+    columns = ("picture", *["made with"] * configurations, *figures)
     told_apart = sum(row.pictures for row in speeds)
     newest = f"newest {told_apart:,} pictures, " if told_apart < pictures else ""
     shown = table(f"Steady state by kind, {newest}seconds a picture", *columns, right=figures)
     for row in speeds:
-        kind, setting = row.kind, row.setting
+        kind, made_with = row.kind, row.configuration
         guided = [] if kind.guided else ["without guidance"]
         checkpoint = kind.checkpoint.rpartition("/")[2]
         picture = ", ".join([f"{kind.width}x{kind.height}", f"{kind.steps} steps", kind.scheduler, *guided, checkpoint])
-        sliced = f"{attention(setting.attention_slicing)} attention"
-        made = f"{setting.device_name} ({setting.device}), {setting.dtype}, {sliced}"
+        tuning = f"{made_with.dtype}, {knobs_in_words(made_with.knobs)}"
+        made = f"{made_with.device_name} ({made_with.device}), {tuning}"
         shown.add_row(
             picture,
-            *[made] * settings,
+            *[made] * configurations,
             f"{row.pictures:,}",
             *map(seconds, (row.mean_s, row.min_s, row.max_s)),
             number(row.steps_per_s),

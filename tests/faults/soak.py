@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, select
 
-from models.records.job_control import cancel, job_scope
+from models.records.control import cancel, job_scope
 from models.records.tables import Attempt, Batch, Job
 from models.settings import Settings
 from models.types.causes import Cause

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 from faults import faulty
 
-from models.records.pauses import pause, resume
+from models.records.control import pause, resume
 from models.records.tables import Job
 
 #: What the jobs are found by, and where they stand.

@@ -6,7 +6,7 @@ import pytest
 from faults import assert_promise_kept, locked, outcomes
 from installation import WorkerProcess
 
-from models.pictures.store import picture_name
+from models.pictures.names import picture_name
 from models.records.rescue import rescue_stalled, running_jobs
 from models.records.tables import Attempt, Boot
 from models.types.fate import Tries

@@ -1,9 +1,11 @@
 """Disk and database: what cannot be written now is waited for, and goes on when it is mended."""
 
+from pathlib import Path
+
 import pytest
 from faults import assert_promise_kept, faulty, locked, outcomes, worker_or_new_one
 
-from models.pictures.store import PictureStore
+from models.pictures.folder import FolderStore
 from models.records.tables import Batch, Boot
 
 
@@ -41,7 +43,7 @@ def test_a_folder_that_is_gone_is_made_again(nightshift, faults, worker):
 
 
 def test_a_file_in_the_folders_place_is_waited_out(nightshift, faults, worker):
-    folder = PictureStore(nightshift.data_dir).folder(len(nightshift.rows(Batch)) + 1)
+    folder = Path(FolderStore(nightshift.data_dir).shown_folder(len(nightshift.rows(Batch)) + 1))
     folder.parent.mkdir(exist_ok=True)
     folder.write_text("in the way")
     batch = nightshift.enqueue("--prompt", "a red boot")

@@ -11,12 +11,12 @@ from sqlalchemy import insert, select, text, update
 
 from models.records import attempts, batches, claims
 from models.records.attempts import Recorded, Result
-from models.records.batches import Acceptance, PlannedJob
+from models.records.batches import Acceptance, KnownBatch, PlannedJob
 from models.records.boots import Machine, record_boot, record_load
 from models.records.claims import Claim
 from models.records.database import Database, Session
-from models.records.tables import Attempt, Batch, Job
-from models.types.identity import Weights
+from models.records.tables import Attempt, Job
+from models.types.identity import Knobs, Weights
 from models.types.job import JobSpec
 from models.types.measurement import LoadMeasurement, MemoryReading
 from models.types.message import JobMessage
@@ -52,14 +52,14 @@ class Records:
         priority: int = 5,
         acceptance: Acceptance | None = None,
         **values,
-    ) -> Batch:
+    ) -> KnownBatch:
         planned = [PlannedJob(make_spec(**{"seed": number} | values), number) for number in range(1, jobs + 1)]
         with self.database.writing() as session:
             return batches.create_batch(
                 session, name, "shoes.txt", planned, priority=priority, digest=digest, acceptance=acceptance
             )
 
-    def messages(self, batch: Batch) -> list[JobMessage]:
+    def messages(self, batch: KnownBatch) -> list[JobMessage]:
         """Return a message for each job of the batch, whatever its state."""
         return [JobMessage(job=job.id, batch=batch.uid) for job in self.jobs(batch)]
 
@@ -80,7 +80,7 @@ class Records:
         measured = LoadMeasurement(
             weights=Weights(checkpoint),
             revision="0" * 40,
-            attention_slicing=attention_slicing,
+            knobs=Knobs(attention_slicing=attention_slicing),
             load_s=2.5,
             warmup_s=1.5,
             warmup_steps=2,
@@ -96,7 +96,7 @@ class Records:
 
     def settle(self, claim: Claim, outcome: Outcome = Outcome.SUCCEEDED, **values) -> Recorded:
         with self.database.writing() as session:
-            return attempts.settle(session, claim, Result(outcome, **values))
+            return attempts.settle(session, claim, Result(outcome, **values)).recorded
 
     def attempt(self, job: Job, boot_id: int, load_id: int | None, number: int = 1, **values) -> None:
         """Insert a settled attempt with measurements of the test's choice."""
@@ -115,7 +115,7 @@ class Records:
         with self.database.writing() as session:
             session.execute(update(Job).where(Job.id == number).values(**values))
 
-    def jobs(self, batch: Batch) -> list[Job]:
+    def jobs(self, batch: KnownBatch) -> list[Job]:
         with self.database.reading() as session:
             return list(session.scalars(select(Job).where(Job.batch_id == batch.id).order_by(Job.id)))
 

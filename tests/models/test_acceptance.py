@@ -1,13 +1,24 @@
 """What is accepted: by the checks, or by a person, whose word counts more; the picture lies where its row says."""
 
+from pathlib import Path
+
 import pytest
 
 from models.figures.progress import batch_progress
-from models.pictures.store import PictureStore, picture_name
-from models.records.acceptance import BY_PERSON, Standing, decide, follow_verdicts, standing, unreached
+from models.pictures.folder import FolderStore
+from models.pictures.names import picture_name
+from models.records.acceptance import (
+    BY_PERSON,
+    Standing,
+    accepted_likenesses,
+    decide,
+    follow_verdicts,
+    record_verdicts,
+    standing,
+    unreached,
+)
 from models.records.batches import Acceptance
 from models.records.tables import Batch
-from models.records.verdicts import accepted_likenesses, record_verdicts
 from models.types.errors import BadInputError, StorageError
 from models.types.finding import Finding
 from models.types.states import JobState, Outcome
@@ -19,7 +30,7 @@ MUSH = Finding("sharpness", 0.1, passed=False, sentence="it is mush")
 
 @pytest.fixture
 def store(tmp_path):
-    return PictureStore(tmp_path)
+    return FolderStore(tmp_path)
 
 
 @pytest.fixture
@@ -43,7 +54,11 @@ def make(records, boot, store):
 def where(records, store, number):
     """Return a job's state, the folder that its row names, and whether its picture is there and nowhere else."""
     job = records.job(number)
-    files = [path for path in store.folder(job.batch_id).rglob("*.png") if path.name == store.path(job.picture).name]
+    files = [
+        path
+        for path in Path(store.shown_folder(job.batch_id)).rglob("*.png")
+        if path.name == store.path(job.picture).name
+    ]
     assert files == [store.path(job.picture)]
     assert files[0].read_bytes() == str(number).encode()
     return job.state, files[0].parent.name
@@ -132,7 +147,7 @@ def test_what_will_not_come_is_named_with_its_reason(records, boot, read, write,
     for place, findings in ((0, (GOOD,)), (1, (BAD,)), (3, (BAD, MUSH))):
         make(records.messages(batch)[place], *findings)
     failing = records.claim(records.messages(batch)[2], boot)
-    assert not read(lambda session: batch_progress(session, session.merge(batch))).is_short
+    assert not read(lambda session: batch_progress(session, batch)).is_short
     records.settle(failing, Outcome.FAILED, cause="unexpected", error="the device is on fire")
     first, second = read(unreached, batch.id, 5)
     assert (first.job_id, first.source_line, first.tries, first.reason) == (3, 3, 1, "the device is on fire")

@@ -11,14 +11,15 @@ from uuid import uuid4
 import pytest
 from sqlite_steps import steps
 
-from models.records import attempts, claims, job_control, publication
+from models.records import attempts, claims, control, publication
+from models.records.acceptance import record_limits
 from models.records.attempts import Result
 from models.records.batches import Acceptance, spec_of
-from models.records.pauses import pause, resume
+from models.records.control import pause, resume
 from models.records.rescue import Rescued, rescue
-from models.records.tables import Job, now
-from models.records.verdicts import record_limits
+from models.records.tables import Job
 from models.types.causes import Cause
+from models.types.clock import now
 from models.types.errors import LimitsChangedError, QueuePausedError
 from models.types.fate import Tries
 from models.types.job import MAX_KEY
@@ -41,11 +42,11 @@ def claimed(records, message, boot):
 
 
 def of_job(number):
-    return job_control.Scope("a job", Job.id == number)
+    return control.Scope("a job", Job.id == number)
 
 
 def of_batch(batch):
-    return job_control.Scope("a batch", Job.batch_id == batch.id)
+    return control.Scope("a batch", Job.batch_id == batch.id)
 
 
 def test_a_claim_counts_the_attempt_before_it_starts(records, boot):
@@ -259,7 +260,7 @@ def test_a_clock_that_was_set_back_makes_no_job_wait_as_long(records, claimed, w
 
 
 def test_a_job_that_failed_in_passing_and_was_to_be_cancelled_is(records, claimed, write):
-    write(job_control.cancel, of_job(claimed.job_id))
+    write(control.cancel, of_job(claimed.job_id))
     assert postponed(write, claimed, 0)
     assert records.job(claimed.job_id).state == JobState.CANCELLED
 
@@ -280,7 +281,7 @@ def test_a_worker_that_gives_up_its_job_because_of_it_counts_a_loss_and_sets_it_
 
 @pytest.mark.parametrize("set_aside", [False, True])
 def test_a_job_that_was_to_be_cancelled_is_whatever_its_worker_does(records, write, claimed, set_aside):
-    write(job_control.cancel, of_job(claimed.job_id))
+    write(control.cancel, of_job(claimed.job_id))
     assert write(attempts.lose, claimed, HUNG, set_aside=set_aside)
     job = records.job(claimed.job_id)
     assert (job.state, job.cause, job.error) == (JobState.CANCELLED, Cause.CANCELLED, None)
@@ -291,7 +292,7 @@ def test_a_sign_of_life_moves_the_heartbeat_and_tells_of_cancelling(records, cla
     first = records.job(claimed.job_id).heartbeat_at
     assert write(claims.renew, claimed) is False
     assert records.job(claimed.job_id).heartbeat_at > first
-    assert write(job_control.cancel, of_job(claimed.job_id)) == (0, 1)
+    assert write(control.cancel, of_job(claimed.job_id)) == (0, 1)
     assert write(claims.renew, claimed) is True
     assert records.settle(claimed, Outcome.CANCELLED)
     assert write(claims.renew, claimed) is None
@@ -305,7 +306,7 @@ def test_cancelling_ends_queued_jobs_asks_running_ones_and_leaves_the_rest(recor
     claim = records.claim(running, boot)
     records.settle(records.claim(succeeded, boot))
     records.settle(records.claim(failed, boot), Outcome.FAILED, cause=Cause.NOT_FINITE, error="no numbers")
-    assert write(job_control.cancel, of_batch(batch)) == (1, 1)
+    assert write(control.cancel, of_batch(batch)) == (1, 1)
     numbers = [message.job for message in (queued, running, succeeded, failed, other)]
     jobs = [records.job(number) for number in numbers]
     assert [job.state for job in jobs] == ["cancelled", "running", "succeeded", "failed", "queued"]
@@ -316,12 +317,12 @@ def test_cancelling_ends_queued_jobs_asks_running_ones_and_leaves_the_rest(recor
     # The picture was done before the worker heard of it, and stays.
     assert records.settle(claim, picture="done.png")
     assert records.job(running.job).state == JobState.SUCCEEDED
-    assert write(job_control.cancel, of_batch(batch)) == (0, 0)
+    assert write(control.cancel, of_batch(batch)) == (0, 0)
 
 
 @pytest.mark.parametrize("way", ["rescue", "give_back"])
 def test_cancelling_holds_when_the_worker_is_lost_before_it_hears_of_it(records, claimed, write, message, way):
-    write(job_control.cancel, of_job(claimed.job_id))
+    write(control.cancel, of_job(claimed.job_id))
     if way == "rescue":
         assert write(rescue, records.boot(), TRIES) == Rescued([], [])
     else:
@@ -336,12 +337,12 @@ def test_cancelling_holds_when_the_worker_is_lost_before_it_hears_of_it(records,
 def test_retry_queues_failed_jobs_as_if_new(records, boot, write):
     batch = records.batch(jobs=3)
     failed, succeeded, cancelled = records.messages(batch)
-    write(job_control.cancel, of_job(cancelled.job))
+    write(control.cancel, of_job(cancelled.job))
     records.settle(records.claim(succeeded, boot), picture="done.png")
     records.settle(records.claim(failed, boot), Outcome.FAILED, cause=Cause.NOT_FINITE, error="no numbers")
     write(publication.mark_published, [failed.job], now())
     finished_at = records.job(failed.job).finished_at
-    assert write(job_control.retry, of_batch(batch)) == 1
+    assert write(control.retry, of_batch(batch)) == 1
     job = records.job(failed.job)
     assert (job.state, job.published_at, job.cause, job.error) == (JobState.QUEUED, None, None, None)
     assert (job.finished_at, job.cancel_requested, job.attempts) == (None, False, 1)
@@ -351,7 +352,7 @@ def test_retry_queues_failed_jobs_as_if_new(records, boot, write):
     assert again.attempt_number == 2
     assert records.settle(again)
     states = (JobState.FAILED, JobState.CANCELLED)
-    assert write(job_control.retry, of_batch(batch), states=states) == 1
+    assert write(control.retry, of_batch(batch), states=states) == 1
     assert [records.job(m.job).state for m in (failed, succeeded, cancelled)] == ["succeeded", "succeeded", "queued"]
 
 

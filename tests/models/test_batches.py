@@ -3,9 +3,10 @@
 import pytest
 from sqlalchemy import func, select
 
-from models.records import batches, job_control
+from models.records import batches, control
 from models.records.batches import CHUNK, PlannedJob
-from models.records.tables import Batch, Job, now
+from models.records.tables import Batch, Job
+from models.types.clock import now
 from models.types.errors import BadInputError, NotFoundError
 from models.types.job import MAX_SEED
 from models.types.states import FINISHED, JobState
@@ -127,9 +128,9 @@ def test_a_batch_is_unfinished_while_a_job_is_queued_or_running(records, read, w
 def test_the_newest_unfinished_batch_of_the_fingerprint_is_found(records, read, write):
     older, newer, done = (records.batch(name, digest="same") for name in ("a", "b", "c"))
     records.batch("d", digest="other")
-    write(job_control.cancel, job_control.Scope("some", Job.batch_id == done.id))
+    write(control.cancel, control.Scope("some", Job.batch_id == done.id))
     assert read(batches.find_unfinished, "same").id == newer.id
-    write(job_control.cancel, job_control.Scope("some", Job.batch_id == newer.id))
+    write(control.cancel, control.Scope("some", Job.batch_id == newer.id))
     assert read(batches.find_unfinished, "same").id == older.id
     assert read(batches.find_unfinished, "none") is None
 

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from models.figures import filling
-from models.pictures.store import PictureStore, picture_name
-from models.records import acceptance, attempts, job_control, replacements
+from models.figures import coverage
+from models.pictures.folder import FolderStore
+from models.pictures.names import picture_name
+from models.records import acceptance, attempts, control, replacements
 from models.records.batches import Acceptance
 from models.records.tables import Batch
 from models.types.causes import Cause
@@ -36,7 +37,7 @@ def claim(records, batch, boot):
 @pytest.fixture
 def cancel(write, read, batch):
     def cancel():
-        return write(job_control.cancel, read(job_control.batch_scope, batch.name))
+        return write(control.cancel, read(control.batch_scope, batch.name))
 
     return cancel
 
@@ -55,7 +56,7 @@ def test_what_ends_after_it_is_not_replaced(records, claim, cancel, states, how)
 
 @pytest.mark.parametrize("how", ENDS)
 def test_a_job_that_is_cancelled_by_itself_is_not_replaced_either(records, claim, write, read, states, how):
-    assert write(job_control.cancel, read(job_control.job_scope, claim.job_id)) == (0, 1)
+    assert write(control.cancel, read(control.job_scope, claim.job_id)) == (0, 1)
     assert records.settle(claim, **ENDS[how])
     assert len(states()) == 2
     # The other job is nobody's business.
@@ -70,7 +71,7 @@ def test_what_was_replaced_before_it_is_cancelled_with_it(records, claim, cancel
 
 
 def test_a_person_who_rejects_a_picture_of_it_begins_nothing(records, claim, cancel, states, write, tmp_path):
-    store, name = PictureStore(tmp_path), picture_name(claim.batch_id, claim.job_id)
+    store, name = FolderStore(tmp_path), picture_name(claim.batch_id, claim.job_id)
     store.path(name).parent.mkdir(parents=True)
     store.path(name).touch()
     records.settle(claim, picture=name)
@@ -88,7 +89,7 @@ def test_the_end_of_a_job_and_the_end_of_its_batch_at_the_same_moment(
         assert attempts.settle(session, claim, RESULTS[how])
 
     def cancel(session):
-        job_control.cancel(session, job_control.batch_scope(session, batch.name))
+        control.cancel(session, control.batch_scope(session, batch.name))
 
     def in_its_own(action):
         def run():
@@ -108,7 +109,7 @@ def test_a_person_who_rejects_a_picture_at_the_moment_of_the_cancelling(
     records, claim, states, batch, at_once, tmp_path, cancelled_first
 ):
     """The job is done, so neither meets the other there: it is the batch that one of them waits for."""
-    store, name = PictureStore(tmp_path), picture_name(claim.batch_id, claim.job_id)
+    store, name = FolderStore(tmp_path), picture_name(claim.batch_id, claim.job_id)
     store.path(name).parent.mkdir(parents=True)
     store.path(name).touch()
     records.settle(claim, picture=name)
@@ -117,7 +118,7 @@ def test_a_person_who_rejects_a_picture_at_the_moment_of_the_cancelling(
         acceptance.decide(session, store, [claim.job_id], accepted=False)
 
     def cancel(session):
-        job_control.cancel(session, job_control.batch_scope(session, batch.name))
+        control.cancel(session, control.batch_scope(session, batch.name))
 
     first, then = (cancel, reject) if cancelled_first else (reject, cancel)
 
@@ -136,8 +137,8 @@ def test_a_job_that_a_worker_puts_back_at_the_same_moment_is_cancelled(records, 
 
     def cancel():
         with records.database.writing() as session:
-            scope = job_control.batch_scope(session, batch.name)
-            job_control.cancel(session, scope if whole_batch else job_control.job_scope(session, claim.job_id))
+            scope = control.batch_scope(session, batch.name)
+            control.cancel(session, scope if whole_batch else control.job_scope(session, claim.job_id))
 
     at_once(put_back, cancel)
     assert records.job(claim.job_id).state == JobState.CANCELLED
@@ -146,8 +147,8 @@ def test_a_job_that_a_worker_puts_back_at_the_same_moment_is_cancelled(records, 
 def test_retry_makes_it_one_that_goes_on(records, claim, cancel, states, write, read, boot, batch):
     records.settle(claim, **ENDS["failed"])
     cancel()
-    scope = read(job_control.batch_scope, batch.name)
-    assert write(job_control.retry, scope, (JobState.CANCELLED,)) == 2
+    scope = read(control.batch_scope, batch.name)
+    assert write(control.retry, scope, (JobState.CANCELLED,)) == 2
     assert states() == [JobState.FAILED, JobState.QUEUED, JobState.QUEUED]
     again = records.claim(records.messages(batch)[1], boot)
     assert records.settle(again, **ENDS["rejected"])
@@ -159,7 +160,7 @@ def test_a_fill_makes_it_one_that_goes_on(records, claim, cancel, states, write,
     records.settle(claim, picture="pictures/x.png")
     cancel()
     with records.database.writing() as session:
-        filling.fill(session, session.merge(batch), 2)
+        coverage.fill(session, batch.id, 2)
         assert session.get(Batch, batch.id).cancelled_at is None
     assert states()[-1] == JobState.QUEUED
 

@@ -5,7 +5,8 @@ from sqlalchemy import update
 from sqlite_steps import steps
 
 from models.records import claims, publication
-from models.records.tables import Job, now
+from models.records.tables import Job
+from models.types.clock import now
 from models.types.errors import InvalidJobError
 from models.types.identity import Setup
 from models.types.states import JobState

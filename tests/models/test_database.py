@@ -13,7 +13,8 @@ from sqlalchemy import create_engine, select
 
 from models.records.batches import PlannedJob, create_batch
 from models.records.database import Database
-from models.records.tables import Batch, Job, now
+from models.records.tables import Batch, Job
+from models.types.clock import now
 from models.types.errors import DatabaseError, UnreadableRowError
 from models.types.job import JobSpec
 

@@ -5,9 +5,9 @@ from installation import Installation
 from made_rows import Made, write_batch
 from sqlalchemy import select
 
-from models.figures.coverage import coverage
-from models.figures.filling import Lack, fill, lacks
+from models.figures.coverage import Lack, coverage, fill, lacks
 from models.figures.progress import batch_progress
+from models.records.batches import find_batch
 from models.records.replacements import replace
 from models.records.tables import Batch, Job
 from models.types.states import JobState
@@ -43,7 +43,7 @@ def shoes(session) -> Batch:
 def filled(nightshift: Installation, each: int) -> tuple[list[Lack], list[Job]]:
     with nightshift.database.writing() as session:
         before = max(session.scalars(select(Job.id)))
-        found = fill(session, shoes(session), each)
+        found = fill(session, shoes(session).id, each)
     with nightshift.database.reading() as session:
         jobs = list(session.scalars(select(Job).where(Job.id > before).order_by(Job.id)))
     return found, jobs
@@ -93,7 +93,7 @@ def test_what_came_to_nothing_is_stood_in_for_and_the_rest_is_added(nightshift: 
             job.state = JobState.SUCCEEDED
     with nightshift.database.reading() as session:
         assert [(one.asked, one.accepted, one.missing) for one in coverage(session, 2)] == [(3, 3, 0)] * 3
-        assert not batch_progress(session, shoes(session)).is_short
+        assert not batch_progress(session, find_batch(session, "shoes")).is_short
         assert lacks(session, 2, 3) == []
 
 

@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select, update
 
-from models.records.boots import mark_ready
-from models.records.guard_actions import GuardFigures, guard_figures, record_guard_action
+from models.records.boots import GuardFigures, guard_figures, mark_ready, record_guard_action
 from models.records.tables import Boot, GuardAction
 from models.types.clock import Instant, clock_name
 from models.types.states import GuardStep
@@ -38,8 +37,8 @@ def at(monkeypatch):
     """Return what sets the clock to so many seconds after the start, and the time of day to something else."""
 
     def at(seconds, told=-3600):
-        monkeypatch.setattr("models.records.tables.instant", lambda: Instant(seconds, clock_name()))
-        monkeypatch.setattr("models.records.tables.now", lambda: START + timedelta(seconds=told))
+        monkeypatch.setattr("models.types.clock.instant", lambda: Instant(seconds, clock_name()))
+        monkeypatch.setattr("models.types.clock.now", lambda: START + timedelta(seconds=told))
 
     return at
 

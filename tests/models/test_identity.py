@@ -8,7 +8,7 @@ from sqlalchemy import select
 from models.records.batches import spec_of
 from models.records.identity_columns import are_of, columns, from_row
 from models.records.tables import Job
-from models.types.identity import Kind, Setting, Setup, Shape, Tuning, Weights
+from models.types.identity import Configuration, Kind, Knobs, Setup, Shape, Tuning, Weights
 
 OF_JOBS = (Weights, Shape, Setup, Kind)
 OTHER = {"checkpoint": "other", "width": 192, "height": 192, "guidance": 1.0, "steps": 99, "scheduler": "DDIM"}
@@ -52,8 +52,8 @@ def test_a_part_is_taken_from_what_is_made_of_it():
     assert Shape.of(kind) == Shape(128, 192, True)
     assert Setup.of(kind) == Setup("demo", 128, 192, True)
     assert Setup.of(kind) != Kind.of(kind)
-    setting = Setting("Apple M2 Max", "mps", "float16", None, "demo")
-    assert (Tuning.of(setting), Weights.of(setting)) == (
-        Tuning("Apple M2 Max", "mps", "float16", None),
+    configuration = Configuration("Apple M2 Max", "mps", "float16", Knobs(), "demo")
+    assert (Tuning.of(configuration), Weights.of(configuration)) == (
+        Tuning("Apple M2 Max", "mps", "float16", Knobs()),
         Weights("demo"),
     )

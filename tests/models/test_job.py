@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from models.checkpoints import DEMO, STABLE_DIFFUSION_1_5, canonical_checkpoint, checkpoint_defaults, is_hub_id
-from models.pictures.store import picture_name
+from models.pictures.names import picture_name
 from models.types.errors import CheckpointError
 from models.types.job import MAX_KEY, MAX_PROMPT, MAX_SEED
 from models.types.schedulers import SCHEDULERS, canonical_name

@@ -8,11 +8,12 @@ from models.records import attempts, claims
 from models.records.attempts import Ended, Recorded, Result
 from models.records.boots import record_load
 from models.records.rescue import rescue
-from models.records.tables import Load, now
+from models.records.tables import Load
 from models.types.causes import Cause
+from models.types.clock import now
 from models.types.fate import Tries
 from models.types.finding import Finding
-from models.types.identity import Weights
+from models.types.identity import Knobs, Weights
 from models.types.measurement import LoadMeasurement, MemoryReading
 from models.types.states import JobState, Outcome
 
@@ -23,12 +24,12 @@ MADE = Result(Outcome.SUCCEEDED, picture="p.png")
 REJECTED = Result(Outcome.SUCCEEDED, picture="p.png", findings=(BAD,))
 #: Each way an attempt ends, with what its job is then.
 ENDS: dict[str, tuple[Callable[..., Recorded], str]] = {
-    "settle": (lambda session, claim, ended: attempts.settle(session, claim, MADE, ended), "succeeded"),
+    "settle": (lambda session, claim, ended: attempts.settle(session, claim, MADE, ended).recorded, "succeeded"),
     "reject": (
-        lambda session, claim, ended: attempts.settle(session, claim, REJECTED, ended),
+        lambda session, claim, ended: attempts.settle(session, claim, REJECTED, ended).recorded,
         "rejected",
     ),
-    "fail": (lambda session, claim, ended: attempts.settle(session, claim, FAILED, ended), "failed"),
+    "fail": (lambda session, claim, ended: attempts.settle(session, claim, FAILED, ended).recorded, "failed"),
     "postpone": (lambda session, claim, ended: attempts.postpone(session, claim, FAILED, 60, ended), "queued"),
     "give_back": (lambda session, claim, ended: attempts.give_back(session, claim, LOST, ended), "queued"),
     "lose": (lambda session, claim, ended: attempts.lose(session, claim, LOST, set_aside=False, ended=ended), "queued"),
@@ -97,7 +98,7 @@ def test_a_load_is_recorded_once(records, boot, write):
     measured = LoadMeasurement(
         weights=Weights("demo"),
         revision="0" * 40,
-        attention_slicing=False,
+        knobs=Knobs(attention_slicing=False),
         load_s=1.0,
         warmup_s=1.0,
         warmup_steps=2,

@@ -2,7 +2,8 @@
 
 import pytest
 
-from models.pictures.store import PictureStore, is_first_name, picture_name, standing_name
+from models.pictures.folder import FolderStore
+from models.pictures.names import is_first_name, picture_name, standing_name
 from models.types.errors import StorageError
 
 BAD = [
@@ -15,17 +16,19 @@ BAD = [
 
 
 @pytest.mark.parametrize("name", BAD)
-@pytest.mark.parametrize("way", ["path", "where", "read"])
+@pytest.mark.parametrize(
+    "way", ["path", "where", "read", "has", "remove", "mark", "local_file", "read_thumbnail", "present_name", "shown"]
+)
 def test_what_is_no_name_of_the_stores_own_is_refused(tmp_path, name, way):
     (tmp_path.parent / "outside.png").write_bytes(b"a person's own")
     with pytest.raises(StorageError, match="is no name of a picture: a row was changed by hand"):
-        getattr(PictureStore(tmp_path), way)(name)
+        getattr(FolderStore(tmp_path), way)(name)
     assert (tmp_path.parent / "outside.png").exists()
 
 
 @pytest.mark.parametrize("name", BAD)
 def test_nothing_is_moved_from_there_or_to_there(tmp_path, name):
-    store = PictureStore(tmp_path)
+    store = FolderStore(tmp_path)
     for pair in ((name, picture_name(1, 1)), (picture_name(1, 1), name)):
         with pytest.raises(StorageError, match="is no name of a picture"):
             store.move(*pair)
@@ -35,6 +38,6 @@ def test_nothing_is_moved_from_there_or_to_there(tmp_path, name):
 @pytest.mark.parametrize("rejected", [True, False])
 def test_its_own_names_are_known(tmp_path, number, rejected):
     name = picture_name(12, 345, number=number, rejected=rejected)
-    assert PictureStore(tmp_path).path(name) == tmp_path / name
+    assert FolderStore(tmp_path).path(name) == tmp_path / name
     assert standing_name(standing_name(name, rejected=True), rejected=rejected) == name
     assert is_first_name(name) is (number == 1)

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from models.pictures.store import Aside, PictureStore, picture_name
+from models.pictures.folder import FolderAside, FolderStore
+from models.pictures.names import picture_name
 from models.types.errors import StorageError
 
 
 def write_picture(path, content):
-    aside = Aside(path, 7)
+    aside = FolderAside(path, 7, path.parent)
     try:
         aside.write(content)
         with aside.put_in_place():
@@ -19,7 +20,7 @@ def write_picture(path, content):
 
 
 def test_a_picture_is_written_with_its_folders(tmp_path):
-    path = PictureStore(tmp_path).path(picture_name(12, 345))
+    path = FolderStore(tmp_path).path(picture_name(12, 345))
     write_picture(path, b"content")
     assert path.relative_to(tmp_path) == Path("pictures", "batch-0012", "job-00000345.png")
     assert path.read_bytes() == b"content"
@@ -61,7 +62,7 @@ def test_a_full_disk_leaves_the_old_picture_and_no_half_of_the_new_one(tmp_path)
 
 @pytest.fixture
 def store(tmp_path):
-    return PictureStore(tmp_path)
+    return FolderStore(tmp_path)
 
 
 def test_what_attempts_left_aside_is_found_by_their_numbers_and_nothing_else_is(store, tmp_path):
@@ -71,7 +72,7 @@ def test_what_attempts_left_aside_is_found_by_their_numbers_and_nothing_else_is(
     noted = store.aside(picture_name(1, 6), 6)
     noted.write_note(b"{}")
     write_picture(store.path(picture_name(1, 5)), b"x")
-    (store.folder(1) / ".job-00000005.png.swp").write_text("an editor's")
+    (Path(store.shown_folder(1)) / ".job-00000005.png.swp").write_text("an editor's")
     (tmp_path / "pictures" / ".DS_Store").write_text("the Finder's")
     assert store.asides() == wrote | {6: noted}
     assert [aside.is_there for aside in (*wrote.values(), noted)] == [True, True, False]
@@ -83,7 +84,7 @@ def test_a_note_is_read_back_and_goes_with_its_picture(store):
     aside.write_note(b"what is known of it")
     assert aside.read_note() == b"what is known of it"
     aside.remove()
-    assert list(store.folder(1).iterdir()) == []
+    assert list(Path(store.shown_folder(1)).iterdir()) == []
     with pytest.raises(FileNotFoundError):
         aside.read_note()
 

@@ -1,11 +1,14 @@
 """How fast a batch goes and what of it is gone, and that neither takes longer for all else that is recorded."""
 
+from pathlib import Path
+
 import pytest
 from sqlalchemy import insert, update
 from sqlite_steps import steps
 
 from models.figures.progress import missing_pictures, recent_speed
-from models.pictures.store import PictureStore, picture_name
+from models.pictures.folder import FolderStore
+from models.pictures.names import picture_name
 from models.records.tables import Attempt, Job
 from models.types.states import JobState, Outcome
 
@@ -60,12 +63,12 @@ def test_the_pace_takes_as_many_steps_whatever_else_is_recorded(records, boot, r
 def test_pictures_that_are_gone_are_counted(records, boot, read, tmp_path):
     batch, other = records.batch("first", 4), records.batch("second", 1)
     succeed(records, batch, boot)
-    store = PictureStore(tmp_path)
+    store = FolderStore(tmp_path)
     with records.database.writing() as session:
         for job in records.jobs(batch):
             session.execute(update(Job).where(Job.id == job.id).values(picture=picture_name(batch.id, job.id)))
     assert read(missing_pictures, batch.id, store) == 4
-    store.folder(batch.id).mkdir(parents=True)
+    Path(store.shown_folder(batch.id)).mkdir(parents=True)
     for job in records.jobs(batch)[:3]:
         store.path(picture_name(batch.id, job.id)).touch()
     store.path(picture_name(batch.id, 99)).touch()

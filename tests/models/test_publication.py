@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 
-from models.records import job_control, publication
-from models.records.tables import Job, now
+from models.records import control, publication
+from models.records.tables import Job
+from models.types.clock import now
 from models.types.states import Outcome
 
 
@@ -26,7 +27,7 @@ def test_only_queued_jobs_that_were_not_published_are_handed_out(records, read, 
     published, running, cancelled, waiting = records.messages(batch)
     records.claim(running, records.boot())
     write(publication.mark_published, [published.job], now())
-    write(job_control.cancel, job_control.Scope("some", Job.id == cancelled.job))
+    write(control.cancel, control.Scope("some", Job.id == cancelled.job))
     assert [job.job_id for job in read(publication.unpublished)] == [waiting.job]
     moment = now()
     write(publication.mark_published, [waiting.job], moment)
@@ -86,7 +87,7 @@ def test_a_message_is_withdrawn_of_a_job_that_was_cancelled_before_it_began(reco
     write(publication.mark_published, [message.job for message in messages], now())
     claim = records.claim(messages[2], boot)
     assert claim.job_id == messages[0].job
-    write(job_control.cancel, job_control.Scope("a batch", Job.batch_id == batch.id))
+    write(control.cancel, control.Scope("a batch", Job.batch_id == batch.id))
     records.settle(claim, Outcome.CANCELLED)
     # The message of the one that ran may be what another job waits for.
     assert read(publication.cancelled, batch.id) == messages[1:]

@@ -2,13 +2,14 @@
 
 import pytest
 
-from models.records import attempts, job_control, replacements
+from models.records import attempts, control, replacements
 from models.records.batches import Acceptance, spec_of
 from models.records.publication import due_retries, mark_published
 from models.records.rescue import rescue
-from models.records.tables import Job, now
-from models.types import seeds
+from models.records.tables import Batch, Job
+from models.types import job as seeds
 from models.types.causes import Cause
+from models.types.clock import now
 from models.types.errors import DatabaseError
 from models.types.fate import Tries
 from models.types.finding import Finding
@@ -138,35 +139,35 @@ def test_what_fails_to_settle_leaves_no_replacement(records, boot, batch):
 def test_retry_leaves_alone_what_is_replaced(records, boot, batch, write):
     failed = end(records, boot, batch, 0, outcome=Outcome.FAILED, cause=Cause.BLOCKED, error="blocked")
     other = end(records, boot, batch, 1, outcome=Outcome.FAILED, cause=Cause.DRIVER, error="the driver")
-    scope = job_control.Scope("all", Job.batch_id == batch.id)
-    assert write(job_control.retry, scope) == 1
+    scope = control.Scope("all", Job.batch_id == batch.id)
+    assert write(control.retry, scope) == 1
     assert (records.job(failed.id).state, records.job(other.id).state) == (JobState.FAILED, JobState.QUEUED)
 
 
 def test_what_lacks_its_replacement_gets_it_when_asked(records, boot, write):
     batch = records.batch(acceptance=Acceptance({"edge": {}}))
     end(records, boot, batch, 0, BAD, **PICTURE)
-    scope = job_control.Scope("all", Job.batch_id == batch.id)
-    assert write(job_control.replace_rejected, scope) == 0
+    scope = control.Scope("all", Job.batch_id == batch.id)
+    assert write(control.replace_rejected, scope) == 0
     with records.database.writing() as session:
-        batch = session.merge(batch)
-        batch.target, batch.replacements = 1, 1
-    assert write(job_control.replace_rejected, scope) == 1
-    assert write(job_control.replace_rejected, scope) == 0
+        row = session.get_one(Batch, batch.id)
+        row.target, row.replacements = 1, 1
+    assert write(control.replace_rejected, scope) == 1
+    assert write(control.replace_rejected, scope) == 0
 
 
 def test_what_no_stand_in_is_left_for_is_given_up(records, boot, batch):
-    def given_up():
+    def unreached_jobs():
         with records.database.reading() as session:
-            return session.scalars(replacements.given_up(batch.id)).all()
+            return session.scalars(replacements.unreached_jobs(batch.id)).all()
 
     end(records, boot, batch, 0, BAD, **PICTURE)
     end(records, boot, batch, 1, GOOD, **PICTURE)
-    assert given_up() == []
+    assert unreached_jobs() == []
     end(records, boot, batch, 2, BAD, **PICTURE)
-    assert given_up() == []
+    assert unreached_jobs() == []
     end(records, boot, batch, 3, BAD, **PICTURE)
-    assert given_up() == [4]
+    assert unreached_jobs() == [4]
 
 
 def test_a_published_replacement_is_due_no_more(records, boot, batch, read, write):

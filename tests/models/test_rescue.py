@@ -1,10 +1,11 @@
 """Putting jobs back whose workers are gone, and leaving alone those whose workers live."""
 
-from models.records import job_control, publication
+from models.records import control, publication
 from models.records.boots import mark_ended
 from models.records.claims import renew
 from models.records.rescue import Rescued, ended_attempts, rescue, rescue_stalled, running_jobs
-from models.records.tables import Job, now
+from models.records.tables import Job
+from models.types.clock import now
 from models.types.fate import Tries
 from models.types.states import JobState, Outcome
 
@@ -55,7 +56,7 @@ def test_a_job_that_took_its_worker_down_too_often_is_set_aside_until_a_person_s
         (number, Outcome.LOST, "worker_lost") for number in range(1, AFTER + 1)
     ]
     assert records.claim(message, records.boot()) is None
-    assert write(job_control.retry, job_control.Scope("a job", Job.id == message.job)) == 1
+    assert write(control.retry, control.Scope("a job", Job.id == message.job)) == 1
     job = records.job(message.job)
     assert (job.state, job.losses, job.error) == (JobState.QUEUED, 0, None)
     assert records.claim(message, records.boot()).attempt_number == AFTER + 1

@@ -1,7 +1,7 @@
 """One worker of several looks after the queue."""
 
 from models.records.boots import mark_ended
-from models.records.sweep_lease import other_lease, renew_lease
+from models.records.workers import other_lease, renew_lease
 
 
 def test_nobody_has_it_at_first(records, read):

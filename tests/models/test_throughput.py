@@ -138,7 +138,7 @@ def assert_sums(sums, rows):
 
 def test_sums_of_each_load_are_those_of_its_rows(night, scope, read):
     found = read(sums_by_load, scope)
-    assert [(f.boot.id, f.load.id) for f in found] == list(
+    assert [(f.load.boot_id, f.load.id) for f in found] == list(
         zip([night.boots[0], night.boots[0], night.boots[1]], night.loads, strict=True)
     )
     for one in found:
@@ -205,12 +205,12 @@ def test_paces_of_different_slicing_are_never_averaged(records, read):
         records.attempt(job, boot, load, total_s=total_s)
     found = read(paces)
     assert are_comparable(found)
-    assert [(p.attention_slicing, p.pictures, p.mean_s) for p in found] == [(False, 2, 2.0), (True, 1, 9.0)]
+    assert [(p.knobs.attention_slicing, p.pictures, p.mean_s) for p in found] == [(False, 2, 2.0), (True, 1, 9.0)]
     report = read(build_report, None, everything=True)
     # What comes is made as the newest picture was.
     assert report.estimates[0].seconds == pytest.approx(24 * 2.0)
     assert (report.speed.mean_s, report.speed.steps_per_s) == (None, None)
-    assert [(s.setting.attention_slicing, s.pictures, s.mean_s) for s in report.speed.by_kind] == [
+    assert [(s.configuration.knobs.attention_slicing, s.pictures, s.mean_s) for s in report.speed.by_kind] == [
         (False, 2, 2.0),
         (True, 1, 9.0),
     ]
@@ -345,7 +345,7 @@ def test_the_report_shows_these_figures(night, scope, read):
     # Two devices made them, so that no figure of one picture is of all of them.
     assert (speed.mean_s, speed.min_s, speed.max_s, speed.median_s, speed.p95_s, speed.save_mean_s) == (None,) * 6
     by_device = [steady(night.made(scope, *loads)) for loads in (night.loads[:2], night.loads[2:])]
-    assert [(row.setting.device, row.pictures) for row in speed.by_kind] == [
+    assert [(row.configuration.device, row.pictures) for row in speed.by_kind] == [
         ("cpu", len(by_device[0])),
         ("cuda", len(by_device[1])),
     ]

@@ -1,5 +1,6 @@
 """The program around the commands: help, errors in one line, exit statuses, what is imported."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +15,14 @@ HEAVY = ("torch", "diffusers", "transformers")
 
 
 def test_the_list_of_commands_is_what_there_is():
-    modules = {path.stem for path in Path(commands.__path__[0]).glob("*.py")} - {"__init__"}
-    assert set(COMMANDS) == modules
+    folder = Path(commands.__path__[0])
+    found = {
+        path: len(re.findall(r"^@click\.(?:command|group)\b", path.read_text(), re.MULTILINE))
+        for path in folder.rglob("*.py")
+    }
+    there = {".".join(path.relative_to(folder).with_suffix("").parts) for path, count in found.items() if count}
+    assert {place.partition(":")[0] for place, _ in COMMANDS.values()} == there
+    assert sum(found.values()) == len(COMMANDS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

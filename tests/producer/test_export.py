@@ -20,7 +20,7 @@ from sd_parsers import ParserManager
 from models.records.tables import Batch, Job
 from producer.exports.captions import Caption
 from producer.exports.folder import ExportFolder
-from producer.exports.split import prompts_for_testing
+from producer.exports.sample import prompts_for_testing
 from training.drawing import draw_shoe
 
 TEMPLATE = "${colour=!{red|blue|green}}a photo of ${colour} ${kind=!{boots|loafers}}${kind} on white background"

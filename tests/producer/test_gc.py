@@ -7,11 +7,12 @@ from installation import Installation
 from made_rows import Made, write_batch
 from sqlalchemy import select
 
-from models.pictures.store import PictureStore
+from models.pictures.folder import FolderStore
 from models.records.removal import leftovers
 from models.records.tables import Attempt, Job
 from models.types.states import JobState, Outcome
-from producer.commands import gc
+from producer.actions import removal
+from producer.actions.progress import unseen
 
 
 @pytest.fixture
@@ -138,7 +139,7 @@ def test_thumbnails_go_and_come_again(nightshift: Installation):
 
 
 def test_leftovers_are_what_nobody_names_any_more(nightshift: Installation):
-    store = PictureStore(nightshift.data_dir)
+    store = FolderStore(nightshift.data_dir)
     with nightshift.database.writing() as session:
         over, running = session.scalars(select(Attempt.id).where(Attempt.batch_id == 1).limit(2))
         session.get_one(Attempt, running).outcome = Outcome.RUNNING
@@ -167,18 +168,17 @@ def test_leftovers_are_what_nobody_names_any_more(nightshift: Installation):
 
 def test_a_leftover_whose_job_was_queued_again_meanwhile_stays(nightshift: Installation):
     """The picture of a retry may get its name between the look and the removal."""
-    store = PictureStore(nightshift.data_dir)
+    store = FolderStore(nightshift.data_dir)
     with nightshift.database.writing() as session:
         job = session.scalar(select(Job).where(Job.batch_id == 1).order_by(Job.id).limit(1))
         name, job.picture = str(job.picture), None
         number = job.id
     with nightshift.database.reading() as session:
         stray = leftovers(session, store)
-    assert store.path(name) in stray
+    assert name in stray
     with nightshift.database.writing() as session:
         session.get_one(Job, number).picture = name
-    removal = gc.Removal(leftovers=stray)
-    gc._remove(nightshift.database, store, removal, dry_run=False)
+    removal._remove(nightshift.database, store, removal._Removal(leftovers=stray), unseen, dry_run=False)
     assert store.path(name).exists()
 
 

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from producer.format import table
+from producer.terminal.tables import table
 
 COLUMNS = ("picture", "pictures", "mean", "median", "p95", "min", "max", "steps/s")
 

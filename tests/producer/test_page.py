@@ -275,7 +275,7 @@ def test_a_browser_that_has_less_for_files_copies_and_leads_on_all_the_same(nigh
         page.keyboard.press("Escape")
         field_of(page, "Prompt").focus()
         page.keyboard.press("Control+V")
-        assert field_of(page, "Prompt").input_value() == line
+        expect(field_of(page, "Prompt")).to_have_value(line)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

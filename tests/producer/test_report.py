@@ -46,7 +46,7 @@ def record(nightshift: Installation, name: str, totals_s: list[float], *, device
             boot_id=boot.id,
             checkpoint="demo",
             revision="r1",
-            attention_slicing=False,
+            tuning={"attention_slicing": False},
             loaded_at=START,
             load_s=72.12,
             warmup_s=18.78,

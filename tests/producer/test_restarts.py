@@ -4,7 +4,7 @@ import pytest
 
 from models.types.exit_status import ExitStatus
 from producer.local import restarts
-from producer.local.restarts import FIRST_PAUSE_S, LONGEST_PAUSE_S, MOST_IN_VAIN, Restarts
+from producer.local.restarts import FIRST_PAUSE_S, LONGEST_PAUSE_S, MOST_FAILED_STARTS, Restarts
 from producer.local.worker_process import _reason
 
 
@@ -53,14 +53,14 @@ def test_after_a_long_life_the_pause_is_short_again(clock):
 
 def test_it_is_given_up_when_it_was_not_ready_time_and_again(clock):
     policy = Restarts()
-    pauses = [ends(policy, clock, ready=False) for _ in range(MOST_IN_VAIN)]
-    assert [pause is None for pause in pauses] == [False] * (MOST_IN_VAIN - 1) + [True]
+    pauses = [ends(policy, clock, ready=False) for _ in range(MOST_FAILED_STARTS)]
+    assert [pause is None for pause in pauses] == [False] * (MOST_FAILED_STARTS - 1) + [True]
 
 
 def test_being_ready_once_begins_the_count_anew(clock):
     policy = Restarts()
     for _ in range(5):
-        for _ in range(MOST_IN_VAIN - 1):
+        for _ in range(MOST_FAILED_STARTS - 1):
             assert ends(policy, clock, ready=False) is not None
         assert ends(policy, clock, ready=True) is not None
 

@@ -5,10 +5,9 @@ from collections import Counter
 import pytest
 
 from models.records.batches import PlannedJob
-from models.types import seeds
+from models.types import job as seeds
 from models.types.job import JobSpec
-from producer.planning.planned_jobs import PlannedJobs
-from producer.planning.targets import jobs_for
+from producer.planning.planned_jobs import PlannedJobs, jobs_for
 
 
 def jobs(count):

@@ -16,7 +16,7 @@ from installation import Installation, RedisServer, WorkerProcess
 from PIL import Image
 
 from models.checkpoints import DEFAULTS_FILE, DEMO_FOLDER
-from models.records.pauses import pause, resume
+from models.records.control import pause, resume
 from models.records.tables import Attempt, Boot
 from models.types.states import MADE, JobState
 

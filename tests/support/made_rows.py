@@ -8,10 +8,10 @@ from installation import Installation
 from PIL import Image
 from sqlalchemy import insert, select
 
-from models.pictures.store import picture_name
+from models.pictures.names import picture_name
+from models.records.acceptance import record_verdicts
 from models.records.batches import PlannedJob, create_batch
 from models.records.tables import Attempt, Boot, Job, Load
-from models.records.verdicts import record_verdicts
 from models.types.finding import Finding
 from models.types.job import JobSpec
 from models.types.states import JobState, Outcome
@@ -64,7 +64,7 @@ def write_batch(installation: Installation, name: str, pictures: Sequence[Made],
             boot_id=boot.id,
             checkpoint="demo",
             revision="r1",
-            attention_slicing=False,
+            tuning={"attention_slicing": False},
             loaded_at=START,
             load_s=5.0,
             warmup_s=2.0,

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from faults import faulty
 
 from models.checkpoints import DEMO_FOLDER
-from models.records.pauses import pause, resume
+from models.records.control import pause, resume
 from models.records.tables import Attempt, Job, Load
 from models.types.states import JobState
 

@@ -194,7 +194,7 @@ def test_after_a_reload_that_failed_the_next_job_loads_again(new_engine, spec):
 
 @pytest.mark.parametrize("sliced", [False, True])
 def test_a_load_says_whether_the_attention_was_sliced(new_engine, sliced):
-    assert new_engine(attention_slicing=sliced).use(DEMO).attention_slicing is sliced
+    assert new_engine(attention_slicing=sliced).use(DEMO).knobs.attention_slicing is sliced
 
 
 def test_a_picture_that_a_second_try_made_is_no_steady_state(engine, spec):

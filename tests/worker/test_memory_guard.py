@@ -16,7 +16,7 @@ from models.records.tables import GuardAction, Load
 from models.types.identity import Weights
 from models.types.measurement import MemoryReading
 from models.types.states import GuardStep
-from worker.attempt.loads import Loads
+from worker.attempt.making import Loads
 from worker.care import memory_guard
 from worker.care.memory_guard import MemoryGuard
 from worker.engine.devices.cpu import Cpu

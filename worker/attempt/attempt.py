@@ -1,15 +1,15 @@
 """An attempt as it goes from step to step: what is known of it so far, and how an error ends it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from PIL.Image import Image
 
-from models.pictures.store import standing_name
+from models.pictures.names import standing_name
 from models.records.attempts import Result
 from models.records.claims import Claim
 from models.types.causes import Cause
-from models.types.errors import DatabaseError, NightshiftError
+from models.types.errors import NightshiftError
 from models.types.finding import Finding
 from models.types.measurement import LoadMeasurement, Measurement
 from models.types.states import Outcome
@@ -25,6 +25,8 @@ class Attempt:
 
     claim: Claim
     heartbeat: Heartbeat
+    #: To be called as soon as the next message may come: the claimed row is the record, and the message says no more.
+    acknowledge: Callable[[], None] = lambda: None
     #: What was in memory when the picture was made; a later switch does not change it.
     load: LoadMeasurement | None = None
     load_id: int | None = None
@@ -58,11 +60,6 @@ class Attempt:
         return not all(finding.passed for finding in self.findings)
 
     @property
-    def may_be_replaced(self) -> bool:
-        """Whether another job may stand in for this one."""
-        return self.is_rejected or self.outcome is Outcome.FAILED
-
-    @property
     def result(self) -> Result:
         """What the row says of it."""
         return Result(
@@ -75,22 +72,6 @@ class Attempt:
             findings=self.findings,
             likeness=None if self.likeness is None else self.likeness.hex(),
         )
-
-
-def through(steps: Iterable[Callable[[Attempt], Attempt]], attempt: Attempt) -> Attempt:
-    """Take the attempt through the steps; the first error ends it.
-
-    Raises:
-        DatabaseError: what a step could not record, and will not be waited for.
-    """
-    for step in steps:
-        try:
-            attempt = step(attempt)
-        except DatabaseError:
-            raise
-        except BaseException as error:  # noqa: BLE001 - whatever a library raises, the row must say so
-            return ended_by(attempt, error)
-    return attempt
 
 
 def ended_by(attempt: Attempt, error: BaseException) -> Attempt:

@@ -22,7 +22,7 @@ class Breaker:
         self._shutdown = shutdown
         self._in_a_row = 0
 
-    def look(self, attempt: Attempt) -> Attempt:
+    def count(self, attempt: Attempt) -> Attempt:
         """Count the attempt, which the device is done with; return it, given back where it is one too many."""
         if attempt.cause is Cause.DEVICE:
             log.critical(

@@ -5,15 +5,15 @@ from collections.abc import Callable
 from datetime import datetime
 
 from models.records.claims import Claim, claim, refuse, unanswered_claim
+from models.records.control import paused_since
 from models.records.database import Database
-from models.records.pauses import paused_since
 from models.settings import Settings
 from models.types.errors import AttemptStoppedError, DatabaseError, InvalidJobError, QueuePausedError
 from models.types.identity import Setup
 from models.types.message import JobMessage
 from worker.care.file_handles import require_file_handle
 from worker.care.in_hand import InHand
-from worker.care.patience import Patience
+from worker.care.retrying import Retrier
 from worker.events import Event
 from worker.log import event, log
 from worker.shutdown import Shutdown
@@ -30,7 +30,7 @@ class Claimer:
         self,
         database: Database,
         settings: Settings,
-        patience: Patience,
+        retrier: Retrier,
         shutdown: Shutdown,
         boot_id: int,
         in_hand: InHand,
@@ -39,7 +39,7 @@ class Claimer:
         """Have `rest` called when a pause is over, in which the device waited for a person."""
         self._database = database
         self._settings = settings
-        self._patience = patience
+        self._retrier = retrier
         self._shutdown = shutdown
         self._boot_id = boot_id
         self._in_hand = in_hand
@@ -62,7 +62,7 @@ class Claimer:
             if self._shutdown.asked.is_set():
                 raise AttemptStoppedError("the worker was told to end")
             try:
-                claimed = self._patience.until_done(lambda: self._claim(message))
+                claimed = self._retrier.until_done(lambda: self._claim(message))
             except QueuePausedError:
                 self._wait_while_paused()
                 self._rest()
@@ -104,7 +104,7 @@ class Claimer:
             with self._database.writing() as session:
                 refuse(session, error.job_id, str(error))
 
-        self._patience.until_done(write)
+        self._retrier.until_done(write)
         log.error("job %d failed: %s", error.job_id, error, extra=event(Event.JOB_REFUSED, job=error.job_id))
 
     def _setup_with_time_left(self) -> Setup | None:
@@ -112,7 +112,7 @@ class Claimer:
 
     def _wait_while_paused(self) -> None:
         said = False
-        while since := self._patience.until_done(self._paused_since):
+        while since := self._retrier.until_done(self._paused_since):
             if not said:
                 log.info(
                     "the queue is paused since %s: `producer resume` goes on",

@@ -6,19 +6,19 @@ from checks.asked import Asked
 from checks.duplicates import Likeness, Seen
 from checks.examiner import Examined, Examiner
 from checks.registry import Selection
+from models.records.acceptance import accepted_likenesses
 from models.records.claims import Claim
 from models.records.database import Database
-from models.records.verdicts import accepted_likenesses
 from worker.attempt.attempt import Attempt
-from worker.care.patience import Patience
+from worker.care.retrying import Retrier
 
 
 class Judge:
     """Holds pictures against the checks of their batches, beside the device and in another process."""
 
-    def __init__(self, database: Database, patience: Patience, examiner: Examiner) -> None:
+    def __init__(self, database: Database, retrier: Retrier, examiner: Examiner) -> None:
         self._database = database
-        self._patience = patience
+        self._retrier = retrier
         self._examiner = examiner
         #: What pictures of the present batch are compared with, and the number of the last likeness that is in it.
         self._compared: tuple[int, Selection, Seen, int] | None = None
@@ -43,10 +43,10 @@ class Judge:
             attempt.heartbeat.begin()
             return self._examiner.examine(content, asked, selection)
 
-        examined = self._patience.until_done(examine, attempt.heartbeat.wait)
+        examined = self._retrier.until_done(examine, attempt.heartbeat.wait)
         findings, one = examined.findings, examined.likeness
         if one is not None:
-            seen = self._patience.until_done(lambda: self._seen(claim, selection), attempt.heartbeat.wait)
+            seen = self._retrier.until_done(lambda: self._seen(claim, selection), attempt.heartbeat.wait)
             findings = [*findings, seen.look(one)]
         return replace(attempt, findings=findings, likeness=None if one is None else one.to_bytes())
 

@@ -3,12 +3,41 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 
-from models.types.clock import Sleep
+from models.records.boots import record_load
+from models.records.database import Database
+from models.types.clock import Sleep, now
 from models.types.identity import Weights
+from models.types.measurement import LoadMeasurement
 from worker.attempt.attempt import Attempt
-from worker.attempt.loads import Loads
 from worker.engine.engine import Engine
+
+
+class Loads:
+    """Records loads on behalf of one boot; `until_done` does again what the database did not take."""
+
+    def __init__(self, database: Database, boot_id: int, until_done: Callable[[Callable[[], int]], int]) -> None:
+        self._database = database
+        self._boot_id = boot_id
+        self._until_done = until_done
+        self._newest: tuple[LoadMeasurement, int] | None = None
+
+    def number_of(self, load: LoadMeasurement) -> int:
+        """Return the number of the load's row, which is written if the load is another than the last.
+
+        Raises:
+            DatabaseError: if it cannot be written, and will not be waited for.
+        """
+        # By identity: the same weights loaded anew are another load.
+        if self._newest is None or self._newest[0] is not load:
+            loaded_at = now()
+            self._newest = load, self._until_done(lambda: self._record(load, loaded_at))
+        return self._newest[1]
+
+    def _record(self, load: LoadMeasurement, loaded_at: datetime) -> int:
+        with self._database.writing() as session:
+            return record_load(session, self._boot_id, load, loaded_at)
 
 
 class Maker:
@@ -39,8 +68,8 @@ class Maker:
             self._load_id, self._done = load_id, None
         return replace(attempt, load=load, load_id=load_id)
 
-    def make(self, attempt: Attempt, nearly_made: Callable[[], None]) -> Attempt:
-        """Make the picture; `nearly_made` is called once it is denoised, or a little before.
+    def make(self, attempt: Attempt) -> Attempt:
+        """Make the picture, and acknowledge the message once it is denoised, or a little before.
 
         Raises:
             CancelledError, LostClaimError, AttemptStoppedError: as `Heartbeat.advance` does.
@@ -52,7 +81,7 @@ class Maker:
             attempt.heartbeat.advance(step)
             # Some schedulers take more steps than they were asked for.
             if step >= spec.steps:
-                nearly_made()
+                attempt.acknowledge()
 
         attempt.heartbeat.begin()
         begun = time.perf_counter()

@@ -7,13 +7,13 @@ from models.records.claims import Claim
 from models.types.errors import ProcessFaultError
 from models.types.exit_status import ExitStatus
 from models.types.states import GuardStep
-from worker.attempt.attempt import Attempt, through
+from worker.attempt.attempt import Attempt
 from worker.attempt.breaker import Breaker
 from worker.attempt.finishing import Finisher
-from worker.attempt.making import Maker
-from worker.care.deadlines import Deadlines
+from worker.attempt.pipeline import Pipeline, through
 from worker.care.heartbeat import Heartbeat
 from worker.care.in_hand import InHand
+from worker.care.limits import UsualTimes
 from worker.care.memory_guard import MemoryGuard
 from worker.log import about
 from worker.shutdown import Shutdown
@@ -24,24 +24,24 @@ class AttemptRunner:
 
     def __init__(
         self,
-        maker: Maker,
+        pipeline: Pipeline,
         finisher: Finisher,
         guard: MemoryGuard,
         breaker: Breaker,
         *,
         in_hand: InHand,
         heartbeat: Callable[[Claim, float | None], Heartbeat],
-        deadlines: Deadlines,
+        usual_times: UsualTimes,
         shutdown: Shutdown,
     ) -> None:
         """Have each attempt's heartbeat made by `heartbeat`, of the claim and the most seconds that its kind takes."""
-        self._maker = maker
+        self._pipeline = pipeline
         self._finisher = finisher
         self._guard = guard
         self._breaker = breaker
         self._in_hand = in_hand
         self._heartbeat = heartbeat
-        self._deadlines = deadlines
+        self._usual_times = usual_times
         self._shutdown = shutdown
 
     def run(self, claim: Claim, acknowledge: Callable[[], None]) -> None:
@@ -63,12 +63,12 @@ class AttemptRunner:
                 raise
 
     def _make(self, claim: Claim, acknowledge: Callable[[], None]) -> None:
-        def nearly_made() -> None:
+        def acknowledge_if_free() -> None:
             # A worker that waits for its disk takes no message that another one could have.
             if self._finisher.is_free:
                 acknowledge()
 
-        heartbeat = self._heartbeat(claim, self._deadlines.of(claim.spec))
+        heartbeat = self._heartbeat(claim, self._usual_times.of(claim.spec))
         with ExitStack() as stack:
 
             def begin(attempt: Attempt) -> Attempt:
@@ -76,13 +76,13 @@ class AttemptRunner:
                     stack.enter_context(heartbeat.beating())
                 except Exception as error:
                     raise ProcessFaultError(f"the job was not begun: {type(error).__name__}: {error}") from error
-                self._finisher.give_way_no_more()
+                self._finisher.note_device_busy()
                 return attempt
 
-            steps = (begin, self._maker.prepare, lambda attempt: self._maker.make(attempt, nearly_made))
-            attempt = self._breaker.look(through(steps, Attempt(claim, heartbeat)))
+            steps = (begin, *self._pipeline.on_device)
+            attempt = self._breaker.count(through(steps, Attempt(claim, heartbeat, acknowledge_if_free)))
             if attempt.measured.total_s is not None:
-                self._deadlines.note(claim.spec, attempt.measured.total_s)
+                self._usual_times.note(claim.spec, attempt.measured.total_s)
             self._finisher.hand_over(attempt, stack.pop_all())
         after = attempt.measured.after
         if after is not None and self._guard.after_job(after) is GuardStep.RESTART:

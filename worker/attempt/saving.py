@@ -4,12 +4,12 @@ import time
 from dataclasses import replace
 from importlib.metadata import version
 
-from models.pictures.mark import picture_mark, read_mark
+from models.pictures.mark import picture_mark
 from models.pictures.store import PictureStore
 from models.types.states import Outcome
 from worker.attempt.attempt import Attempt
 from worker.attempt.png import encode_png, parameters_text
-from worker.care.patience import Patience
+from worker.care.retrying import Retrier
 
 _VERSION = version("nightshift")
 
@@ -17,9 +17,9 @@ _VERSION = version("nightshift")
 class Saver:
     """Encodes pictures and writes them to the store."""
 
-    def __init__(self, pictures: PictureStore, patience: Patience) -> None:
+    def __init__(self, pictures: PictureStore, retrier: Retrier) -> None:
         self._pictures = pictures
-        self._patience = patience
+        self._retrier = retrier
 
     def save(self, attempt: Attempt) -> Attempt:
         """Write the picture aside, as late as it takes where the disk is full or no file can be opened.
@@ -38,9 +38,9 @@ class Saver:
         encoded_s = time.perf_counter() - begun
 
         def find_name() -> str:
-            return self._pictures.free_name(claim.batch_id, claim.job_id, lambda file: read_mark(file) == mark)
+            return self._pictures.free_name(claim.batch_id, claim.job_id, mark)
 
-        name = self._patience.until_done(find_name, attempt.heartbeat.wait)
+        name = self._retrier.until_done(find_name, attempt.heartbeat.wait)
         aside = self._pictures.aside(name, claim.attempt_id)
 
         def write() -> float:
@@ -50,7 +50,7 @@ class Saver:
 
         # What was waited for, a person with a full disk, is no part of it.
         try:
-            save_s = encoded_s + self._patience.until_done(write, attempt.heartbeat.wait)
+            save_s = encoded_s + self._retrier.until_done(write, attempt.heartbeat.wait)
         except BaseException:
             # Nobody else knows of it: what becomes of the attempt now has no picture.
             aside.remove()

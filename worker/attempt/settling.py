@@ -10,13 +10,12 @@ from models.records.boots import note_peak
 from models.records.claims import Claim
 from models.records.database import Database
 from models.records.publication import LONGEST_WAIT
-from models.records.replacements import replacement_of
 from models.settings import Settings
-from models.types.errors import DatabaseError, LostClaimError
+from models.types.errors import DatabaseError, LimitsChangedError, LostClaimError
 from models.types.fate import Fate, fate
-from worker.attempt.attempt import Attempt
-from worker.attempt.kept import Kept, keep
-from worker.care.patience import Patience
+from worker.attempt.attempt import Attempt, ended_by
+from worker.attempt.unrecorded import Unrecorded, note_unrecorded
+from worker.care.retrying import Retrier
 from worker.engine.memory import rss_lifetime_peak
 
 
@@ -24,26 +23,34 @@ class Settler:
     """Writes what became of attempts, on behalf of one boot."""
 
     def __init__(
-        self, database: Database, pictures: PictureStore, settings: Settings, patience: Patience, boot_id: int
+        self, database: Database, pictures: PictureStore, settings: Settings, retrier: Retrier, boot_id: int
     ) -> None:
         self._database = database
         self._pictures = pictures
         self._tries = settings.tries
         self._retry_s = settings.retry_s
-        self._patience = patience
+        self._retrier = retrier
         self._boot_id = boot_id
 
     def settle(self, attempt: Attempt) -> Attempt:
-        """Settle, as late as it takes.
+        """Settle, as late as it takes; an attempt that is to end while it waits for that is settled as ended so.
 
         The picture is named within the transaction that finds the job still to be this attempt's: an attempt that
         comes too late leaves no file.
 
         Raises:
-            CancelledError, LostClaimError, AttemptStoppedError: as `Heartbeat.wait` does.
-            DatabaseError, StorageError: the worker was told to end before it worked; nothing is settled, but a picture
-                that lies aside is kept for the next worker to record.
+            LimitsChangedError: the picture was judged by other limits than the batch has now.
+            DatabaseError: the worker was told to end before it worked; nothing is settled, but a picture that lies
+                aside is noted for the next worker to record.
         """
+        try:
+            return self._settle(attempt)
+        except (DatabaseError, LimitsChangedError):
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the row must say so
+            return self._settle(ended_by(attempt, error))
+
+    def _settle(self, attempt: Attempt) -> Attempt:
         aside = None if attempt.name is None else self._pictures.aside(attempt.name, attempt.claim.attempt_id)
         # Once for all tries: an earlier one whose answer was lost is known by it.
         ended = Ended.now()
@@ -57,14 +64,14 @@ class Settler:
             try:
                 return self._write(attempt, ended, aside)
             except DatabaseError:
-                keep(aside, Kept(attempt.claim, attempt.result, ended))
+                note_unrecorded(aside, Unrecorded(attempt.claim, attempt.result, ended))
                 raise
 
         try:
-            settled = self._patience.until_done(try_once, attempt.heartbeat.wait)
+            settled = self._retrier.until_done(try_once, attempt.heartbeat.wait)
         except LostClaimError:
             # So it looks to the heartbeat, too, where an earlier try was recorded and its answer lost.
-            settled = self._patience.until_done(try_once)
+            settled = self._retrier.until_done(try_once)
             if not settled.is_owned:
                 raise
         if aside is not None:
@@ -75,9 +82,11 @@ class Settler:
         claim, result = attempt.claim, attempt.result
         becomes = fate(result.outcome, result.cause, claim.failures, claim.losses, self._tries)
         with self._database.writing() as session:
+            replaced_by = None
             match becomes:
                 case Fate.SETTLE:
-                    recorded = settle(session, claim, result, ended)
+                    settled = settle(session, claim, result, ended)
+                    recorded, replaced_by = settled.recorded, settled.replaced_by
                 case Fate.POSTPONE:
                     recorded = postpone(session, claim, result, self._wait_s(claim), ended)
                 case Fate.GIVE_BACK:
@@ -86,7 +95,6 @@ class Settler:
                     recorded = lose(session, claim, result, set_aside=becomes is Fate.QUARANTINE, ended=ended)
             new = aside if recorded is Recorded.NOW else None
             with nullcontext() if new is None else new.put_in_place(rejected=attempt.is_rejected):
-                replaced_by = replacement_of(session, claim.job_id) if recorded and attempt.may_be_replaced else None
                 note_peak(session, self._boot_id, rss_lifetime_peak())
         is_owned = bool(recorded)
         is_postponed = is_owned and becomes is Fate.POSTPONE

@@ -13,8 +13,8 @@ from collections.abc import Callable
 import psutil
 
 from models.figures.memory_trend import SETTLING_JOBS
+from models.records.boots import record_guard_action
 from models.records.database import Database
-from models.records.guard_actions import record_guard_action
 from models.settings import Settings
 from models.types.errors import CheckpointError, DatabaseError, DeviceFaultError, GenerationError
 from models.types.exit_status import ExitStatus

@@ -7,8 +7,8 @@ from typing import Generic, TypeVar
 from celery import Celery
 
 from models.records.boots import note_alive
+from models.records.control import paused_since
 from models.records.database import Database
-from models.records.pauses import paused_since
 from models.records.publication import (
     batch_uids,
     count_published,
@@ -18,7 +18,7 @@ from models.records.publication import (
     last_published,
 )
 from models.records.rescue import RunningJob, rescue_stalled, running_jobs
-from models.records.sweep_lease import Lease, other_lease, renew_lease
+from models.records.workers import Lease, other_lease, renew_lease
 from models.settings import Settings
 from worker.care.in_hand import InHand
 from worker.events import Event

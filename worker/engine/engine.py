@@ -7,11 +7,12 @@ pictures come with plain measurements, which the caller records.
 import gc
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from models.checkpoints import checkpoint_defaults
 from models.settings import Settings
 from models.types.causes import Cause
 from models.types.errors import CheckpointError, GenerationError, NightshiftError
@@ -24,7 +25,7 @@ from worker.engine.generation import Generation, LatentsError, generate
 from worker.engine.loading import LoadedCheckpoint, load_checkpoint
 from worker.engine.local_checkpoint import LocalCheckpoint, find_checkpoint
 from worker.engine.memory import MemoryWatch, read_memory
-from worker.engine.warm_up import warm_up, warm_up_spec
+from worker.engine.tuning import with_less_memory
 from worker.events import Event
 from worker.log import event, gigabytes, log
 
@@ -158,17 +159,8 @@ class Engine:
         log.warning("%s (%dx%d)", what, spec.width, spec.height, extra=event(Event.ATTEMPT_MADE_AGAIN))
         gc.collect()
         self.device.empty_cache()
-        with self._sliced(loaded.pipeline) if sliced else nullcontext():
+        with with_less_memory(loaded.pipeline, loaded.knobs) if sliced else nullcontext():
             return generate(loaded, self.device, spec, on_step), True
-
-    @contextmanager
-    def _sliced(self, pipeline: Any) -> Iterator[None]:
-        pipeline.enable_attention_slicing()
-        try:
-            yield
-        finally:
-            if not self._settings.attention_slicing:
-                pipeline.disable_attention_slicing()
 
     def reload(self) -> LoadMeasurement:
         """Load the same weights anew, warm-up included, so that nothing which the old pipeline held stays.
@@ -250,7 +242,7 @@ class Engine:
         load = LoadMeasurement(
             weights=weights,
             revision=local.revision,
-            attention_slicing=self._settings.attention_slicing,
+            knobs=loaded.knobs,
             load_s=load_s,
             warmup_s=warmup_s,
             warmup_steps=spec.steps,
@@ -269,3 +261,30 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 def _short(revision: str) -> str:
     return revision.removeprefix("sha256:")[:10]
+
+
+_PROMPT = "a photo"
+
+
+def warm_up_spec(checkpoint: str, settings: Settings) -> JobSpec:
+    """Return a job of the size that most have, with few steps."""
+    usual = checkpoint_defaults(checkpoint)
+    return JobSpec(
+        prompt=_PROMPT,
+        seed=0,
+        steps=min(settings.warmup_steps, usual.steps),
+        guidance=usual.guidance,
+        width=usual.width,
+        height=usual.height,
+        scheduler=usual.scheduler,
+        checkpoint=checkpoint,
+    )
+
+
+def warm_up(loaded: LoadedCheckpoint, device: Device, spec: JobSpec) -> None:
+    """Make the picture of `spec` through the same code as any other, and throw it away.
+
+    Raises:
+        GenerationError: if it cannot be made.
+    """
+    generate(loaded, device, spec, lambda _step: None)

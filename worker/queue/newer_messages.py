@@ -26,7 +26,7 @@ class NewerMessages:
         self._gone_by: set[str] = set()
         self._said_at: float | None = None
 
-    def put_back(self, payload: object, task_id: str, what: NewerMessageError) -> None:
+    def return_to_queue(self, payload: object, task_id: str, what: NewerMessageError) -> None:
         """Send the message again, behind all others whatever its priority: it would be taken before them each time.
 
         Raises:

@@ -12,7 +12,7 @@ from models.records.batches import CHUNK
 from models.records.claims import refuse
 from models.records.database import Database
 from models.records.publication import mark_published, unpublished
-from models.records.tables import now
+from models.types.clock import now
 from models.types.errors import BrokerError
 from models.types.job import LOWEST_PRIORITY
 from worker.queue.app import QUEUE, SOCKET_TIMEOUT_S, TASK

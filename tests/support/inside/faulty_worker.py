@@ -10,7 +10,7 @@ from sqlalchemy import event
 from stand_in import device
 
 from checks.examiner import Examiner, start_process
-from models.pictures.store import Aside, PictureStore
+from models.pictures.folder import FolderAside, FolderStore
 from models.records.database import Database
 from models.types.states import FINISHED
 from worker.attempt.judging import Judge
@@ -104,7 +104,7 @@ def _come_to_places(execution):
     return result
 
 
-class FaultyAside(Aside):
+class FaultyAside(FolderAside):
     def write(self, content):
         reach("writing")
         super().write(content)
@@ -118,12 +118,12 @@ class FaultyAside(Aside):
             yield
 
 
-class FaultyStore(PictureStore):
+class FaultyStore(FolderStore):
     def aside(self, name, attempt_id):
-        return FaultyAside(super().aside(name, attempt_id).path, attempt_id)
+        return FaultyAside(**vars(super().aside(name, attempt_id)))
 
     def asides(self):
-        return {number: FaultyAside(aside.path, number) for number, aside in super().asides().items()}
+        return {number: FaultyAside(**vars(aside)) for number, aside in super().asides().items()}
 
 
 class FaultyJudge(Judge):
@@ -175,7 +175,7 @@ class FaultyProgram(Program):
         devices=devices(),
         transport=FaultyTransport,
         database=FaultyDatabase,
-        pictures=FaultyStore,
+        pictures=lambda settings: FaultyStore(settings.data_dir),
         engine=FaultyEngine,
         examiner=lambda limit_s: Examiner(limit_s, before("examining", start_process)),
         judge=FaultyJudge,

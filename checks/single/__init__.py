@@ -1,0 +1,1 @@
+"""Checks of one picture, a module each."""

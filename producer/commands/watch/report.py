@@ -1,0 +1,118 @@
+"""`producer report`."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from models.figures.hardware import paces
+from models.figures.made_pictures import all_made_pictures, newest_from
+from models.pictures.opening import open_store
+from models.records.batches import find_batch
+from models.records.database import Database
+from models.settings import load_settings
+from models.types.errors import BadInputError
+from models.types.states import MADE
+from producer.actions.bench_results import from_pace, read_bench_file
+from producer.actions.report import Report, build_report
+from producer.terminal.bench_tables import compared
+from producer.terminal.report_tables import print_report
+from producer.terminal.tables import console
+
+#: Pictures of a page, the newest: a browser still shows it at once. Of one without a folder beside it: some 10 kB each.
+_MOST_PICTURES, _MOST_INLINE = 20_000, 1_000
+
+
+@click.command
+@click.argument("names", nargs=-1, metavar="[BATCH | FILE...]")
+@click.option("--compare", is_flag=True, help="This machine beside the FILEs of `producer bench`.")
+@click.option("--all", "everything", is_flag=True, help="All batches together.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object; null is not measured.")
+@click.option("--csv", "as_csv", is_flag=True, help="figure,value lines; an empty value is not measured.")
+@click.option(
+    "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="A page with plots and pictures."
+)
+@click.option("--inline", is_flag=True, help=f"With --html: all in one file, up to {_MOST_INLINE:,} pictures.")
+def command(
+    names: tuple[str, ...],
+    *,
+    compare: bool,
+    everything: bool,
+    as_json: bool,
+    as_csv: bool,
+    html: Path | None,
+    inline: bool,
+) -> None:
+    """Say how fast it went and when it will be done, for BATCH or the newest batch; or compare machines.
+
+    The page that --html writes holds all of the report, plots over time, and every picture, to be looked through with
+    a browser. It needs no network. Small copies of the pictures lie beside it, for night.html in night-pictures.
+    """
+    if compare:
+        if everything or as_json or as_csv or html or not names:
+            raise click.UsageError("--compare takes FILEs and no other option")
+        _compare([Path(name) for name in names])
+        return
+    if len(names) > 1:
+        raise click.UsageError("name one BATCH; FILEs are for --compare")
+    batch = names[0] if names else None
+    if (batch and everything) or as_json + as_csv + (html is not None) > 1:
+        raise click.UsageError("BATCH and --all exclude each other, and so do --json, --csv and --html")
+    if inline and html is None:
+        raise click.UsageError("--inline is for --html FILE")
+    with Database(load_settings().database).reading() as session:
+        report = build_report(session, batch, everything=everything)
+    if html is not None:
+        _write_page(html, report, None if everything else report.scope, inline=inline)
+    elif as_json:
+        click.echo(json.dumps(report.as_dict(), indent=2, default=str))
+    elif as_csv:
+        writer = csv.writer(sys.stdout)
+        writer.writerow(("figure", "value"))
+        writer.writerows(_flat(json.loads(json.dumps(report.as_dict(), default=str))))
+    else:
+        print_report(console(), report)
+
+
+def _write_page(file: Path, report: Report, batch: str | None, *, inline: bool) -> None:
+    # Imported here, since what finds the colours that prompts name takes a while, and no other report needs it.
+    from producer.page.page import write_page
+    from producer.page.pictures import gallery_beside
+
+    settings = load_settings()
+    database = Database(settings.database)
+    with database.reading() as session:
+        batch_id = None if report.progress is None else find_batch(session, batch).id
+        after = newest_from(session, batch_id, MADE, _MOST_PICTURES)
+    pictures = all_made_pictures(database, batch_id, MADE, after)
+    if inline and len(pictures) > _MOST_INLINE:
+        raise BadInputError(
+            [f"--inline holds at most {_MOST_INLINE:,} pictures, and there are {len(pictures):,}: leave it out"]
+        )
+    gallery = gallery_beside(file, pictures, open_store(settings), inline=inline)
+    with database.reading() as session:
+        write_page(file, session, report, batch_id, gallery)
+    beside = "" if inline or not pictures else f", and its pictures in {file.stem}-pictures beside it"
+    click.echo(f"{file}: open it in a browser{beside}")
+
+
+def _compare(files: Sequence[Path]) -> None:
+    results = [result for file in files for result in read_bench_file(file)]
+    with Database(load_settings().database).reading() as session:
+        own = [from_pace(pace, "this machine, its newest pictures") for pace in paces(session)]
+    out = console()
+    for part in compared("Machines, seconds in steady state", own + results):
+        out.print(part)
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield nested figures as `speed.parts.encode.mean_s` and the like."""
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _flat(inner, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, value

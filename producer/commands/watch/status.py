@@ -1,0 +1,114 @@
+"""`producer status`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+from rich.table import Table
+
+from models.figures.progress import BatchProgress
+from models.records.database import Database
+from models.records.workers import KnownWorker
+from models.settings import Settings, load_settings
+from models.types.printable import printable
+from models.types.states import JobState
+from producer.actions.status import BatchStatus, QueueState, Status, batch_status, status
+from producer.format import acceptance, ago, faults, moment, per_hour, unreached_line
+from producer.terminal.queue_lines import queue_lines
+from producer.terminal.tables import console, table
+
+_SHOWN_FAILURES = 10
+
+
+@click.command
+@click.argument("batch", required=False)
+@click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
+def command(batch: str | None, as_json: bool) -> None:
+    """Show how far BATCH is, or the newest batches."""
+    settings = load_settings()
+    database = Database(settings.database)
+    if batch is None:
+        _show_all(status(settings, database), as_json=as_json)
+    else:
+        _show_one(batch_status(settings, database, batch, _SHOWN_FAILURES), settings, as_json=as_json)
+
+
+def _show_all(found: Status, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps([_row(progress) for progress in found.batches], indent=2, default=str))
+        return
+    out = console()
+    if found.batches:
+        out.print(_batches(found.batches))
+    else:
+        out.print("There is no batch yet: `producer enqueue --prompts FILE` makes one.")
+    _show_queue(found.queue, work_left=any(row.remaining for row in found.batches))
+    for row in found.batches:
+        _advise(row)
+
+
+def _show_one(found: BatchStatus, settings: Settings, *, as_json: bool) -> None:
+    progress = found.progress
+    if as_json:
+        lists = {"failures": [asdict(one) for one in found.failures]}
+        lists |= {"unreached": [asdict(picture) for picture in found.unreached]}
+        figures = {"missing_pictures": found.missing_pictures, "acceptance": found.standing and asdict(found.standing)}
+        click.echo(json.dumps(_row(progress) | lists | figures | asdict(found.queue), indent=2, default=str))
+        return
+    out = console()
+    out.print(_batches([progress]))
+    _show_queue(found.queue, work_left=bool(progress.remaining))
+    _advise(progress)
+    if found.standing is not None:
+        pace = per_hour(progress.per_hour(found.pace_s))
+        click.echo(f"{progress.name}: {acceptance(progress, found.standing)}; {pace}")
+    if found.missing_pictures:
+        what = f"{found.missing_pictures} of its pictures are no longer in {settings.data_dir}"
+        out.print(f"{progress.name}: {what}", soft_wrap=True)
+    for failure in found.failures:
+        line = f", line {failure.source_line}" if failure.source_line else ""
+        out.print(f"job {failure.job_id}{line}: {printable(failure.error)}", soft_wrap=True)
+    for picture in found.unreached:
+        out.print(unreached_line(picture), soft_wrap=True)
+    if (more := progress.faulty - len(found.failures)) > 0:
+        out.print(f"… and {more:,} more of them")
+
+
+def _row(progress: BatchProgress) -> dict[str, Any]:
+    return asdict(progress) | {"total": progress.total, "remaining": progress.remaining}
+
+
+def _show_queue(state: QueueState, *, work_left: bool) -> None:
+    out = console()
+    if state.workers:
+        out.print(_workers(state.workers))
+    for line in queue_lines(state, work_left=work_left):
+        out.print(line, soft_wrap=True)
+
+
+def _batches(progress: Sequence[BatchProgress]) -> Table:
+    shown = table(None, "batch", "made at", *JobState, "of", right=(*JobState, "of"))
+    for row in progress:
+        shown.add_row(row.name, moment(row.created_at), *(str(row.counts[s]) for s in JobState), str(row.total))
+    return shown
+
+
+def _workers(workers: Sequence[KnownWorker]) -> Table:
+    shown = table("Workers", "on", "device", "since", "is", "at", "last sign of life")
+    for worker in workers:
+        at = "-" if worker.job_id is None else f"job {worker.job_id} of {worker.batch}"
+        device = f"{worker.device}: {worker.device_name}"
+        since = moment(worker.started_at)
+        shown.add_row(worker.host, device, since, worker.state, at, ago(worker.seen_at))
+    return shown
+
+
+def _advise(row: BatchProgress) -> None:
+    if row.unpublished:
+        click.echo(
+            f"{row.name}: {row.unpublished:,} queued jobs are not on the queue; `producer publish` puts them there"
+        )
+    if row.faulty:
+        click.echo(f"{row.name}: {faults(row)}; `producer retry {row.name}` queues them again")
