@@ -39,9 +39,8 @@ from worker.attempt.saving import Saver
 from worker.attempt.settling import Settler
 from worker.attempt.unrecorded import record_noted
 from worker.care.awake import Awake
-from worker.care.database_watch import DatabaseWatch
 from worker.care.device_lock import DeviceLock
-from worker.care.duties import Duties
+from worker.care.duties import DatabaseWatch, Duties
 from worker.care.idle_watch import IdleWatch
 from worker.care.in_hand import InHand
 from worker.care.limits import UsualTimes

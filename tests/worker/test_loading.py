@@ -16,8 +16,11 @@ from models.checkpoints import DEMO_FOLDER
 from models.settings import Settings
 from models.types.errors import CheckpointError
 from worker.engine.devices.cpu import Cpu
+from worker.engine.families import registry
+from worker.engine.families.family import Family
+from worker.engine.families.registry import family_of
 from worker.engine.generation import generate
-from worker.engine.local_checkpoint import find_checkpoint
+from worker.engine.local_checkpoint import PIPELINES, find_checkpoint
 
 UNET = Path("unet", "diffusion_pytorch_model.safetensors")
 UNET_HALF = Path("unet", "diffusion_pytorch_model.fp16.safetensors")
@@ -231,3 +234,8 @@ def test_a_safety_checker_that_is_asked_for_must_be_there(load):
 
 def test_settings_of_the_tests_are_theirs_alone():
     assert Settings(_env_file=None).model_fields_set == set()
+
+
+def test_every_pipeline_that_is_let_in_has_a_family():
+    assert set(PIPELINES) == set(registry._FAMILIES)
+    assert all(isinstance(family_of(name), Family) for name in PIPELINES)

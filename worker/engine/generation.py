@@ -6,7 +6,6 @@ Knows nothing of queues and rows. Must run on the thread that owns the device.
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from PIL.Image import Image
@@ -68,7 +67,7 @@ def generate(loaded: LoadedCheckpoint, device: Device, spec: JobSpec, on_step: C
         GenerationError: `not_finite` if NaN or infinity is left after decoding again in float32;
             `blocked` if the safety checker is on and blocks the picture.
     """
-    pipeline = loaded.pipeline
+    pipeline, family = loaded.pipeline, loaded.family
     lap = _Lap(device)
     prompt, negative = loaded.prompt_embeddings.of(spec.prompt), None
     if spec.guided:
@@ -76,36 +75,26 @@ def generate(loaded: LoadedCheckpoint, device: Device, spec: JobSpec, on_step: C
     encode_s = lap()
 
     pipeline.scheduler = loaded.schedulers.new(spec.scheduler)
-    latents = pipeline(
-        prompt_embeds=prompt.embeddings,
-        negative_prompt_embeds=None if negative is None else negative.embeddings,
-        num_inference_steps=spec.steps,
-        guidance_scale=spec.guidance,
-        width=spec.width,
-        height=spec.height,
-        generator=torch.Generator("cpu").manual_seed(spec.seed),
-        output_type="latent",
-        return_dict=False,
-        callback_on_step_end=_step_callback(on_step),
-        callback_on_step_end_tensor_inputs=[],
-    )[0]
+    latents = family.denoise(pipeline, prompt, negative, spec, on_step)
     denoise_s = lap()
     if not _finite(latents):
         raise LatentsError
     validate_s = lap()
 
-    image = _decode(pipeline.vae, latents)
+    image = family.decode(pipeline, latents)
     decode_s = lap()
     decoded_again = not _finite(image)
     validate_s += lap()
     if decoded_again:
-        image = _decode_in_float32(pipeline.vae, latents)
+        image = family.decode_in_float32(pipeline, latents)
         decode_s += lap()
         _require_finite(image)
         validate_s += lap()
-    if pipeline.safety_checker is not None:
-        _require_harmless(pipeline, image, device)
-        validate_s += lap()
+    if family.is_harmful(pipeline, image, device):
+        raise GenerationError(
+            Cause.BLOCKED, "the safety checker blocked the picture; NIGHTSHIFT_SAFETY_CHECKER=false turns it off"
+        )
+    validate_s += lap()
     picture = pipeline.image_processor.postprocess(image.float(), output_type="pil")[0]
     decode_s += lap()
     timings = Timings(encode_s, denoise_s, decode_s, validate_s)
@@ -115,29 +104,6 @@ def generate(loaded: LoadedCheckpoint, device: Device, spec: JobSpec, on_step: C
         (spec.checkpoint, spec.seed, spec.steps, spec.width, spec.height),
     )
     return Generation(picture, timings, decoded_again, prompt.tokens, prompt.cut, given)
-
-
-def _step_callback(on_step: Callable[[int], None]) -> Callable[..., dict[str, Any]]:
-    def on_step_end(_pipeline: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        on_step(step + 1)
-        return tensors
-
-    return on_step_end
-
-
-def _decode(vae: Any, latents: torch.Tensor) -> torch.Tensor:
-    scaled = (latents / vae.config.scaling_factor).to(vae.dtype)
-    image: torch.Tensor = vae.decode(scaled, return_dict=False)[0]
-    return image
-
-
-def _decode_in_float32(vae: Any, latents: torch.Tensor) -> torch.Tensor:
-    """Decode with float32 weights and activations; float16 overflows in some decoders."""
-    usual = vae.dtype
-    try:
-        return _decode(vae.to(torch.float32), latents.float())
-    finally:
-        vae.to(usual)
 
 
 def _finite(image: torch.Tensor) -> bool:
@@ -154,11 +120,3 @@ def _not_finite(where: str) -> str:
         f"NaN or infinity after {where}; no picture was written. Try NIGHTSHIFT_DTYPE=float32, "
         "NIGHTSHIFT_ATTENTION_SLICING=false, or a lower guidance"
     )
-
-
-def _require_harmless(pipeline: Any, image: torch.Tensor, device: Device) -> None:
-    _, flagged = pipeline.run_safety_checker(image.clone(), device.torch, pipeline.vae.dtype)
-    if flagged and flagged[0]:
-        raise GenerationError(
-            Cause.BLOCKED, "the safety checker blocked the picture; NIGHTSHIFT_SAFETY_CHECKER=false turns it off"
-        )

@@ -14,7 +14,8 @@ from models.types.errors import CheckpointError
 
 #: Where a component's class may come from; anything else would be code out of the checkpoint.
 _LIBRARIES = ("diffusers", "transformers", "stable_diffusion")
-_PIPELINE = "StableDiffusionPipeline"
+#: The pipelines of the families that are loaded here; see `worker.engine.families.registry`.
+PIPELINES = ("StableDiffusionPipeline",)
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class LocalCheckpoint:
     path: Path
     #: Commit of a hub repository, or `sha256:` and the digest of a file, or of a folder's files' digests.
     revision: str
+    #: The class of pipeline that it is for.
+    pipeline: str
 
     @property
     def is_single_file(self) -> bool:
@@ -36,25 +39,24 @@ def find_checkpoint(name: str) -> LocalCheckpoint:
     """Return where checkpoint `name` lies.
 
     Raises:
-        CheckpointError: if it is not here, incomplete, or no StableDiffusionPipeline.
+        CheckpointError: if it is not here, incomplete, or of no family that is loaded here.
     """
     if is_hub_id(name):
         path = _require_hub_snapshot(name)
-        _require_pipeline(name, path)
-        return LocalCheckpoint(name, path, path.name)
+        return LocalCheckpoint(name, path, path.name, _pipeline(name, path))
     path = local_path(name)
     if path.is_file():
         if path.suffix != ".safetensors":
             raise CheckpointError(f"checkpoint {name}: only .safetensors files are loaded, other formats can run code")
-        return LocalCheckpoint(name, path, f"sha256:{_sha256(path).hex()}")
+        return LocalCheckpoint(name, path, f"sha256:{_sha256(path).hex()}", PIPELINES[0])
     if not path.is_dir():
         raise CheckpointError(
             f"checkpoint {name}: there is no such file or folder. Name a folder, a .safetensors file, a hub id such "
             "as owner/name, or demo, with --checkpoint or NIGHTSHIFT_CHECKPOINT"
         )
-    _require_pipeline(name, path)
+    pipeline = _pipeline(name, path)
     files = (f for f in path.rglob("*") if f.suffix in {".json", ".txt", ".safetensors"} and f.is_file())
-    return LocalCheckpoint(name, path, _digest(sorted(files)))
+    return LocalCheckpoint(name, path, _digest(sorted(files)), pipeline)
 
 
 def hub_snapshot(name: str) -> Path:
@@ -68,6 +70,11 @@ def hub_snapshot(name: str) -> Path:
     return Path(snapshot_download(name, local_files_only=True, allow_patterns=[INDEX_FILE]))
 
 
+def remedy(checkpoint: LocalCheckpoint) -> str:
+    """Say what fetches a checkpoint's files anew, where something does."""
+    return f". `producer download {checkpoint.name}` fetches what is missing" if is_hub_id(checkpoint.name) else ""
+
+
 def _require_hub_snapshot(name: str) -> Path:
     try:
         return hub_snapshot(name)
@@ -78,7 +85,8 @@ def _require_hub_snapshot(name: str) -> Path:
         ) from error
 
 
-def _require_pipeline(name: str, folder: Path) -> None:
+def _pipeline(name: str, folder: Path) -> str:
+    """Return the class of pipeline that a folder's index names."""
     index_file = folder / INDEX_FILE
     try:
         index = json.loads(index_file.read_text())
@@ -89,12 +97,14 @@ def _require_pipeline(name: str, folder: Path) -> None:
             f"checkpoint {name}: {index_file} cannot be read ({error}). It takes a folder in diffusers' layout; "
             "a download that was cut short goes on with `producer download`"
         ) from error
-    if index.get("_class_name") != _PIPELINE:
-        raise CheckpointError(f"checkpoint {name} is a {index.get('_class_name')}; only a {_PIPELINE} is loaded here")
+    pipeline = index.get("_class_name")
+    if pipeline not in PIPELINES:
+        raise CheckpointError(f"checkpoint {name} is a {pipeline}; only a {' or '.join(PIPELINES)} is loaded here")
     for component, source in index.items():
         library = source[0] if isinstance(source, list) and source else None
         if library is not None and library not in _LIBRARIES:
             raise CheckpointError(f"checkpoint {name}: its {component} wants code from {library!r}, which is not run")
+    return str(pipeline)
 
 
 def _digest(files: Iterable[Path]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import yaml
 
-from producer.prompts.templates.errors import TemplateError
+from producer.prompts.templates.within import TemplateError
 
 #: What a mapping in a list may say: `{text: red, weight: 2}`.
 _TEXTS, _WEIGHT = ("text", "content"), "weight"

@@ -25,10 +25,9 @@ from pyparsing import ParseException
 
 from producer.prompts.problems import Problems, place, visible
 from producer.prompts.request import Request
-from producer.prompts.templates.errors import TemplateError
 from producer.prompts.templates.weights import require_choice, require_weights, simplified
 from producer.prompts.templates.wildcards import Wildcards
-from producer.prompts.templates.within import within
+from producer.prompts.templates.within import TemplateError, within
 
 METHODS: Mapping[str, SamplingMethod] = {
     "combinatorial": SamplingMethod.COMBINATORIAL,

@@ -10,8 +10,7 @@ from dynamicprompts.commands.variable_commands import VariableAssignmentCommand
 from dynamicprompts.commands.variant_command import VariantOption
 
 from producer.prompts.problems import visible
-from producer.prompts.templates.errors import TemplateError
-from producer.prompts.templates.within import within
+from producer.prompts.templates.within import TemplateError, within
 
 #: Numbers and two colons where a choice begins: at the start of a text, behind a brace, a bar, or `2$$`.
 _WEIGHT = re.compile(r"(^|[{|]|\$\$)\s*([-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)(\s*)::")

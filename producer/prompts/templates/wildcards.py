@@ -18,9 +18,9 @@ from pyparsing import ParseException
 
 from models.types.printable import printable
 from producer.prompts.problems import place, visible
-from producer.prompts.templates.errors import TemplateError
 from producer.prompts.templates.structured import Entry, read_json, read_yaml
 from producer.prompts.templates.weights import repetitions, require_choice, split_weight
+from producer.prompts.templates.within import TemplateError
 from producer.prompts.text_file import UnreadableError, not_utf8, read_lines
 
 #: A folder of this name beside the prompts file is looked in as well.

@@ -1,4 +1,4 @@
-"""The parts of a parsed template."""
+"""The parts of a parsed template, and what is raised over templates and wildcards."""
 
 from collections.abc import Iterator
 
@@ -25,3 +25,7 @@ def within(command: Command) -> Iterator[Command]:
     for one in inner:
         if isinstance(one, Command):
             yield from within(one)
+
+
+class TemplateError(Exception):
+    """A template or a wildcard that cannot be used; the message says why and what to do."""

@@ -1,0 +1,64 @@
+"""What a family of checkpoints has of its own: how it is read, how texts are encoded, how pictures are made."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from models.settings import Settings
+from models.types.job import JobSpec
+from worker.engine.devices.device import Device
+from worker.engine.local_checkpoint import LocalCheckpoint
+from worker.engine.prompt_embeddings import EncodedText
+
+
+class Family(ABC):
+    """Works on a pipeline of diffusers that it has read itself."""
+
+    @abstractmethod
+    def read(self, checkpoint: LocalCheckpoint, dtype: torch.dtype, settings: Settings) -> Any:
+        """Return the checkpoint as a pipeline; safetensors only, and never code from the checkpoint.
+
+        Raises:
+            CheckpointError: if it is of another family, or some of its files are missing, broken, or do not match.
+        """
+
+    @abstractmethod
+    def require_usable(self, checkpoint: LocalCheckpoint, pipeline: Any, settings: Settings) -> None:
+        """Refuse a pipeline that would fail with each job, or make something else than was asked for.
+
+        Raises:
+            CheckpointError: saying why.
+        """
+
+    @abstractmethod
+    def encoder(self, pipeline: Any, device: torch.device, *, weights: bool) -> Callable[[str], EncodedText]:
+        """Return what encodes a text; with `weights` those that `prompt_syntax` finds count."""
+
+    @abstractmethod
+    def denoise(
+        self,
+        pipeline: Any,
+        prompt: EncodedText,
+        negative: EncodedText | None,
+        spec: JobSpec,
+        on_step: Callable[[int], None],
+    ) -> torch.Tensor:
+        """Return the latents of the picture, of noise from a CPU generator seeded for it alone.
+
+        `negative` is None where the picture is made without guidance. `on_step` is called with the number of steps
+        done.
+        """
+
+    @abstractmethod
+    def decode(self, pipeline: Any, latents: torch.Tensor) -> torch.Tensor:
+        """Return the picture of the latents as the pipeline's own numbers."""
+
+    @abstractmethod
+    def decode_in_float32(self, pipeline: Any, latents: torch.Tensor) -> torch.Tensor:
+        """Decode with float32 weights and activations; float16 overflows in some decoders."""
+
+    @abstractmethod
+    def is_harmful(self, pipeline: Any, image: torch.Tensor, device: Device) -> bool:
+        """Tell whether a safety checker is on and blocks the picture."""
