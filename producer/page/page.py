@@ -45,7 +45,8 @@ def write_page(file: Path, session: Session, report: Report, batch_id: int | Non
     environment = Environment(
         loader=templates, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    script, style = (templates.get_source(environment, name)[0] for name in ("gallery.js", "page.css"))
+    *scripts, style = (templates.get_source(environment, name)[0] for name in ("parts.js", "gallery.js", "page.css"))
+    script = "\n".join(scripts)
     text = environment.get_template("page.html").render(
         title=str(heading),
         lines=[str(line) for line in lines],
