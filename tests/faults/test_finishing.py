@@ -107,6 +107,7 @@ def test_a_worker_that_is_told_to_end_leaves_the_message_that_it_has_taken_ahead
     nightshift, faults, own_server, states, one_in_hand
 ):
     one_in_hand.send(signal.SIGTERM)
+    nightshift.wait_until(lambda: "SIGTERM:" in one_in_hand.log, "the worker to be told")
     faults.release("decoding")
     assert one_in_hand.wait() == 0
     assert states() == [JobState.SUCCEEDED, JobState.QUEUED]

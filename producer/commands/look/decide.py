@@ -6,6 +6,7 @@ from models.records.database import Database
 from models.settings import load_settings
 from models.types.job import MAX_KEY
 from producer.actions.decide import decide_over
+from producer.actions.enqueue import publish_jobs
 from producer.terminal.progress_bar import progress_bar
 
 _jobs = click.argument("jobs", nargs=-1, required=True, type=click.IntRange(1, MAX_KEY), metavar="JOB…")
@@ -34,7 +35,10 @@ def reject(jobs: tuple[int, ...]) -> None:
 
 def _decide(jobs: tuple[int, ...], *, accepted: bool) -> None:
     settings = load_settings()
-    queued = decide_over(settings, Database(settings.database), jobs, accepted=accepted, progress=progress_bar)
+    database = Database(settings.database)
+    queued = decide_over(settings, database, jobs, accepted=accepted)
     what = "1 picture" if len(set(jobs)) == 1 else f"{len(set(jobs)):,} pictures"
     others = "another one is" if queued == 1 else f"{queued:,} others are"
     click.echo(f"{what} {'accepted' if accepted else 'rejected'}" + (f"; {others} queued instead" if queued else ""))
+    if queued:
+        publish_jobs(settings, database, queued, progress=progress_bar)
