@@ -90,10 +90,10 @@ def test_an_enqueue_of_thousands_killed_at_any_moment_leaves_whole_batches_only(
             lists = [key for key in client.keys("nightshift:jobs*") if client.type(key) == b"list"]
             messages = [message for key in lists for message in client.lrange(key, 0, -1)]
         found = Counter(json.loads(message)["headers"]["id"] for message in messages)
-    # None is missing; sent twice was no more than what a kill found sent and not yet noted.
+    # None is missing; sent again was no more than what a kill found sent and not yet noted, of which the next kill may
+    # find the same.
     assert set(found) == expected
     assert len(messages) - len(expected) <= 10 * CHUNK
-    assert max(found.values()) <= 2
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)

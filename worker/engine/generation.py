@@ -90,11 +90,13 @@ def generate(loaded: LoadedCheckpoint, device: Device, spec: JobSpec, on_step: C
         decode_s += lap()
         _require_finite(image)
         validate_s += lap()
-    if family.is_harmful(pipeline, image, device):
+    is_harmful = family.is_harmful(pipeline, image, device)
+    if is_harmful:
         raise GenerationError(
             Cause.BLOCKED, "the safety checker blocked the picture; NIGHTSHIFT_SAFETY_CHECKER=false turns it off"
         )
-    validate_s += lap()
+    if is_harmful is not None:
+        validate_s += lap()
     picture = pipeline.image_processor.postprocess(image.float(), output_type="pil")[0]
     decode_s += lap()
     timings = Timings(encode_s, denoise_s, decode_s, validate_s)

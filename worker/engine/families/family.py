@@ -60,5 +60,5 @@ class Family(ABC):
         """Decode with float32 weights and activations; float16 overflows in some decoders."""
 
     @abstractmethod
-    def is_harmful(self, pipeline: Any, image: torch.Tensor, device: Device) -> bool:
-        """Tell whether a safety checker is on and blocks the picture."""
+    def is_harmful(self, pipeline: Any, image: torch.Tensor, device: Device) -> bool | None:
+        """Tell whether the safety checker blocks the picture; None where there is none, or it is off."""

@@ -101,10 +101,10 @@ class StableDiffusion(Family):
         finally:
             pipeline.vae.to(usual)
 
-    def is_harmful(self, pipeline: Any, image: torch.Tensor, device: Device) -> bool:
+    def is_harmful(self, pipeline: Any, image: torch.Tensor, device: Device) -> bool | None:
         """Ask the safety checker, where there is one."""
         if pipeline.safety_checker is None:
-            return False
+            return None
         _, flagged = pipeline.run_safety_checker(image.clone(), device.torch, pipeline.vae.dtype)
         return bool(flagged and flagged[0])
 
