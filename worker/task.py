@@ -1,4 +1,4 @@
-"""The Celery task: the gate between a delivery and an attempt."""
+"""The Celery task: from a delivery to an attempt."""
 
 from collections.abc import Callable
 from typing import Any
@@ -79,15 +79,17 @@ class GenerateTask(Task):
             raise Reject(error, requeue=True) from error
 
     def _make(self, message: JobMessage, delivery: Delivery) -> None:
+        job_id = message.job
         try:
             if (claim := self._claimer.claim(message)) is not None:
+                job_id = claim.job_id
                 self.deliveries.use()
                 self._runner.run(claim, delivery.acknowledge)
         except (AttemptStoppedError, StorageError) as error:
             # It was told to end before the job was claimed.
             raise Reject(error, requeue=True) from error
         except DatabaseError as error:
-            self._shutdown.cannot_record(message.job, error)
+            self._shutdown.cannot_record(job_id, error)
             # If not even the claim could be written, the message is all there is: back on the queue with it.
             raise Reject(error, requeue=True) from error
 

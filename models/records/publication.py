@@ -143,8 +143,7 @@ def mark_published(session: Session, job_ids: Sequence[int], moment: datetime) -
 def forget_published(session: Session, batch_id: int | None = None, jobs: Collection[int] | None = None) -> int:
     """Forget that queued jobs were published, and return how many those are; for what the queue has lost.
 
-    `batch_id` limits it to one batch, `jobs` to these. A message that is still there is dropped when its job was
-    claimed before.
+    `batch_id` limits it to one batch, `jobs` to these. A message more than there are jobs is dropped.
     """
     lost = [Job.state == JobState.QUEUED, Job.published_at.is_not(None)]
     if batch_id is not None:

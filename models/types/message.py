@@ -1,4 +1,4 @@
-"""A job on the wire: it names the row, and what runs is what the row says."""
+"""A message on the queue: it is worth one job, and which one that is the record says."""
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -14,10 +14,11 @@ class NewerMessageError(Exception):
 
 
 class JobMessage(BaseModel):
-    """`job` is the row's number and `batch` the batch's random uid.
+    """`job` is the number of the row that it was sent for, and `batch` the batch's random uid.
 
-    A number alone could mean another row after a database was started anew beside an old queue. Version 1 held the
-    job's spec as well. What a message holds beyond these is not read, so that a program may add to it.
+    The uid tells this database's messages from those of another one, or of one that was begun anew beside an old queue.
+    Version 1 held the job's spec as well. What a message holds beyond these is not read, so that a program may add to
+    it.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -67,6 +67,21 @@ def test_what_is_no_message_of_ours_stays(nightshift: Installation, redis_server
     assert waiting(redis_server) == {key: junk[::-1]}
 
 
+def test_a_second_message_for_a_cancelled_job_stays_for_another_that_waits(nightshift: Installation, redis_server):
+    nightshift.enqueue("--prompt", "a boot", "--batch", "kept")
+    batch = nightshift.enqueue("--prompt", "a red boot", "--batch", "unwanted")
+    ((key, (unwanted, other)),) = waiting(redis_server).items()
+    with redis_server.client() as client:
+        # The kept job's own message was used for a job that had been published twice.
+        client.delete(key)
+        client.lpush(key, unwanted, unwanted)
+    assert nightshift.producer("cancel", batch).returncode == 0
+    assert waiting(redis_server) == {key: [unwanted]}
+    assert ids([unwanted]) != ids([other])
+    nightshift.start_worker()
+    assert {job.state for job in nightshift.wait_until_finished("kept")} == {JobState.SUCCEEDED}
+
+
 def test_one_that_was_killed_is_made_up_for_by_the_next_and_nothing_is_made_twice(
     nightshift: Installation, redis_server
 ):

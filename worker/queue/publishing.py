@@ -28,8 +28,8 @@ def publish(
 ) -> int:
     """Put every queued job that is not on the queue there, in its order, and return how many.
 
-    A job is marked once its message is on the queue; a crash between the two publishes it again later,
-    and the second delivery finds nothing to claim. `batch_id` limits it to one batch, `jobs` to these; `progress` is
+    A job is marked once its message is on the queue; a crash between the two publishes it again later, and a message
+    more than there are jobs finds nothing to claim. `batch_id` limits it to one batch, `jobs` to these; `progress` is
     told how many more are done.
 
     Raises:
