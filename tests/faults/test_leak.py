@@ -38,7 +38,9 @@ def test_a_worker_that_leaks_ends_between_two_jobs_and_the_next_one_goes_on(nigh
     assert [caches.step, reload.step, restart.step] == list(GuardStep)
     assert {caches.boot_id, reload.boot_id, restart.boot_id} == {2}
     assert {row.limit_bytes for row in (caches, reload, restart)} == {round(limit_gb * 1e9)}
-    assert caches.held_before_bytes >= max(made[-1].rss_after_bytes, caches.limit_bytes + 1)
+    assert caches.held_before_bytes > caches.limit_bytes
+    # Read a moment later, when some of it may be given back already.
+    assert caches.held_before_bytes == pytest.approx(made[-1].rss_after_bytes, abs=LEAK)
     assert restart.held_before_bytes == reload.held_after_bytes > restart.limit_bytes
     assert restart.cost_s is None
     assert [load.boot_id for load in nightshift.rows(Load)] == [1, 2, 2]

@@ -78,11 +78,10 @@ def test_a_worker_that_has_nothing_to_do_lasts(nightshift, worker):
     assert_it_went_on(nightshift, worker)
 
 
-@pytest.mark.parametrize("at_work", [True, False])
-def test_a_worker_whose_link_to_redis_breaks_meanwhile_begins_anew_later(nightshift, own_server, at_work):
+def test_an_idle_worker_whose_link_to_redis_breaks_meanwhile_begins_anew_later(nightshift, own_server):
     # What it begins anew with is the command that it was started by.
     worker = nightshift.wait_until_ready(nightshift.start_worker_anew())
-    enqueue_and_wait_for_the_first(nightshift, "--count", 40 if at_work else 1)
+    enqueue_and_wait_for_the_first(nightshift, "--count", 1)
     with no_file_handle(worker):
         own_server.kill()
         own_server.start()
@@ -93,6 +92,22 @@ def test_a_worker_whose_link_to_redis_breaks_meanwhile_begins_anew_later(nightsh
     assert {job.state for job in nightshift.wait_until_finished()} == {JobState.SUCCEEDED}
     assert {tuple(found) for found in outcomes(nightshift)} == {("succeeded",)}
     assert [boot.ended_at is None for boot in nightshift.rows(Boot)] == [False, True]
+    assert worker.stop() == 0
+    assert_promise_kept(nightshift)
+
+
+def test_a_worker_at_work_whose_link_to_redis_breaks_meanwhile_loses_nothing(nightshift, own_server):
+    worker = nightshift.wait_until_ready(nightshift.start_worker_anew())
+    batch = enqueue_and_wait_for_the_first(nightshift)
+    with no_file_handle(worker):
+        own_server.kill()
+        own_server.start()
+        nightshift.wait_until(lambda: "no file can be opened" in worker.log, "the worker to say so")
+        wait_awhile(nightshift, worker)
+    # With all the messages that it may hold in its hands it does not look at its link, and goes on without an end;
+    # else it begins anew.
+    assert_each_made_in_its_first_attempt(nightshift, batch)
+    assert [boot.ended_at is None for boot in nightshift.rows(Boot)] in ([True], [False, True])
     assert worker.stop() == 0
     assert_promise_kept(nightshift)
 
