@@ -2,8 +2,8 @@
 
 Drawings of shoes as the demo's training makes them, and the 192 of the demo's pictures that the README shows, are good;
 as many drawings are spoilt in each of several ways. A check is right where it rejects what was spoilt in its way and
-accepts what is good. Prompts are captions of the training, which name colours of other things, too. Prints a table,
-and JSON last; the exit status is 1 where a check of which that is promised is right less than 97 times of 100.
+accepts what is good. Prompts are those that the demo is evaluated with, which name colours of other things, too. Prints
+a table, and JSON last; the exit status is 1 where a check of which that is promised is right less than 97 times of 100.
 """
 
 import argparse
@@ -22,10 +22,10 @@ from PIL import Image, ImageChops, ImageEnhance, ImageFilter
 from checks.asked import Asked
 from checks.duplicates import Likeness, Seen, likeness
 from checks.picture import Picture
-from checks.registry import DUPLICATES, select
-from training.captions import make_caption
+from checks.registry import DUPLICATES, Selection, select
 from training.drawing import CLASSES, SIZE, draw_shoe
-from training.palette import COLOURS, KINDS
+from training.palette import COLOURS
+from training.wordings import BACKGROUNDS, USUAL
 
 #: Earlier pictures among which one is looked for.
 AMONG = 100_000
@@ -146,11 +146,12 @@ SPOILT: dict[str, tuple[_Spoil, str]] = {
 
 
 def drawings(count: int, seed: int) -> Iterator[tuple[Image.Image, Asked, str, str]]:
-    """Yield drawings, each with the caption that asks for it, its colour and its kind."""
+    """Yield drawings, each with a prompt that asks for it, its colour and its kind."""
     rng = np.random.default_rng(seed)
+    wordings = [*USUAL, *BACKGROUNDS]
     for colour, kind in itertools.islice(itertools.cycle(CLASSES), count):
-        caption = make_caption(rng, list(COLOURS).index(colour), list(KINDS).index(kind))
-        yield draw_shoe(kind, colour, rng), Asked(str(caption.text), SIZE, SIZE), colour, kind
+        prompt = str(rng.choice(wordings)).format(colour=colour, kind=kind)
+        yield draw_shoe(kind, colour, rng), Asked(prompt, SIZE, SIZE), colour, kind
 
 
 def made_by_the_demo() -> Iterator[tuple[Image.Image, Asked]]:
@@ -167,8 +168,10 @@ def main() -> None:
     """Measure every check and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split(":")[0])
     parser.add_argument("--pictures", type=int, default=240, help="of each kind")
-    count = parser.parse_args().pictures
-    selection = select("product")
+    parser.add_argument("--checks", default="shoes", help="the set whose limits are measured")
+    parsed = parser.parse_args()
+    count, selection = parsed.pictures, select(parsed.checks)
+    colour_alone = Selection({"colour": selection.limits["colour"]})
     good = list(drawings(count, seed=1))
     rng = np.random.default_rng(2)
     rejected: dict[str, list[bool]] = {}
@@ -187,7 +190,7 @@ def main() -> None:
             accepted.setdefault((check, name), []).append(finding.passed)
     for image, asked, colour, kind in drawings(count, seed=4):
         other = str(rng.choice(_UNLIKE[colour]))
-        (finding,) = select("colour").look(Picture(draw_shoe(kind, other, rng)), asked)
+        (finding,) = colour_alone.look(Picture(draw_shoe(kind, other, rng)), asked)
         accepted.setdefault(("colour", "another colour"), []).append(finding.passed)
         wrong = replace(asked, width=2 * SIZE)
         (finding,) = select("size").look(Picture(image), wrong)
@@ -220,7 +223,7 @@ def _duplicates(images: list[Image.Image], rng: _Rng) -> tuple[list[bool], list[
 
 def _seconds_of(images: list[Image.Image], side: int) -> float:
     """Return how long all that is looked at in one picture of this size takes."""
-    selection, asked = select("product"), Asked("blue shoes", side, side)
+    selection, asked = select("shoes"), Asked("blue shoes", side, side)
     sized = [image.resize((side, side)) for image in images]
     begun = time.perf_counter()
     for image in sized:

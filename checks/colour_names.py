@@ -6,7 +6,7 @@ makes a name known, or a name wider.
 
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
@@ -15,15 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.color import rgb2lab
 
-#: Things of a picture that have a colour of their own, which is not the subject's.
+#: Things of any product photo that have a colour of their own, which is not the subject's.
 _OTHER_THINGS = frozenset(
     """
-    accents backdrop background box details floor lace laces light lighting lining logo paper pedestal plinth seamless
-    shadow shelf sky sole soles stand stitching stripes studio surface surroundings table trim wall
+    accents backdrop background board box canvas cove cyclorama details floor light lighting lining logo paper pedestal
+    plinth room scene screen seamless setting shadow sheet shelf sky space stand stitching stripes studio surface
+    surroundings sweep table tabletop trim void wall
     """.split()  # noqa: SIM905 - a list of words is read more easily as text
 )
-#: Words behind which a colour is that of what the subject stands on or before.
-_ON = frozenset(("against", "before", "on", "onto", "over", "upon"))
+#: Words behind which a colour is that of what the subject stands on, before or beside.
+_BESIDE = frozenset(
+    ("against", "alongside", "atop", "before", "behind", "beside", "near", "on", "onto", "over", "under", "upon")
+)
+_BESIDE_OF_TWO = (["front", "of"], ["next", "to"])
 _ARTICLES = frozenset(("a", "all", "an", "bright", "clean", "plain", "pure", "soft", "solid", "the"))
 #: Words that may stand between a colour and the next one of the same thing: black and white.
 _AND = frozenset(("and", "&"))
@@ -56,15 +60,19 @@ class Colours:
         counts = np.bincount(self._of_shade[nearest], minlength=len(self.names))
         return dict(zip(self.names, (counts / max(1, len(lab))).tolist(), strict=True))
 
-    def asked(self, prompt: str, attributes: Mapping[str, str]) -> list[str]:
-        """Return the colours that the subject was to have: an attribute's called colour, else the prompt's first."""
-        for name, value in attributes.items():
-            if name.lower() in ("colour", "color", "colours", "colors") and (found := self._found(value, own=False)):
-                return found
-        return self._found(prompt, own=True)
+    def asked(self, prompt: str, attributes: Mapping[str, str], parts: Iterable[str] = ()) -> list[str]:
+        """Return the colours that the subject was to have: an attribute's called colour, else the prompt's first.
 
-    def _found(self, text: str, *, own: bool) -> list[str]:
-        """Return the first colours of the text that stand together; with `own`, the first that are the subject's."""
+        `parts` are words of parts of the subject, which have a colour of their own.
+        """
+        others = _OTHER_THINGS.union(parts)
+        for name, value in attributes.items():
+            if name.lower() in ("colour", "color", "colours", "colors") and (found := self._found(value)):
+                return found
+        return self._found(prompt, others)
+
+    def _found(self, text: str, others: Set[str] | None = None) -> list[str]:
+        """Return the first colours of the text that stand together; with `others`, the first of none of these."""
         words = _WORD.findall(text.lower())
         place = 0
         while place < len(words):
@@ -76,7 +84,7 @@ class Colours:
             while end + 1 < len(words) and words[end] in _AND and (more := self._named(words, end + 1))[0]:
                 names.append(str(more[0]))
                 end += 1 + more[1]
-            if not own or not _of_another_thing(words, place, end):
+            if others is None or not _of_another_thing(words, place, end, others):
                 return list(dict.fromkeys(names))
             place = end
         return []
@@ -90,12 +98,12 @@ class Colours:
         return None, 0
 
 
-def _of_another_thing(words: list[str], start: int, end: int) -> bool:
+def _of_another_thing(words: list[str], start: int, end: int, others: Set[str]) -> bool:
     behind = takewhile(str.isalnum, words[end : end + _REACH])
-    if not _OTHER_THINGS.isdisjoint(behind):
+    if not others.isdisjoint(behind):
         return True
-    before = [word for word in words[max(0, start - 3) : start] if word not in _ARTICLES]
-    return bool(before) and before[-1] in _ON
+    before = [word for word in words[max(0, start - 4) : start] if word not in _ARTICLES]
+    return before[-1:] != [] and (before[-1] in _BESIDE or before[-2:] in _BESIDE_OF_TWO)
 
 
 @cache

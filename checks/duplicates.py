@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from checks.picture import Picture
 from models.types.finding import Finding
 
-#: Side of the hash; 16 by 16 is 256 bits, which is what it takes to tell apart shoes of one kind on white.
+#: Side of the hash; 16 by 16 is 256 bits, which is what it takes to tell apart products of one kind on white.
 _SIDE = 16
 BITS = _SIDE * _SIDE
 _WORDS = BITS // 64

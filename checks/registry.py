@@ -34,12 +34,16 @@ DUPLICATES = "duplicates"
 LIMITS: Mapping[str, type[BaseModel]] = {name: limits for name, (_, limits) in CHECKS.items()} | {
     DUPLICATES: duplicates.Limits
 }
-#: Named sets: one object on white, as shops show it; what no picture should be; nothing.
-SETS: Mapping[str, tuple[str, ...]] = {
-    # CLIP takes most of a second a picture, and weights that few have.
-    "product": tuple(check for check in LIMITS if check != "clip"),
-    "broken": ("size", "file", "black", "flat"),
-    "none": (),
+# CLIP takes most of a second a picture, and weights that few have.
+_PRODUCT: Mapping[str, Mapping[str, Any]] = {check: {} for check in LIMITS if check != "clip"}
+_SHOE_PARTS = "eyelets insole lace laces midsole outsole sole soles tongue"
+#: Named sets, each with the limits in which it differs from the checks' own: one object on white, as shops show it;
+#: the same where it is a shoe, whose sole often has another colour; what no picture should be; nothing.
+SETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "product": _PRODUCT,
+    "shoes": {**_PRODUCT, "colour": {"bottom": 0.3, "parts": _SHOE_PARTS}},
+    "broken": {check: {} for check in ("size", "file", "black", "flat")},
+    "none": {},
 }
 
 
@@ -74,7 +78,7 @@ def select(text: str) -> Selection:
     Raises:
         ValueError: naming what is not known, and what is.
     """
-    chosen: dict[str, dict[str, str]] = {}
+    chosen: dict[str, dict[str, Any]] = {}
     for word in filter(None, (part.strip() for part in text.split(","))):
         if "=" in word:
             name, _, value = word.partition("=")
@@ -88,8 +92,8 @@ def select(text: str) -> Selection:
             _require_known(word[1:])
             chosen.pop(word[1:], None)
         else:
-            for check in SETS.get(word) or ([] if word in SETS else [_require_known(word)]):
-                chosen.setdefault(check, {})
+            for check, limits in SETS[word].items() if word in SETS else [(_require_known(word), {})]:
+                chosen[check] = {**limits, **chosen.get(check, {})}
     return Selection({check: _limits(check, chosen[check]) for check in LIMITS if check in chosen})
 
 
@@ -107,7 +111,7 @@ def _require_known(check: str) -> str:
     return check
 
 
-def _limits(check: str, values: Mapping[str, str]) -> BaseModel:
+def _limits(check: str, values: Mapping[str, Any]) -> BaseModel:
     try:
         return LIMITS[check].model_validate(values)
     except ValidationError as error:

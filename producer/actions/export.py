@@ -46,7 +46,7 @@ class DataSet:
     #: None: pictures are as they were made.
     resizing: Resizing | None = None
     #: What kohya's folder is called, and how often it takes each picture.
-    name: str = "shoe"
+    name: str = "product"
     repeats: int = 10
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from checks.registry import Selection
+from checks.registry import Selection, select
 from models.figures.made_pictures import made_pictures
 from models.figures.progress import batch_progress
 from models.pictures.opening import open_store
@@ -51,12 +51,13 @@ def judge_batch(
     settings: Settings,
     database: Database,
     name: str | None,
-    selection: Selection,
+    selection: Selection | None,
     most: int,
     progress: Progress = unseen,
 ) -> Judged:
     """Judge the pictures of a batch, or of the newest, by these checks; return what was found, `most` rejections of it.
 
+    None are the checks that the batch was judged by before, or those of product photos where it was judged by none.
     What was found before is forgotten, pictures are moved to where they belong, and what a person decided stays. What
     is made of the batch from now on is judged in the same way.
 
@@ -67,6 +68,8 @@ def judge_batch(
         batch = find_batch(session, name)
         counts = batch_progress(session, batch).counts
         pictures = sum(counts[state] for state in MADE)
+    if selection is None:
+        selection = Selection.of(batch.checks) if batch.checks else select("product")
     # First, so that what a worker makes meanwhile is judged in the same way.
     with database.writing() as session:
         record_limits(session, batch.id, selection.as_dict())

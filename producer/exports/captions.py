@@ -1,4 +1,4 @@
-"""Captions by a template: `shoe, {prompt}, {colour}`."""
+"""Captions by a template: `a photo of {prompt}, {colour}`."""
 
 from collections.abc import Mapping
 from string import Formatter

@@ -22,10 +22,16 @@ from checks.colour_names import colours
         ("shoes", []),
         ("", []),
         ("on a red floor", []),
+        ("in front of a soft white wall, boots: yellow", ["yellow"]),
+        ("a pair of red shoes", ["red"]),
+        ("near white flowers, beside grey grass, a navy boot", ["navy"]),
+        ("a picture with red sneakers next to a blue vase", ["red"]),
+        ("next to a blue vase, red sneakers in a white room", ["red"]),
+        ("immaculate white infinity cove, tan boots", ["tan"]),
     ],
 )
 def test_the_colour_that_a_prompt_asks_for(prompt, asked):
-    assert colours().asked(prompt, {}) == asked
+    assert colours().asked(prompt, {}, ("laces", "sole")) == asked
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ PRODUCT = [name for name in LIMITS if name != "clip"]
     [
         ("product", PRODUCT),
         ("product,clip", list(LIMITS)),
+        ("shoes", PRODUCT),
         ("none", []),
         ("", []),
         ("broken", ["size", "file", "black", "flat"]),
@@ -26,6 +27,13 @@ def test_limits_are_kept_with_the_selection():
     chosen = select("product,background.share=0.9,background.grey=true").as_dict()
     assert chosen["background"] == {"share": 0.9, "white": 240, "grey": True}
     assert set(chosen) == set(SETS["product"])
+
+
+@pytest.mark.parametrize("text", ["shoes,colour.bottom=0.2", "colour.bottom=0.2,shoes"])
+def test_a_set_gives_limits_of_its_own_and_what_is_asked_for_goes_before(text):
+    chosen = select(text).as_dict()["colour"]
+    assert chosen["bottom"] == 0.2
+    assert chosen["parts"] == SETS["shoes"]["colour"]["parts"] != ""
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,9 @@ def test_good_pictures_are_accepted_and_what_was_found_is_kept(nightshift: Insta
     again = json.loads(nightshift.producer("check", "boots", "--checks", "background.share=1,colour", "--json").stdout)
     assert {count["check"] for count in again["checks"]} == {"background", "colour"}
     assert nightshift.rows(Batch)[0].checks["background"]["share"] == 1
+    # Without a word of which checks: those from before.
+    once_more = json.loads(nightshift.producer("check", "boots", "--json").stdout)
+    assert once_more == again
     assert len(nightshift.rows(Verdict)) == 6
     # Limits that nothing meets put all aside, and no limits bring all back.
     assert [job.state for job in nightshift.jobs()] == ["rejected"] * 3
@@ -104,4 +107,5 @@ def test_what_is_not_there_is_one_line(nightshift: Installation, arguments, said
 def test_the_checks_are_shown(nightshift: Installation):
     shown = nightshift.producer("check", "--help-checks").stdout
     assert "product: size, file, black, flat, background" in shown
+    assert "duplicates, colour.bottom=0.3, colour.parts=" in shown
     assert "background.share" in shown

@@ -39,7 +39,7 @@ from producer.terminal.progress_bar import progress_bar
     show_default=True,
     help="With --size, for other proportions: white beside the picture, or what stands out cut off.",
 )
-@click.option("--name", default="shoe", show_default=True, help="What kohya's folder REPEATS_NAME is called.")
+@click.option("--name", default="product", show_default=True, help="What kohya's folder REPEATS_NAME is called.")
 @click.option(
     "--repeats", type=click.IntRange(1), default=10, show_default=True, help="Times that kohya takes each picture."
 )

@@ -21,13 +21,12 @@ _SHOWN = 10
 @click.argument("batch", required=False)
 @click.option(
     "--checks",
-    default="product",
-    show_default=True,
-    help=f"Sets ({', '.join(SETS)}), checks, -CHECK to leave one out, CHECK.LIMIT=VALUE; with commas between.",
+    help=f"Sets ({', '.join(SETS)}), checks, -CHECK to leave one out, CHECK.LIMIT=VALUE; with commas between."
+    " Default: those by which the batch was judged before, or product.",
 )
 @click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
 @click.option("--help-checks", is_flag=True, help="Show the checks and their limits.")
-def command(batch: str | None, checks: str, as_json: bool, help_checks: bool) -> None:
+def command(batch: str | None, checks: str | None, as_json: bool, help_checks: bool) -> None:
     """Judge the pictures of BATCH, or of the newest batch: are they usable product photos?
 
     What each check finds is kept, in place of what was found before. Rejected pictures are moved to the folder
@@ -38,7 +37,7 @@ def command(batch: str | None, checks: str, as_json: bool, help_checks: bool) ->
         _show_checks()
         return
     try:
-        selection = select(checks)
+        selection = None if checks is None else select(checks)
     except ValueError as error:
         raise BadInputError([f"--checks: {error}"]) from None
     settings = load_settings()
@@ -75,7 +74,8 @@ def _print(found: Judged) -> None:
 
 def _show_checks() -> None:
     for name, members in SETS.items():
-        click.echo(f"{name}: {', '.join(members) or 'no check'}")
+        differing = [f"{check}.{limit}={value}" for check, limits in members.items() for limit, value in limits.items()]
+        click.echo(f"{name}: {', '.join([*members, *differing]) or 'no check'}")
     shown = table(None, "limit", "default", "means")
     for check, limits in LIMITS.items():
         shown.add_row(check, "", "")

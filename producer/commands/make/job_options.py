@@ -75,7 +75,7 @@ _OPTIONS = (
     click.option(
         "--checks",
         metavar="SETS,CHECKS",
-        help="Judge each picture as it is made: product, single checks, CHECK.LIMIT=VALUE; see `producer check`.",
+        help="Judge each picture as it is made: product, shoes, a check, CHECK.LIMIT=VALUE; see `producer check`.",
     ),
     click.option(
         "--target",
