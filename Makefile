@@ -11,7 +11,7 @@ INSTALLING := Installing pinned versions into $(VENV) (torch is large, this take
 .DEFAULT_GOAL := help
 # The targets share one virtualenv, so `make -j` may not run two of them at once.
 .NOTPARALLEL:
-.PHONY: help bench demo demo-checkpoint test lint types imports pytest faults leak soak constraints clean
+.PHONY: help bench demo demo-checkpoint test lint types imports pytest faults docs leak soak constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ pytest: $(VENV)/.dev ## The tests alone; make pytest ARGS="-k compose" picks som
 # Three at a time, since each waits for what a fault does more than others do.
 faults: $(VENV)/.dev ## The fault tests alone: within ten minutes on two cores
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile tests/faults $(ARGS)
+
+docs: $(VENV)/.dev ## Bring up to date what the manual has of the program: commands, settings, causes, log events
+	$(BIN)/python docs/generated.py
 
 # A file each; benchmarks/README.md says what they measure.
 bench: $(VENV)/.dev ## The benchmarks that end within minutes, one after the other

@@ -35,30 +35,38 @@ _PASSWORD = re.compile(r"(?<=://)([^:/@]*:).*@|((?:^|[?&;])\w*password=)[^&;]*",
 
 
 class Settings(BaseSettings):
-    """What a user may set; each field's description is what `producer doctor` and the README say of it."""
+    """What a user may set; each field's description is what `docs/settings.md` says of it."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=ENV_FILE, extra="ignore", frozen=True)
 
-    broker_url: str = Field("redis://127.0.0.1:6379/0", description="Redis server that holds the queue")
+    broker_url: str = Field(
+        "redis://127.0.0.1:6379/0",
+        description="Redis server that holds the queue; `rediss://` and `redis+socket://` work too",
+    )
     data_dir: Path = Field(Path("~/nightshift"), description="folder of the SQLite file, pictures, logs")
-    database_url: str = Field("", description="SQLAlchemy URL; empty: nightshift.db in the data folder")
-    checkpoint: str = Field(STABLE_DIFFUSION_1_5, description="hub id, folder, .safetensors file, or demo")
+    database_url: str = Field("", description="SQLAlchemy URL; empty: `nightshift.db` in the data folder")
+    checkpoint: str = Field(STABLE_DIFFUSION_1_5, description="hub id, folder, `.safetensors` file, or `demo`")
     checkpoint_folders: str = Field(
         "",
-        description="folders that jobs may take checkpoints from, : between; empty: checkpoints in the data folder",
+        description="folders that jobs may take checkpoints from, `:` between; empty: `checkpoints` in the data folder",
     )
     pin_checkpoint: bool = Field(False, description="refuse jobs that name another checkpoint")
     single_file_config: str = Field(
-        STABLE_DIFFUSION_1_5, description="folder or hub id whose configs describe a .safetensors file"
+        STABLE_DIFFUSION_1_5, description="folder or hub id whose configs describe a `.safetensors` file"
     )
-    device: str = Field("auto", pattern=r"^(auto|mps|cuda(:\d+)?|cpu)$", description="auto, mps, cuda, cuda:N, cpu")
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|mps|cuda(:\d+)?|cpu)$",
+        description="`auto` (mps, then cuda, then cpu), `mps`, `cuda`, `cuda:N`, `cpu`; what is not there is an error",
+    )
     dtype: Literal["auto", "float16", "bfloat16", "float32"] = Field(
-        "auto", description="auto: float16 on mps and cuda, float32 on cpu"
+        "auto",
+        description="`auto`: float16 on mps and cuda, float32 on cpu; or `float16`, `bfloat16`, `float32`",
     )
     attention_slicing: bool = Field(False, description="less memory, slower; may give NaN on mps")
     safety_checker: bool = Field(False, description="fail a job whose picture the safety checker blocks")
     prompt_weights: bool = Field(
-        True, description="(word:1.3), [word] and BREAK in prompts count as in A1111; false: they are words"
+        True, description="`(word:1.3)`, `[word]` and `BREAK` in prompts count as in A1111; `false`: they are words"
     )
     warmup_steps: int = Field(2, ge=1, le=500, description="steps of the throw-away first generation")
     memory_sample_s: float = Field(0.05, ge=0.005, le=10, description="seconds between two memory samples")
@@ -121,9 +129,11 @@ class Settings(BaseSettings):
         False,
         description="let `celery inspect` and `celery control` reach the worker: whoever writes to Redis can end it",
     )
-    log_format: Literal["text", "json"] = Field("text", description="the worker's log: text or JSON lines")
+    log_format: Literal["text", "json"] = Field(
+        "text", description="the worker's log: `text`, or `json` lines, each with its [event](log_events.md)"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="DEBUG lets Celery, diffusers and the hub speak too"
+        "INFO", description="`DEBUG` lets Celery, diffusers and the hub speak too"
     )
 
     @field_validator("*", mode="before")

@@ -11,33 +11,44 @@ from models.settings import told_by_env_file
 from models.types.errors import BadInputError, NightshiftError, NotFoundError, SettingsError
 from models.types.printable import printable
 
-#: Each command's place below `producer.commands`, and the line that `producer --help` shows. The modules bring
-#: SQLAlchemy, rich and Celery; the list alone answers `--help`, which must not wait for them.
-COMMANDS = {
-    "enqueue": ("make.enqueue:command", "Put the prompts of a file on the queue."),
-    "run": ("make.run:command", "Do everything here: server, worker, queue, progress, report."),
-    "status": ("watch.status:command", "Show how far batches are."),
-    "watch": ("watch.watch:command", "Follow a batch until it is done."),
-    "show": ("look.show:command", "Show all that is known of a job, and its picture."),
-    "coverage": ("watch.coverage:command", "Show what is missing of each combination of attributes."),
-    "grid": ("look.grid:command", "Put a batch's pictures on a contact sheet."),
-    "export": ("keep.export:command", "Make a data set of accepted pictures."),
-    "gc": ("keep.gc:command", "Say what pictures take on the disk, and remove what is named."),
-    "report": ("watch.report:command", "Say how fast it went and when it will be done."),
-    "check": ("look.check:command", "Judge the pictures of a batch."),
-    "accept": ("look.decide:accept", "Accept pictures, whatever the checks say."),
-    "reject": ("look.decide:reject", "Reject pictures, whatever the checks say."),
-    "bench": ("machine.bench:command", "Measure this machine."),
-    "estimate": ("make.estimate:command", "Say how long a number of pictures would take."),
-    "cancel": ("control:cancel", "Cancel a batch or a job."),
-    "retry": ("control:retry", "Queue the failed jobs of a batch again."),
-    "pause": ("control:pause", "Begin no further job."),
-    "resume": ("control:resume", "Go on after a pause."),
-    "publish": ("control:publish", "Put jobs on the queue that are not there."),
-    "service": ("machine.service:command", "Keep a worker running, from the machine's start on."),
-    "download": ("machine.download:command", "Fetch a checkpoint from the hub."),
-    "doctor": ("machine.doctor:command", "Check device, memory, disk, Redis, database, checkpoint."),
+#: The commands in groups. Each has its place below `producer.commands`, and the line that `producer --help` shows: the
+#: modules bring SQLAlchemy, rich and Celery, and the list, which must not wait for them, is shown without them.
+GROUPS = {
+    "Make pictures": {
+        "enqueue": ("make.enqueue:command", "Put the prompts of a file on the queue."),
+        "run": ("make.run:command", "Do everything here: server, worker, queue, progress, report."),
+        "estimate": ("make.estimate:command", "Say how long a number of pictures would take."),
+        "pause": ("control:pause", "Begin no further job."),
+        "resume": ("control:resume", "Go on after a pause."),
+        "cancel": ("control:cancel", "Cancel a batch or a job."),
+    },
+    "Watch": {
+        "report": ("watch.report:command", "Say how fast it went and when it will be done."),
+        "status": ("watch.status:command", "Show how far batches are."),
+        "watch": ("watch.watch:command", "Follow a batch until it is done."),
+        "coverage": ("watch.coverage:command", "Show what is missing of each combination of attributes."),
+    },
+    "Look at pictures": {
+        "show": ("look.show:command", "Show all that is known of a job, and its picture."),
+        "grid": ("look.grid:command", "Put a batch's pictures on a contact sheet."),
+        "check": ("look.check:command", "Judge the pictures of a batch."),
+        "accept": ("look.decide:accept", "Accept pictures, whatever the checks say."),
+        "reject": ("look.decide:reject", "Reject pictures, whatever the checks say."),
+    },
+    "Keep": {
+        "export": ("keep.export:command", "Make a data set of accepted pictures."),
+        "gc": ("keep.gc:command", "Say what pictures take on the disk, and remove what is named."),
+    },
+    "Set up and repair": {
+        "doctor": ("machine.doctor:command", "Check device, memory, disk, Redis, database, checkpoint."),
+        "download": ("machine.download:command", "Fetch a checkpoint from the hub."),
+        "service": ("machine.service:command", "Keep a worker running, from the machine's start on."),
+        "bench": ("machine.bench:command", "Measure this machine."),
+        "retry": ("control:retry", "Queue the failed jobs of a batch again."),
+        "publish": ("control:publish", "Put jobs on the queue that are not there."),
+    },
 }
+COMMANDS = {name: command for commands in GROUPS.values() for name, command in commands.items()}
 #: Exit statuses: 0 done, 1 failed work, 2 wrong use.
 FAILED, WRONG_USE = 1, 2
 _WRONG_USE = (BadInputError, NotFoundError, SettingsError)
@@ -55,8 +66,11 @@ class _Program(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+        # As wide in each group, so that the lines begin below each other.
+        width = max(map(len, COMMANDS))
+        for group, commands in GROUPS.items():
+            with formatter.section(group):
+                formatter.write_dl([(name.ljust(width), line) for name, (_, line) in commands.items()])
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         for stream in (sys.stdout, sys.stderr):
@@ -84,6 +98,15 @@ class _Program(click.Group):
 @click.version_option(package_name="nightshift", prog_name="producer")
 def main() -> None:
     """Make pictures in the thousands: put prompts on a queue, leave, and find every picture in the morning.
+
+    \b
+    Each in a terminal of its own:
+      docker compose up redis
+      celery -A worker worker
+      producer enqueue --prompts shoes.txt
+      producer report
+    Or all in one:
+      producer run --prompts shoes.txt
 
     Settings are NIGHTSHIFT_ environment variables or lines of a .env file; `producer doctor` lists them.
     Exit status: 0 done, 1 failed work, 2 wrong use.

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy"
 #: After these a new worker goes on where the old one stopped.
 RESTARTED = set(ExitStatus) - {ExitStatus.DONE, ExitStatus.CANNOT_START}
-README = (ROOT / "README.md").read_text()
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_the_container_is_told_0_for_what_it_must_not_start_again(tmp_path, stat
     assert subprocess.run(command, env=os.environ | {"PATH": path}).returncode == said
 
 
-def test_the_readme_has_every_exit_status():
-    table = README.partition("| exit status | means |")[2].partition("\n\n")[0]
+def test_the_manual_has_every_exit_status():
+    table = OPERATIONS.partition("| exit status | means |")[2].partition("\n\n")[0]
     rows = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| `")]
     assert rows == [f"`{status}`" for status in ExitStatus]

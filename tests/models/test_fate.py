@@ -1,6 +1,4 @@
-"""What becomes of a job is decided from data, and `docs/causes.md` has it as it is."""
-
-from pathlib import Path
+"""What becomes of a job is decided from data."""
 
 import pytest
 
@@ -8,7 +6,6 @@ from models.types.causes import Cause, Trait
 from models.types.fate import Fate, Tries, fate
 from models.types.states import Outcome
 
-DOCS = Path(__file__).parents[2] / "docs" / "causes.md"
 TRIES = Tries(retries=2, quarantine_after=3)
 #: Those of jobs alone.
 OF_JOBS = (Cause.INVALID, Cause.QUARANTINED)
@@ -52,27 +49,3 @@ def test_what_may_pass_is_tried_so_often_and_no_more():
 @pytest.mark.parametrize("cause", [Cause.DRIVER, Cause.UNEXPECTED])
 def test_where_the_process_is_broken_a_cause_that_fails_jobs_fails_none(cause):
     assert fate(Outcome.LOST, cause, 99, 99, TRIES) is Fate.GIVE_BACK
-
-
-WORDS = {
-    Fate.SETTLE: "ends as its attempt has",
-    Fate.POSTPONE: "is tried again later",
-    Fate.GIVE_BACK: "goes back to the queue",
-    Fate.LOSE: "goes back, and a loss is counted",
-    Fate.QUARANTINE: "is quarantined",
-}
-
-
-def row(cause):
-    first, last = of(cause), of(cause, failures=TRIES.retries, losses=TRIES.quarantine_after - 1)
-    becomes = WORDS[first] if first is last else f"{WORDS[first]}; the last time it {WORDS[last]}"
-    if Trait.LIES_IN_SEED in cause.traits:
-        becomes += "; replaced, where its batch has a target"
-    if Trait.TELLS_OF_PROCESS in cause.traits:
-        becomes += "; after several in a row the worker ends, and the last job goes back"
-    return f"| `{cause}` | {cause.outcome} | {cause.sentence} | {becomes} |"
-
-
-def test_the_table_in_the_docs_is_what_is_decided():
-    rows = [row(cause) for cause in Cause if cause not in OF_JOBS]
-    assert [line for line in DOCS.read_text().splitlines() if line.startswith("| `")] == rows, "\n".join(rows)

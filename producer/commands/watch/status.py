@@ -30,12 +30,12 @@ def command(batch: str | None, as_json: bool) -> None:
     settings = load_settings()
     database = Database(settings.database)
     if batch is None:
-        _show_all(status(settings, database), as_json=as_json)
+        _show_all(status(settings, database), settings, as_json=as_json)
     else:
         _show_one(batch_status(settings, database, batch, _SHOWN_FAILURES), settings, as_json=as_json)
 
 
-def _show_all(found: Status, *, as_json: bool) -> None:
+def _show_all(found: Status, settings: Settings, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([_row(progress) for progress in found.batches], indent=2, default=str))
         return
@@ -43,10 +43,22 @@ def _show_all(found: Status, *, as_json: bool) -> None:
     if found.batches:
         out.print(_batches(found.batches))
     else:
-        out.print("There is no batch yet: `producer enqueue --prompts FILE` makes one.")
+        out.print(_first_steps(settings), soft_wrap=True)
     _show_queue(found.queue, work_left=any(row.remaining for row in found.batches))
     for row in found.batches:
         _advise(row)
+
+
+def _first_steps(settings: Settings) -> str:
+    return f"""There is no batch yet in {settings.data_dir}. To see pictures in a minute, without a download:
+
+  producer run --prompt "a photo of red boots on white background" --checkpoint demo
+
+With Stable Diffusion 1.5, and prompts in a file, one a line:
+
+  producer download
+  producer run --prompts shoes.txt
+"""
 
 
 def _show_one(found: BatchStatus, settings: Settings, *, as_json: bool) -> None:

@@ -1,0 +1,177 @@
+"""README and manual are true: their commands run as they stand, and what is made of the program is up to date."""
+
+import re
+import shlex
+import signal
+import subprocess
+import sysconfig
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from docs.generated import PAGES, made
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+#: In the order in which a reader comes to them: a page goes on with what the one before has made.
+READ = [
+    ROOT / "README.md",
+    *(DOCS / f"{page}.md" for page in ("prompts", "checks", "datasets")),
+    ROOT / "examples" / "train_lora.md",
+    *(DOCS / f"{page}.md" for page in ("figures", "operations", "troubleshooting", "settings")),
+]
+ALL = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md")), ROOT / "examples" / "train_lora.md"]
+MOST_BYTES = 8192
+PATIENCE_S = 120
+
+#: Lines that need what this machine may not have, or that would stay on it: tests/compose, test_download.py and
+#: test_service.py of tests/producer, test_python_version.py and test_wheel.py of tests/system run them, as far as that
+#: can be done without a Mac.
+ELSEWHERE = {
+    "docker compose up redis",
+    "producer download",
+    "producer service install",
+    "producer service status",
+    "xcode-select --install",
+    "brew install python@3.13",
+    "make demo PYTHON=python3.13",
+    "source .venv/bin/activate",
+    "pipx install nightshift-0.1.0-py3-none-any.whl",
+}
+WORKER = "celery -A worker worker"
+#: Those that have a worker of their own, which takes the device.
+OWN_WORKER = ("producer run", "producer bench")
+#: doctor finds fault with a server that keeps no append-only file, which is right here.
+MAY_FAIL = {"producer doctor"}
+
+
+def blocks(language: str, page: Path) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def lines(page: Path) -> list[str]:
+    return [line for block in blocks("sh", page) for line in block.splitlines()]
+
+
+class Terminal:
+    """A shell in a folder with the README's prompt files, and the worker that it has started."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self._folder = folder
+        self._log = folder / "worker.log"
+        self._environment = environment
+        self._worker: subprocess.Popen[bytes] | None = None
+
+    def run(self, line: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-c", line],
+            cwd=self._folder,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=PATIENCE_S,
+        )
+
+    def start_worker(self) -> None:
+        with self._log.open("wb") as log:
+            self._worker = subprocess.Popen(
+                ["bash", "-c", f"exec {WORKER}"], cwd=self._folder, env=self._environment, stdout=log, stderr=log
+            )
+
+    def stop_worker(self) -> None:
+        if self._worker is None:
+            return
+        deadline = time.monotonic() + PATIENCE_S
+        # Until it is ready its signals are Python's own, and an orderly end is not to be had.
+        while "ready for jobs" not in self._log.read_text() and self._worker.poll() is None:
+            assert time.monotonic() < deadline, self._log.read_text()
+            time.sleep(0.05)
+        self._worker.send_signal(signal.SIGTERM)
+        assert self._worker.wait(PATIENCE_S) == 0, self._log.read_text()
+        self._worker = None
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, environment: dict[str, str]) -> Iterator[Terminal]:
+    (tmp_path / "shoes.txt").write_text("\n".join((ROOT / "examples" / "shoes.txt").read_text().splitlines()[:4]))
+    (csv,) = blocks("csv", DOCS / "prompts.md")
+    (tmp_path / "shoes.csv").write_text(csv)
+    path = f"{sysconfig.get_path('scripts')}:/usr/local/bin:/usr/bin:/bin"
+    *_, template = blocks("text", DOCS / "prompts.md")
+    (tmp_path / "casual.txt").write_text(template)
+    shell = Terminal(tmp_path, environment | {"PATH": path, "HOME": str(tmp_path)})
+    yield shell
+    shell.stop_worker()
+
+
+# Some sixty programs one after the other.
+@pytest.mark.timeout(900)
+def test_every_command_runs_as_it_stands(terminal: Terminal):
+    ran = set()
+    for page in READ:
+        for line in [line for line in lines(page) if line not in ELSEWHERE]:
+            ran.add(line)
+            if line == WORKER:
+                terminal.start_worker()
+                continue
+            if own_worker := line.startswith(OWN_WORKER):
+                terminal.stop_worker()
+            done = terminal.run(line)
+            assert done.returncode == 0 or (line in MAY_FAIL and "Traceback" not in done.stderr), (
+                page.name,
+                line,
+                done,
+            )
+            if own_worker:
+                terminal.start_worker()
+        for block in blocks("python", page):
+            done = terminal.run(f"python -c {shlex.quote(block)}")
+            assert done.returncode == 0, done
+            assert "num_rows" in done.stdout
+    assert ran >= {
+        WORKER,
+        "producer enqueue --prompts shoes.txt",
+        "producer report",
+        "producer run --prompts shoes.txt",
+    }
+
+
+def test_no_page_has_commands_that_are_not_run():
+    assert [page.name for page in ALL if page not in READ and lines(page)] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_is_made_of_the_program_is_up_to_date(page: str):
+    assert (DOCS / page).read_text() == made(page), "make docs"
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_bytes()) <= MOST_BYTES
+
+
+@pytest.mark.parametrize("page", ALL, ids=lambda page: page.name)
+def test_links_lead_to_what_is_there(page: Path):
+    targets = [target for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()) if "://" not in target]
+    for target in targets:
+        file, _, heading = target.partition("#")
+        there = page.parent / file if file else page
+        assert there.exists(), target
+        assert not heading or heading in _headings(there), target
+
+
+def test_every_page_is_linked_from_the_readme_or_from_one_that_is():
+    linked, unread = set(), [ROOT / "README.md"]
+    while unread:
+        page = unread.pop()
+        linked.add(page)
+        found = re.findall(r"\]\(([\w./]+\.md)", page.read_text())
+        unread += [target for name in found if (target := (page.parent / name).resolve()) not in linked]
+    assert [page.name for page in ALL if page not in linked] == []
+
+
+def _headings(page: Path) -> set[str]:
+    found = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
