@@ -29,13 +29,14 @@ def settings() -> Iterator[str]:
 
 def commands() -> Iterator[str]:
     """Yield a section a group of commands, and below it the help of each."""
-    with click.Context(main, info_name="producer") as context:
+    # With what `producer` sets for all of its commands.
+    with click.Context(main, info_name="producer", **main.context_settings) as context:
         for group, members in GROUPS.items():
             yield f"## {group}\n"
             for name in members:
                 command = main.get_command(context, name)
                 assert command is not None
-                yield from _help(command, f"producer {name}", context)
+                yield from _help(command, name, context)
 
 
 def causes() -> Iterator[str]:
@@ -72,13 +73,13 @@ def _default(value: object) -> str:
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`" if str(value) else "empty"
 
 
-def _help(command: click.Command, path: str, parent: click.Context) -> Iterator[str]:
+def _help(command: click.Command, name: str, parent: click.Context) -> Iterator[str]:
     # Wider than a terminal, so that a line holds what an option does.
-    with click.Context(command, info_name=path, terminal_width=110, max_content_width=110) as context:
-        yield f"### `{path}`\n\n```text\n{command.get_help(context)}\n```\n"
-    if isinstance(command, click.Group):
-        for name, member in command.commands.items():
-            yield from _help(member, f"{path} {name}", parent)
+    with click.Context(command, parent, name, terminal_width=110, max_content_width=110) as context:
+        yield f"### `{context.command_path}`\n\n```text\n{command.get_help(context)}\n```\n"
+        if isinstance(command, click.Group):
+            for sub, member in command.commands.items():
+                yield from _help(member, sub, context)
 
 
 _WORDS = {

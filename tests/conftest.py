@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +26,21 @@ from models.records.migrating import upgrade  # noqa: E402
 from models.settings import Settings  # noqa: E402
 
 _Value = TypeVar("_Value")
+#: Installations that fixtures have open, whose workers' logs say what a failure is about.
+_open: list[Installation] = []
+_LINES_OF_A_LOG = 60
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Attach the logs of the workers that are open to what is said of a failure."""
+    report = yield
+    if report.failed:
+        for worker in [worker for made in _open for worker in made.workers]:
+            state = "running" if worker.status is None else f"ended with status {worker.status}"
+            log = "\n".join(worker.lines[-_LINES_OF_A_LOG:])
+            report.sections.append((f"worker {worker.pid}, {state}: the end of {worker.log_file}", log))
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -64,10 +79,12 @@ def installation(
     @contextmanager
     def make(broker_url: str | None = None, **settings: str) -> Iterator[Installation]:
         made = Installation(tmp_path_factory.mktemp("nightshift"), broker_url or server.url(next(numbers)), **settings)
+        _open.append(made)
         try:
             yield made
         finally:
             made.close()
+            _open.remove(made)
 
     return make
 

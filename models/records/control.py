@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, case, select, update
 from sqlalchemy.orm import Session
 
 from models.records.batches import change_jobs, find_batch, find_job, queued_now
-from models.records.replacements import is_replaced, replace
+from models.records.replacements import is_needless, is_replaced, replace
 from models.records.tables import Batch, Job, Pause
 from models.types.causes import Cause
 from models.types.clock import now
@@ -84,15 +84,19 @@ def _note_cancelled(session: Session, batch_id: int, at: datetime | None) -> Non
 def retry(session: Session, scope: Scope, states: Sequence[JobState] = FAULTY) -> int:
     """Put the failed and quarantined jobs in scope back on the queue, not yet published, and return how many.
 
-    Not those that another job stands in for. A cancelled batch is one no longer.
+    Not those that another job stands in for, nor those that stand in for an accepted picture. A cancelled batch is one
+    no longer.
     """
     if scope.batch_id is not None:
         _note_cancelled(session, scope.batch_id, None)
+    stand_ins = select(Job).where(Job.state.in_(states), scope.clause, Job.replaces.is_not(None))
+    needless = [job.id for job in session.scalars(stand_ins) if is_needless(session, job)]
     return change_jobs(
         session,
         Job.state.in_(states),
         scope.clause,
         ~is_replaced(),
+        Job.id.not_in(needless),
         values=queued_now()
         | {
             "state": JobState.QUEUED,

@@ -31,7 +31,7 @@ def _replace(session: Session, job_id: int) -> int | None:
     # it adds, or this one waits and finds the batch cancelled.
     locked = select(Batch).where(Batch.id == job.batch_id).with_for_update()
     batch = session.scalars(locked.execution_options(populate_existing=True)).one()
-    if batch.cancelled_at is not None or job.cancel_requested or _is_needless(session, job):
+    if batch.cancelled_at is not None or job.cancel_requested or is_needless(session, job):
         return None
     faulty = job.state == JobState.REJECTED or (job.state == JobState.FAILED and job.cause in _OF_THE_SEED)
     if batch.target is None or not faulty:
@@ -79,8 +79,8 @@ def take_back(session: Session, job_id: int) -> None:
     )
 
 
-def _is_needless(session: Session, job: Job) -> bool:
-    """Tell whether what the job stands in for was accepted after all, while a worker had the job."""
+def is_needless(session: Session, job: Job) -> bool:
+    """Tell whether what the job stands in for was accepted after all."""
     before: Job | None = job
     while before is not None and before.replaces is not None:
         before = session.get(Job, before.replaces)

@@ -18,7 +18,8 @@ from models.records.acceptance import (
     unreached,
 )
 from models.records.batches import Acceptance
-from models.records.tables import Batch
+from models.records.control import Scope, retry
+from models.records.tables import Batch, Job
 from models.types.errors import BadInputError, StorageError
 from models.types.finding import Finding
 from models.types.states import JobState, Outcome
@@ -134,6 +135,8 @@ def test_what_a_person_rejects_is_replaced_and_the_replacement_taken_back(record
     assert write(decide, store, [job], accepted=False) == []
     assert write(decide, store, [job], accepted=True) == []
     assert records.job(2).state == JobState.CANCELLED
+    # Whoever has cancelled jobs tried again does not mean one that nobody needs.
+    assert write(retry, Scope("all", Job.batch_id == batch.id), (JobState.CANCELLED,)) == 0
     assert write(decide, store, [job], accepted=False) == [2]
     assert records.job(2).state == JobState.QUEUED
     # One that was made stays.
