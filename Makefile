@@ -11,7 +11,7 @@ INSTALLING := Installing pinned versions into $(VENV) (torch is large, this take
 .DEFAULT_GOAL := help
 # The targets share one virtualenv, so `make -j` may not run two of them at once.
 .NOTPARALLEL:
-.PHONY: help bench demo demo-checkpoint test lint types imports pytest faults docs leak soak constraints clean
+.PHONY: help bench demo demo-checkpoint test test-all test-slow lint types imports pytest faults docs leak soak constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -23,7 +23,9 @@ demo: $(VENV)/.runtime ## Make 24 demonstration pictures from examples/shoes.txt
 demo-checkpoint: $(VENV)/.runtime ## Train the demo checkpoint from nothing: an hour and more on two cores
 	$(BIN)/python -m training --sheet docs/demo.png
 
-test: lint types imports pytest ## Everything CI runs: lint, types, imports, pytest
+test: lint types imports pytest ## Lint, types, imports, and the tests that show the whole way: within eight minutes
+
+test-all: test test-slow ## Everything CI runs: within twenty minutes
 
 lint: $(VENV)/.dev ## Ruff: rules and formatting; deptry: whether every import is declared
 	$(BIN)/ruff check .
@@ -37,8 +39,13 @@ imports: $(VENV)/.dev ## import-linter: which package may import which
 	$(BIN)/lint-imports
 
 # Two files at a time, each of one thread: more would wait for one another on a machine of two cores.
-pytest: $(VENV)/.dev ## The tests alone; make pytest ARGS="-k compose" picks some
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+
+pytest: $(VENV)/.dev ## The tests of `make test` alone; make pytest ARGS="-k claim" picks some of them
+	$(PYTEST) -m "smoke or not slow" $(ARGS)
+
+test-slow: $(VENV)/.dev ## The tests that `make test` leaves out: many faults, whole systems, training
+	$(PYTEST) -m "slow and not smoke" $(ARGS)
 
 # Three at a time, since each waits for what a fault does more than others do.
 faults: $(VENV)/.dev ## The fault tests alone: within ten minutes on two cores

@@ -31,6 +31,17 @@ _open: list[Installation] = []
 _LINES_OF_A_LOG = 60
 
 
+#: What is in these needs workers of its own, servers that are killed, or minutes of a processor.
+_SLOW_FOLDERS = ("compose", "faults", "system", "training")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make test` leaves to `make test-all`, unless it is marked `smoke`: one of its kind for all others."""
+    for item in items:
+        if item.path.relative_to(Path(__file__).parent).parts[0] in _SLOW_FOLDERS:
+            item.add_marker("slow")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Attach the logs of the workers that are open to what is said of a failure."""

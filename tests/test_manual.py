@@ -108,6 +108,7 @@ def terminal(tmp_path: Path, environment: dict[str, str]) -> Iterator[Terminal]:
 
 
 # Some sixty programs one after the other.
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_every_command_runs_as_it_stands(terminal: Terminal):
     ran = set()

@@ -25,6 +25,7 @@ def faults(both):
     return both[1]
 
 
+@pytest.mark.smoke
 def test_the_last_one_goes_back_and_the_next_worker_makes_it(nightshift, faults):
     worker = nightshift.wait_until_ready(nightshift.start_worker())
     faults.at("step", FAILS)

@@ -132,6 +132,7 @@ def test_all_that_left_the_worker_alive(worker):
     assert worker.stop() == ExitStatus.DONE
 
 
+@pytest.mark.smoke
 def test_a_hung_step_gives_the_job_back_and_ends_the_worker_with_a_status_of_its_own(nightshift, faults):
     worker = nightshift.wait_until_ready(start_impatient(nightshift))
     faults.at("step", "hang")

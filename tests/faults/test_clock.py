@@ -8,6 +8,7 @@ from models.records.tables import Attempt
 HOUR_S = 3600
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("by_s", [-HOUR_S, HOUR_S], ids=["back", "forth"])
 def test_durations_stay_right_and_nothing_is_rescued_that_lives(nightshift, faults, by_s):
     worker = nightshift.wait_until_ready(nightshift.start_worker())

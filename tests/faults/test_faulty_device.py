@@ -128,6 +128,7 @@ def test_nan_after_denoising_is_denoised_once_more(nightshift, faults):
     assert worker.status is None
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize(
     "said",
     ["Invalid buffer size: 32.00 GiB", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"],

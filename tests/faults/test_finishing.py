@@ -71,6 +71,7 @@ def test_a_kill_is_a_loss_of_the_job_that_was_being_made_and_not_of_the_one_that
     assert_promise_kept(nightshift)
 
 
+@pytest.mark.smoke
 def test_a_worker_that_is_told_to_end_finishes_what_it_saves_and_what_it_makes(nightshift, faults):
     worker, _ = hold_the_first_at_writing_and_the_second_at_its_step(nightshift, faults, 3)
     worker.send(signal.SIGTERM)

@@ -19,6 +19,7 @@ def worker(nightshift):
     return nightshift.wait_until_ready(nightshift.start_worker())
 
 
+@pytest.mark.smoke
 @root
 def test_a_full_disk_is_waited_for_and_the_picture_is_not_made_twice(nightshift, faults, worker):
     folder = nightshift.data_dir / "pictures"

@@ -70,6 +70,7 @@ def test_a_worker_killed_while_it_loads_loses_nothing(nightshift, faults):
     assert outcomes(nightshift, batch) == [["succeeded"]] * 2
 
 
+@pytest.mark.smoke
 def test_a_worker_killed_again_and_again_loses_nothing(nightshift, faults):
     end_worker(nightshift)
     batch = nightshift.enqueue("--prompt", "a red boot")

@@ -68,6 +68,7 @@ def test_the_late_one_settles_nothing_and_leaves_no_stray_file(nightshift, fault
     assert_promise_kept(nightshift)
 
 
+@pytest.mark.smoke
 def test_a_late_one_whose_job_was_cancelled_leaves_no_picture(nightshift, faults, elsewhere):
     late = freeze_at(nightshift, faults, "settling")
     assert nightshift.producer("cancel", "--job", 1).returncode == 0

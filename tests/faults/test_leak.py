@@ -63,6 +63,7 @@ def test_a_worker_that_leaks_ends_between_two_jobs_and_the_next_one_goes_on(nigh
     assert trend["per_100_pictures"]["rss"] == pytest.approx(100 * LEAK, rel=0.25)
 
 
+@pytest.mark.smoke
 def test_a_limit_that_the_work_itself_exceeds_is_told_once_and_costs_nothing(nightshift):
     worker = nightshift.start_worker(NIGHTSHIFT_MEMORY_LIMIT_GB="0.01")
     nightshift.enqueue("--prompt", "a red boot", "--count", 2 * SETTLING_JOBS + 5, *SMALL)

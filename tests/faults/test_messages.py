@@ -114,6 +114,7 @@ def test_ten_thousand_spoiled_messages_harm_nothing(nightshift, own_server, orig
     assert len(worker.log) < 1_000 * NUMBER
 
 
+@pytest.mark.smoke
 def test_a_message_of_ten_megabytes_is_dropped_and_not_repeated_in_the_log(nightshift, own_server, original, worker):
     body = json.loads(base64.b64decode(original["body"]))
     body[0][0]["more"] = "x" * 10_000_000

@@ -126,6 +126,7 @@ def test_a_worker_that_can_open_nothing_at_its_start_begins_anew_later(nightshif
     assert_promise_kept(nightshift)
 
 
+@pytest.mark.smoke
 def test_one_that_waits_to_begin_anew_ends_when_it_is_told(nightshift, worker, own_server):
     nightshift.wait_until_finished(nightshift.enqueue("--prompt", "a blue boot"))
     with no_file_handle(worker):

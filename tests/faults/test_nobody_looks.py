@@ -39,6 +39,7 @@ def test_one_that_cannot_be_started_is_waited_for(nightshift, faults, error):
     assert_all_accepted(nightshift, worker)
 
 
+@pytest.mark.smoke
 def test_a_worker_that_is_told_to_end_meanwhile_gives_the_job_back(nightshift, faults):
     faults.at("examining", "always raise OSError odd")
     nightshift.enqueue("--prompt", "a red boot", "--count", 3, *CHECKED)

@@ -1,11 +1,13 @@
 """`producer pause` and `resume`: no job begins in between, and none is lost by it."""
 
+import pytest
 from faults import assert_promise_kept, outcomes
 
 from models.records.tables import Attempt
 from models.types.states import JobState
 
 
+@pytest.mark.smoke
 def test_no_job_begins_while_the_queue_is_paused_and_the_running_one_is_finished(nightshift, faults):
     worker = nightshift.wait_until_ready(nightshift.start_worker())
     faults.hold("step")

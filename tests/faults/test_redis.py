@@ -87,6 +87,7 @@ def test_back_without_anything(nightshift, faults, own_server, worker, batch):
     assert_all_made_once_by(worker, nightshift)
 
 
+@pytest.mark.smoke
 def test_links_cut_in_the_middle_of_a_job(nightshift, faults, own_server, worker, batch):
     with own_server.client() as client:
         assert client.client_kill_filter(_type="normal", skipme=True) > 0

@@ -64,6 +64,7 @@ def test_a_worker_killed_there_loses_no_replacement_and_makes_none_twice(nightsh
     assert made == [1] * 6
 
 
+@pytest.mark.smoke
 def test_a_worker_killed_before_it_publishes_a_replacement_has_it_published_by_the_next(nightshift, faults):
     nightshift.wait_until_ready(worker_or_new_one(nightshift))
     batch = enqueue_two_and_stop_at("publishing", nightshift, faults, *HOPELESS)

@@ -141,6 +141,7 @@ def test_a_signal_while_redis_is_dead_and_nothing_runs_ends_the_worker(installat
         assert_ended(nightshift, worker)
 
 
+@pytest.mark.smoke
 def test_a_worker_that_ends_keeps_its_device_until_its_job_is_done(nightshift, faults):
     worker = start_at(nightshift, faults, "step")
     tell(nightshift, worker, signal.SIGTERM)

@@ -27,6 +27,7 @@ def worker(nightshift):
     return worker
 
 
+@pytest.mark.smoke
 def test_a_folder_that_is_gone_is_made_again(nightshift, faults, worker):
     faults.hold("naming")
     batch = nightshift.enqueue("--prompt", "a red boot")

@@ -50,6 +50,7 @@ def assert_filled_again(nightshift, faults, own_server, worker):
     assert_made_once(nightshift, batch)
 
 
+@pytest.mark.smoke
 def test_a_queue_that_was_emptied_fills_again_by_itself(nightshift, faults, own_server):
     worker = nightshift.wait_until_ready(nightshift.start_worker())
     assert_filled_again(nightshift, faults, own_server, worker)

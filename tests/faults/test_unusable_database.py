@@ -2,6 +2,7 @@
 
 import subprocess
 
+import pytest
 from disks import mounted, root
 from faults import assert_promise_kept, locked, outcomes
 
@@ -31,6 +32,7 @@ def test_a_worker_that_waits_for_the_database_at_its_start_ends_when_it_is_told_
     assert_promise_kept(nightshift)
 
 
+@pytest.mark.smoke
 @root
 def test_a_read_only_database_keeps_the_worker_from_starting_and_it_goes_on_when_mended(nightshift):
     batch = nightshift.enqueue("--prompt", "a red boot", "--count", 2)

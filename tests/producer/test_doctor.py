@@ -9,6 +9,8 @@ from faults import faulty
 from models.checkpoints import DEMO_FOLDER
 from producer.actions.diagnosis import diagnose_device
 
+pytestmark = pytest.mark.slow
+
 
 def checks(installation, **variables):
     done = installation.producer("doctor", "--json", **variables)

@@ -9,7 +9,7 @@ from hub_server import COMMIT, HubServer
 from installation import Installation
 
 from models.checkpoints import DEMO_FOLDER
-from producer.actions.checkpoints import choose_files
+from producer.actions.download import choose_files
 
 SD15 = [
     "README.md",

@@ -17,7 +17,7 @@ from models.records.batches import spec_of
 from models.records.tables import Batch
 from models.types.states import JobState
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")]
 
 RED, BLUE = (200, 30, 30), (30, 60, 220)
 #: Half a minute apart, so that a picker of times that knows no less than seconds can tell them apart.

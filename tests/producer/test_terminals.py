@@ -6,6 +6,8 @@ import subprocess
 import pytest
 from installation import PRODUCER, Installation
 
+pytestmark = pytest.mark.slow
+
 NO_TEXT = os.fsdecode(b"a\xff")
 PROMPTS = "red 日本 shoe ☃\nblue “shoe” é\n"
 

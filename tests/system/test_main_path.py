@@ -10,6 +10,8 @@ from models.records.tables import Attempt, Boot, Load
 from models.types.measurement import DEVICE_PARTS, MEMORY_KINDS
 from models.types.states import JobState
 
+pytestmark = pytest.mark.smoke
+
 PROMPTS = ["../../outside <script>alert(1)</script>", "a red shoe, studio: soft light", "červená 靴"]
 FLAGS = ("--count", 2, "--seed", 40, "--steps", 7, "--width", 144, "--height", 128, "--negative-prompt", "blurred")
 MADE = len(PROMPTS) * 2

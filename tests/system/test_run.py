@@ -123,6 +123,7 @@ def test_a_run_that_was_killed_is_taken_up_and_its_leftovers_replaced(nightshift
     assert made(nightshift) == JOBS
 
 
+@pytest.mark.smoke
 def test_a_finished_batch_is_said_and_made_anew_only_where_that_is_asked(nightshift: Installation):
     command = ("run", "--prompt", "a blue shoe", "--seed", "1")
     assert nightshift.producer(*command).returncode == 0

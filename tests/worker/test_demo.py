@@ -21,6 +21,8 @@ from training.palette import COLOURS
 from worker.engine.devices.cpu import Cpu
 from worker.engine.generation import generate
 
+pytestmark = pytest.mark.slow
+
 CPU = Cpu("cpu", torch.float32)
 MAX_BYTES = 8_000_000
 #: A colour word of their own for each kind, in wordings of no caption.
