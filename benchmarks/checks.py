@@ -176,24 +176,24 @@ def main() -> None:
     rng = np.random.default_rng(2)
     rejected: dict[str, list[bool]] = {}
     for image, asked, _, _ in good:
-        for finding in selection.look(_in_file(image), asked):
+        for finding in selection.check(_in_file(image), asked):
             rejected.setdefault(finding.check, []).append(not finding.passed)
     made: dict[str, list[bool]] = {}
     for image, asked in made_by_the_demo():
-        for finding in selection.look(_in_file(image), asked):
+        for finding in selection.check(_in_file(image), asked):
             made.setdefault(finding.check, []).append(not finding.passed)
     accepted: dict[tuple[str, str], list[bool]] = {}
     for name, (spoil, check) in SPOILT.items():
         alone = select(check)
         for image, asked, _, _ in drawings(count, seed=3):
-            (finding,) = alone.look(_in_file(spoil(image, rng)), asked)
+            (finding,) = alone.check(_in_file(spoil(image, rng)), asked)
             accepted.setdefault((check, name), []).append(finding.passed)
     for image, asked, colour, kind in drawings(count, seed=4):
         other = str(rng.choice(_UNLIKE[colour]))
-        (finding,) = colour_alone.look(Picture(draw_shoe(kind, other, rng)), asked)
+        (finding,) = colour_alone.check(Picture(draw_shoe(kind, other, rng)), asked)
         accepted.setdefault(("colour", "another colour"), []).append(finding.passed)
         wrong = replace(asked, width=2 * SIZE)
-        (finding,) = select("size").look(Picture(image), wrong)
+        (finding,) = select("size").check(Picture(image), wrong)
         accepted.setdefault(("size", "another size"), []).append(finding.passed)
     rejected[DUPLICATES], accepted[DUPLICATES, "doubled"] = _duplicates([image for image, *_ in good], rng)
     made[DUPLICATES], _ = _duplicates([image for image, _ in made_by_the_demo()], rng)
@@ -214,10 +214,10 @@ def _duplicates(images: list[Image.Image], rng: _Rng) -> tuple[list[bool], list[
     different = []
     for number, image in enumerate(images):
         one = likeness(Picture(image))
-        different.append(not seen.look(one).passed)
+        different.append(not seen.compare(one).passed)
         if not different[-1]:
             seen.keep(number, one)
-    same = [seen.look(likeness(Picture(_doubled(image, rng)))).passed for image in images]
+    same = [seen.compare(likeness(Picture(_doubled(image, rng)))).passed for image in images]
     return different, same
 
 
@@ -228,7 +228,7 @@ def _seconds_of(images: list[Image.Image], side: int) -> float:
     begun = time.perf_counter()
     for image in sized:
         picture = Picture(image)
-        selection.look(picture, asked)
+        selection.check(picture, asked)
         likeness(picture)
     return (time.perf_counter() - begun) / len(sized)
 
@@ -242,7 +242,7 @@ def _seconds_among(count: int, rng: _Rng) -> float:
     for key in range(count):
         seen.keep(key, Likeness(hashes[key], colour))
     begun = time.perf_counter()
-    seen.look(Likeness(hashes[-1], colour))
+    seen.compare(Likeness(hashes[-1], colour))
     return time.perf_counter() - begun
 
 

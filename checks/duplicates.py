@@ -78,7 +78,7 @@ class Seen:
         self._colours: NDArray[np.float32] = np.zeros((0, 3), dtype=np.float32)
         self._keys: list[int] = []
 
-    def look(self, one: Likeness) -> Finding:
+    def compare(self, one: Likeness) -> Finding:
         """Find the earlier picture that is most like this one.
 
         The figure is the number of bits that differ from it; None where none has the same colour.

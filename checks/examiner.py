@@ -46,7 +46,7 @@ def examine(content: bytes, asked: Asked, selection: Selection) -> Examined:
             picture = Picture(image, len(content))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return Examined([], is_picture=False)
-    findings = selection.look(picture, asked)
+    findings = selection.check(picture, asked)
     # Of a picture that is thrown out anyway nothing is a duplicate.
     compared = selection.seen() is not None and all(finding.passed for finding in findings)
     return Examined(findings, likeness(picture) if compared else None)

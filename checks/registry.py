@@ -12,22 +12,22 @@ from checks.picture import Picture
 from checks.single import background, black, centre, clip, colour, edge, file, fill, flat, objects, sharpness, size
 from models.types.finding import Finding
 
-_Look = Callable[[Picture, Asked, Any], Finding]
+_Check = Callable[[Picture, Asked, Any], Finding]
 
 #: Each check of a single picture, in the order in which findings are shown.
-CHECKS: Mapping[str, tuple[_Look, type[BaseModel]]] = {
-    "size": (size.look, size.Limits),
-    "file": (file.look, file.Limits),
-    "black": (black.look, black.Limits),
-    "flat": (flat.look, flat.Limits),
-    "background": (background.look, background.Limits),
-    "fill": (fill.look, fill.Limits),
-    "centre": (centre.look, centre.Limits),
-    "edge": (edge.look, edge.Limits),
-    "objects": (objects.look, objects.Limits),
-    "colour": (colour.look, colour.Limits),
-    "sharpness": (sharpness.look, sharpness.Limits),
-    "clip": (clip.look, clip.Limits),
+CHECKS: Mapping[str, tuple[_Check, type[BaseModel]]] = {
+    "size": (size.check, size.Limits),
+    "file": (file.check, file.Limits),
+    "black": (black.check, black.Limits),
+    "flat": (flat.check, flat.Limits),
+    "background": (background.check, background.Limits),
+    "fill": (fill.check, fill.Limits),
+    "centre": (centre.check, centre.Limits),
+    "edge": (edge.check, edge.Limits),
+    "objects": (objects.check, objects.Limits),
+    "colour": (colour.check, colour.Limits),
+    "sharpness": (sharpness.check, sharpness.Limits),
+    "clip": (clip.check, clip.Limits),
 }
 #: The one that compares pictures of a batch.
 DUPLICATES = "duplicates"
@@ -58,7 +58,7 @@ class Selection:
         """Return what a batch's row keeps, as `as_dict` gave it; checks of another version are left out."""
         return cls({check: kind.model_validate(limits[check]) for check, kind in LIMITS.items() if check in limits})
 
-    def look(self, picture: Picture, asked: Asked) -> list[Finding]:
+    def check(self, picture: Picture, asked: Asked) -> list[Finding]:
         """Return what each check of a single picture finds; one that fails on it is against it, and says why."""
         return [_finding(name, picture, asked, self.limits[name]) for name in CHECKS if name in self.limits]
 
@@ -98,9 +98,9 @@ def select(text: str) -> Selection:
 
 
 def _finding(check: str, picture: Picture, asked: Asked, limits: BaseModel) -> Finding:
-    look, _ = CHECKS[check]
+    function, _ = CHECKS[check]
     try:
-        return look(picture, asked, limits)
+        return function(picture, asked, limits)
     except Exception as error:  # noqa: BLE001 - no picture is lost to a fault of what looks at it
         return Finding(check, None, passed=False, sentence=f"the check itself failed: {type(error).__name__}: {error}")
 

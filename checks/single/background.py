@@ -19,7 +19,7 @@ class Limits(BaseModel):
     grey: bool = Field(default=False, description="Whether a light neutral grey counts as well.")
 
 
-def look(picture: Picture, asked: Asked, limits: Limits) -> Finding:
+def check(picture: Picture, asked: Asked, limits: Limits) -> Finding:
     """Find the share of the border's pixels that are near white, 0 to 1."""
     good = picture.rgb[picture.border].min(axis=1) >= limits.white
     if limits.grey:

@@ -13,7 +13,7 @@ class Limits(BaseModel):
     brightest: int = Field(16, ge=0, le=255, description="Brightest channel of a black picture, 0 to 255.")
 
 
-def look(picture: Picture, asked: Asked, limits: Limits) -> Finding:
+def check(picture: Picture, asked: Asked, limits: Limits) -> Finding:
     """Find the brightest channel of any pixel, 0 to 255."""
     brightest = int(picture.rgb.max())
     passed = brightest > limits.brightest

@@ -16,7 +16,7 @@ class Limits(BaseModel):
     off: float = Field(0.15, ge=0, description="Largest distance from the middle, in shares of the shorter side.")
 
 
-def look(picture: Picture, asked: Asked, limits: Limits) -> Finding:
+def check(picture: Picture, asked: Asked, limits: Limits) -> Finding:
     """Find how far the subject's centre of mass is from the picture's middle, in shares of the shorter side."""
     if not picture.subject.any():
         return Finding("centre", None, passed=False, sentence="there is no subject")

@@ -20,7 +20,7 @@ class Limits(BaseModel):
     model: str = Field(_DEFAULT, min_length=1, description="Hub id or folder of the CLIP; it is never downloaded.")
 
 
-def look(picture: Picture, asked: Asked, limits: Limits) -> Finding:
+def check(picture: Picture, asked: Asked, limits: Limits) -> Finding:
     """Find 100 times the cosine of what CLIP makes of picture and prompt, of which it sees the first 77 tokens.
 
     That is CLIPScore but for its factor of 2.5 (J. Hessel and others, CLIPScore: A Reference-free Evaluation Metric for

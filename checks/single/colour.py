@@ -25,7 +25,7 @@ class Limits(BaseModel):
     parts: str = Field("", description="Words of parts whose colour is not the subject's, with spaces between.")
 
 
-def look(picture: Picture, asked: Asked, limits: Limits) -> Finding:
+def check(picture: Picture, asked: Asked, limits: Limits) -> Finding:
     """Find the share of the subject, without outline and bottom, that is nearest to the colours asked for."""
     table = colours()
     wanted = table.asked(asked.prompt, asked.attributes, limits.parts.lower().split())

@@ -14,7 +14,7 @@ class Limits(BaseModel):
     share: float = Field(0.01, ge=0, le=1, description="Largest share of the edge's pixels that are subject.")
 
 
-def look(picture: Picture, asked: Asked, limits: Limits) -> Finding:
+def check(picture: Picture, asked: Asked, limits: Limits) -> Finding:
     """Find the share of the outermost pixels that are subject, 0 to 1."""
     mask = picture.subject
     edge = np.concatenate([mask[0], mask[-1], mask[1:-1, 0], mask[1:-1, -1]])

@@ -13,7 +13,7 @@ class Limits(BaseModel):
     least: float = Field(0.05, ge=0, description="Least bytes a pixel; PNGs of photos have 0.3 to 2.")
 
 
-def look(picture: Picture, asked: Asked, limits: Limits) -> Finding:
+def check(picture: Picture, asked: Asked, limits: Limits) -> Finding:
     """Find the bytes that the file takes for each pixel."""
     if picture.file_bytes is None:
         return Finding("file", None, passed=True, sentence="there is no file")

@@ -14,7 +14,7 @@ class Limits(BaseModel):
     most: float = Field(0.75, ge=0, le=1, description="Largest share of the picture that is subject.")
 
 
-def look(picture: Picture, asked: Asked, limits: Limits) -> Finding:
+def check(picture: Picture, asked: Asked, limits: Limits) -> Finding:
     """Find the share of the pixels that are subject, 0 to 1."""
     share = float(picture.subject.mean())
     return Finding(

@@ -14,7 +14,7 @@ class Limits(BaseModel):
     spread: float = Field(3.0, ge=0, description="Least spread of lightness, in units of L from 0 to 100.")
 
 
-def look(picture: Picture, asked: Asked, limits: Limits) -> Finding:
+def check(picture: Picture, asked: Asked, limits: Limits) -> Finding:
     """Find the difference of L between the darkest hundredth of the pixels and the lightest."""
     low, high = np.percentile(picture.lab[..., 0], (0.5, 99.5))
     spread = float(high - low)

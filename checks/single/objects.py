@@ -20,7 +20,7 @@ class Limits(BaseModel):
     most: int = Field(1, ge=1, description="Largest number of objects.")
 
 
-def look(picture: Picture, asked: Asked, limits: Limits) -> Finding:
+def check(picture: Picture, asked: Asked, limits: Limits) -> Finding:
     """Find the number of parts of the subject that stand apart."""
     reach = max(1, round(_GAP * picture.shorter / 2))
     grown = ndimage.binary_dilation(picture.subject, structure=np.ones((3, 3)), iterations=reach)

@@ -18,7 +18,7 @@ class Limits(BaseModel):
     least: float = Field(0.35, ge=0, le=1, description="Least share of the steps between pixels that blurring takes.")
 
 
-def look(picture: Picture, asked: Asked, limits: Limits) -> Finding:
+def check(picture: Picture, asked: Asked, limits: Limits) -> Finding:
     """Find what share of the steepest steps between pixels is lost when the picture is blurred again, 0 to 1.
 
     What is blurred already loses little (Crete and others, The blur effect, 2007). The steepest hundredth of the steps

@@ -11,7 +11,7 @@ class Limits(BaseModel):
     """There is nothing to set."""
 
 
-def look(picture: Picture, asked: Asked, limits: Limits) -> Finding:
+def check(picture: Picture, asked: Asked, limits: Limits) -> Finding:
     """Find the number of pixels against the number that was asked for: 1 where all are there."""
     share = picture.width * picture.height / (asked.width * asked.height)
     passed = (picture.width, picture.height) == (asked.width, asked.height)

@@ -34,14 +34,14 @@ class Examiners:
         for examiner in self._all:
             examiner.close()
 
-    def look_at(
+    def examine(
         self, pictures: Sequence[MadePicture], store: PictureStore, selection: Selection
     ) -> Iterator[tuple[MadePicture, Examined]]:
         """Yield the pictures in their order, each with what the checks of single pictures find of it."""
-        found = self._threads.map(lambda one: self._look_at(one, store, selection), pictures)
+        found = self._threads.map(lambda one: self._examine_one(one, store, selection), pictures)
         return zip(pictures, found, strict=True)
 
-    def _look_at(self, one: MadePicture, store: PictureStore, selection: Selection) -> Examined:
+    def _examine_one(self, one: MadePicture, store: PictureStore, selection: Selection) -> Examined:
         try:
             content = store.read(one.picture)
         except StorageError:
@@ -65,9 +65,9 @@ def distinct(pictures: Sequence[MadePicture], store: PictureStore, advance: Call
     assert seen is not None
     kept = []
     with Examiners() as examiners:
-        for made, examined in examiners.look_at(pictures, store, selection):
+        for made, examined in examiners.examine(pictures, store, selection):
             advance(1)
-            if examined.likeness is not None and not seen.look(examined.likeness).passed:
+            if examined.likeness is not None and not seen.compare(examined.likeness).passed:
                 continue
             if examined.likeness is not None:
                 seen.keep(made.job_id, examined.likeness)

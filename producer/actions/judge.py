@@ -105,13 +105,13 @@ def _judge(
                 return
             verdicts: dict[int, list[Finding]] = {}
             likenesses: dict[int, bytes | None] = {}
-            for one, examined in examiners.look_at(pictures, store, selection):
+            for one, examined in examiners.examine(pictures, store, selection):
                 if not examined.is_picture:
                     not_found.append(one.job_id)
                 verdicts[one.job_id] = examined.findings
                 likenesses[one.job_id] = None
                 if examined.likeness is not None and seen is not None:
-                    found = seen.look(examined.likeness)
+                    found = seen.compare(examined.likeness)
                     verdicts[one.job_id] = [*examined.findings, found]
                     likenesses[one.job_id] = examined.likeness.to_bytes()
                     if found.passed and one.accepted_by_person is not False:

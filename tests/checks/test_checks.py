@@ -39,7 +39,7 @@ def two(image):
 
 
 def found(image, check, asked=ASKED):
-    (finding,) = select(check).look(in_file(image), asked)
+    (finding,) = select(check).check(in_file(image), asked)
     return finding
 
 
@@ -53,7 +53,7 @@ def in_file(image):
 @pytest.mark.parametrize("colour", ["blue", "white", "black", "tan"])
 def test_a_good_drawing_passes_all(colour, kind):
     asked = Asked(f"a photo of {colour} shoes on white background", SIZE, SIZE)
-    findings = select("shoes").look(in_file(drawing(colour, kind)), asked)
+    findings = select("shoes").check(in_file(drawing(colour, kind)), asked)
     assert [finding.check for finding in findings] == ALONE
     assert [finding for finding in findings if not finding.passed] == []
 
@@ -123,10 +123,10 @@ def test_the_sole_of_a_shoe_does_not_decide_its_colour():
     pen.rectangle((30, 20, 98, 89), fill=(203, 26, 36))
     pen.rectangle((30, 90, 98, 119), fill=(34, 34, 38))
     asked = Asked("a shoe with brown laces, red", SIZE, SIZE)
-    by_check = {finding.check: finding for finding in select("shoes").look(Picture(image), asked)}
+    by_check = {finding.check: finding for finding in select("shoes").check(Picture(image), asked)}
     assert by_check["colour"].figure == 1
     # Of any other product all counts, and nothing is known of its parts.
-    (of_a_product,) = select("colour").look(Picture(image), Asked("red", SIZE, SIZE))
+    (of_a_product,) = select("colour").check(Picture(image), Asked("red", SIZE, SIZE))
     assert of_a_product.figure == pytest.approx(7 / 9, abs=0.03)
     assert found(image, "colour", asked).figure == 0
 
@@ -135,7 +135,7 @@ def test_the_sole_of_a_shoe_does_not_decide_its_colour():
 def test_any_size_is_looked_at(size):
     image = drawing().resize(size)
     asked = Asked("blue shoes", *size)
-    assert len(select("product").look(Picture(image), asked)) == len(ALONE)
+    assert len(select("product").check(Picture(image), asked)) == len(ALONE)
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK"])

@@ -46,7 +46,7 @@ def score(folder, image, prompt):
 
 @pytest.mark.parametrize("prompt", [PROMPT, "red boots " * 100, ""], ids=["short", "longer than it sees", "empty"])
 def test_the_score_is_the_cosine(folder, image, prompt):
-    (finding,) = select(f"clip.model={folder},clip.least=0").look(Picture(image), Asked(prompt, 64, 64))
+    (finding,) = select(f"clip.model={folder},clip.least=0").check(Picture(image), Asked(prompt, 64, 64))
     assert finding.figure == pytest.approx(score(folder, image, prompt), abs=1e-3)
     assert finding.passed == (finding.figure >= 0)
 
@@ -54,7 +54,7 @@ def test_the_score_is_the_cosine(folder, image, prompt):
 def test_the_limit_decides(folder, image):
     expected = score(folder, image, PROMPT)
     for least in (max(expected - 1, 0), min(max(expected + 1, 0), 100)):
-        (finding,) = select(f"clip.model={folder},clip.least={least}").look(Picture(image), Asked(PROMPT, 64, 64))
+        (finding,) = select(f"clip.model={folder},clip.least={least}").check(Picture(image), Asked(PROMPT, 64, 64))
         assert finding.passed == (expected >= least)
 
 

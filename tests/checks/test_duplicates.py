@@ -18,13 +18,13 @@ def as_jpeg(image):
     return Image.open(file)
 
 
-def look(seen, key, image):
+def compare(seen, key, image):
     """Return what is found of a picture, and keep it if it is accepted."""
-    return look_at(seen, key, likeness(Picture(image)))
+    return compare_likeness(seen, key, likeness(Picture(image)))
 
 
-def look_at(seen, key, one):
-    found = seen.look(one)
+def compare_likeness(seen, key, one):
+    found = seen.compare(one)
     if found.passed:
         seen.keep(key, one)
     return found
@@ -32,19 +32,19 @@ def look_at(seen, key, one):
 
 def test_the_earlier_one_is_kept_and_the_later_one_names_it():
     seen = Seen(Limits())
-    first = look(seen, 7, drawing())
+    first = compare(seen, 7, drawing())
     assert (first.passed, first.figure) == (True, None)
-    again = look(seen, 8, as_jpeg(drawing()))
+    again = compare(seen, 8, as_jpeg(drawing()))
     assert not again.passed
     assert again.sentence.startswith("job 7 is nearly the same: ")
-    assert look(seen, 9, drawing()).sentence.startswith("job 7 is nearly the same: 0 of ")
+    assert compare(seen, 9, drawing()).sentence.startswith("job 7 is nearly the same: 0 of ")
 
 
 def test_a_picture_that_is_moved_by_a_pixel_is_the_same():
     seen = Seen(Limits())
-    assert look(seen, 1, drawing()).passed
+    assert compare(seen, 1, drawing()).passed
     for across, down in ((1, 0), (-1, 1), (0, -1)):
-        assert look(seen, 2, ImageChops.offset(drawing(), across, down)).figure == 0
+        assert compare(seen, 2, ImageChops.offset(drawing(), across, down)).figure == 0
 
 
 def test_what_is_kept_of_a_picture_is_as_good_as_the_picture():
@@ -53,13 +53,13 @@ def test_what_is_kept_of_a_picture_is_as_good_as_the_picture():
     seen.keep(7, one)
     again.keep(7, Likeness.from_bytes(one.to_bytes()))
     for each in (one, other):
-        assert seen.look(each) == again.look(each)
+        assert seen.compare(each) == again.compare(each)
     assert len(one.to_bytes()) < 50
 
 
 def test_looking_alone_keeps_nothing():
     seen, one = Seen(Limits()), likeness(Picture(drawing()))
-    assert [seen.look(one).passed for _ in range(2)] == [True, True]
+    assert [seen.compare(one).passed for _ in range(2)] == [True, True]
 
 
 def test_what_was_thrown_out_throws_nothing_else_out():
@@ -70,13 +70,13 @@ def test_what_was_thrown_out_throws_nothing_else_out():
         return Likeness(hashes, np.zeros(3, dtype=np.float32))
 
     seen = Seen(Limits(bits=9))
-    assert [look_at(seen, bits, alike(bits)).passed for bits in (0, 6, 12)] == [True, False, True]
+    assert [compare_likeness(seen, bits, alike(bits)).passed for bits in (0, 6, 12)] == [True, False, True]
 
 
 def test_another_pose_and_another_colour_are_no_duplicates():
     seen = Seen(Limits())
     for key, image in enumerate([drawing(), drawing(seed=2), drawing("red"), drawing(kind="boot")]):
-        assert look(seen, key, image).passed
+        assert compare(seen, key, image).passed
 
 
 def test_more_than_fit_at_first_are_all_remembered():
@@ -84,6 +84,6 @@ def test_more_than_fit_at_first_are_all_remembered():
     rng = np.random.default_rng(0)
     images = [Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)) for _ in range(60)]
     seen.ROOM = 16
-    assert all(look(seen, key, image).passed for key, image in enumerate(images))
+    assert all(compare(seen, key, image).passed for key, image in enumerate(images))
     for key, image in enumerate(images):
-        assert look(seen, -1, image).sentence.startswith(f"job {key} is nearly the same")
+        assert compare(seen, -1, image).sentence.startswith(f"job {key} is nearly the same")

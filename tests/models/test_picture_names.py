@@ -1,6 +1,10 @@
 """What a row calls its picture reaches no other file, whoever wrote the row."""
 
+from pathlib import Path
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models.pictures.folder import FolderStore
 from models.pictures.names import is_first_name, picture_name, standing_name
@@ -34,10 +38,21 @@ def test_nothing_is_moved_from_there_or_to_there(tmp_path, name):
             store.move(*pair)
 
 
-@pytest.mark.parametrize("number", [1, 2, 17])
-@pytest.mark.parametrize("rejected", [True, False])
-def test_its_own_names_are_known(tmp_path, number, rejected):
-    name = picture_name(12, 345, number=number, rejected=rejected)
-    assert FolderStore(tmp_path).path(name) == tmp_path / name
-    assert standing_name(standing_name(name, rejected=True), rejected=rejected) == name
+@given(st.integers(1, 10**6), st.integers(1, 10**9), st.integers(1, 99), st.booleans())
+def test_its_own_names_are_known(batch, job, number, rejected):
+    name = picture_name(batch, job, number=number, rejected=rejected)
+    assert FolderStore(Path("/data")).path(name) == Path("/data", name)
+    assert standing_name(standing_name(name, rejected=not rejected), rejected=rejected) == name
     assert is_first_name(name) is (number == 1)
+
+
+@given(st.text(st.characters(categories=("L", "N", "P", "Z", "C"))) | st.from_regex(r"pictures/[-./\w]*\.png"))
+def test_no_text_is_a_name_of_anything_but_a_picture_of_the_store(text):
+    store = FolderStore(Path("/data"))
+    try:
+        path = store.path(text)
+    except StorageError:
+        return
+    assert path == path.resolve()
+    assert path.is_relative_to("/data/pictures")
+    assert path.suffix == ".png"

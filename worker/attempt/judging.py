@@ -47,7 +47,7 @@ class Judge:
         findings, one = examined.findings, examined.likeness
         if one is not None:
             seen = self._retrier.until_done(lambda: self._seen(claim, selection), attempt.heartbeat.wait)
-            findings = [*findings, seen.look(one)]
+            findings = [*findings, seen.compare(one)]
         return replace(attempt, findings=findings, likeness=None if one is None else one.to_bytes())
 
     def close(self) -> None:

@@ -40,7 +40,7 @@ class Duties:
             log.debug("not looked after now: %s", error)
         except BaseException:  # noqa: BLE001 - whatever it is, the log has it
             # Without this thread nothing that is lost comes back, so nothing may end it.
-            log.exception("a duty failed, and the next one follows", extra=event(Event.ROUND_FAILED))
+            log.exception("a duty failed, and the next one follows", extra=event(Event.DUTY_FAILED))
 
 
 #: Looks in a row: between moving one file away and another one there, there is none.
