@@ -63,6 +63,7 @@ bench: $(VENV)/.dev ## The benchmarks that end within minutes, one after the oth
 	$(BIN)/python -m benchmarks.mixed_kinds
 	$(BIN)/python -m benchmarks.figures
 	$(BIN)/python -m benchmarks.checks
+	$(BIN)/python -m benchmarks.presets
 	$(BIN)/python -m benchmarks.page
 	$(BIN)/python -m benchmarks.start
 	$(BIN)/python -m benchmarks.memory_watch

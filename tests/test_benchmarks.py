@@ -20,7 +20,7 @@ def test_each_has_a_row():
 
 def test_make_and_the_manual_name_those_that_there_are():
     assert named("Makefile") < PROGRAMS
-    assert named("docs/figures.md") | named("docs/checks.md") < PROGRAMS
+    assert named("docs/figures.md") | named("docs/checks.md") | named("docs/prompts.md") < PROGRAMS
     assert named("worker/engine/processors.py") < PROGRAMS
 
 

@@ -22,6 +22,7 @@ from models.records.tables import Batch, Job
 from models.types.clock import instant, now
 from models.types.errors import BadInputError, NotFoundError
 from models.types.job import JobSpec
+from models.types.presets import EXACT
 from models.types.printable import is_printable
 from models.types.states import FINISHED
 
@@ -62,7 +63,8 @@ class Fingerprint:
         asked = spec if seed_asked else spec.model_copy(update={"seed": -1})
         if drawn_from is not None:
             asked = asked.model_copy(update={"prompt": drawn_from, "negative_prompt": ""})
-        self._digest.update(asked.model_dump_json().encode())
+        # What is settled by default now was no field when earlier batches were recorded.
+        self._digest.update(asked.model_dump_json(exclude={"preset"} if spec.preset == EXACT else None).encode())
 
     def add_acceptance(self, acceptance: Acceptance) -> None:
         """Add which pictures are accepted, where that is asked for."""

@@ -31,10 +31,11 @@ from models.records.columns import (
     MomentOrNone,
     Word,
 )
+from models.types.presets import EXACT
 from models.types.states import JobState, Outcome
 
 #: The version in `migrations` that makes these tables.
-SCHEMA_VERSION = "0014"
+SCHEMA_VERSION = "0015"
 _PUBLISHED = text("published_at IS NOT NULL AND finished_at IS NULL")
 
 
@@ -95,6 +96,8 @@ class Job(Base):
     height: Mapped[int]
     scheduler: Mapped[Word]
     checkpoint: Mapped[LongText]
+    #: By which scheduler and steps were settled.
+    preset: Mapped[Word] = mapped_column(default=EXACT, server_default=EXACT)
     priority: Mapped[int]
     state: Mapped[str] = mapped_column(String(16), default=JobState.QUEUED)
     #: Attempts claimed so far.

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from models.types.presets import EXACT, canonical_preset
 from models.types.printable import is_printable
 from models.types.schedulers import canonical_name
 
@@ -50,6 +51,7 @@ Size = Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE), AfterValidator(_multiple_
 Steps = Annotated[int, Field(ge=1, le=MAX_STEPS)]
 Guidance = Annotated[float, Field(ge=0, le=MAX_GUIDANCE, allow_inf_nan=False)]
 SchedulerName = Annotated[str, AfterValidator(canonical_name)]
+PresetName = Annotated[str, AfterValidator(canonical_preset)]
 CheckpointName = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1024), AfterValidator(_printable_only)
 ]
@@ -78,6 +80,11 @@ class JobSpec(BaseModel):
     height: Size = Field(description="Pixels, a multiple of 8. Default: the checkpoint's (512 for SD 1.5).")
     scheduler: SchedulerName = Field(description="Such as PNDM, Euler a, DPM++ 2M Karras. Default: PNDM.")
     checkpoint: CheckpointName = Field(description="Hub id, folder, .safetensors file, or demo.")
+    preset: PresetName = Field(
+        EXACT,
+        description="exact, as asked for; fast, hardly to be told from it; or turbo, faster yet. Both settle scheduler "
+        "and steps. Default: exact.",
+    )
 
     @property
     def guided(self) -> bool:

@@ -22,6 +22,7 @@ from models.settings import PREFIX
 from models.types.errors import CheckpointError
 from models.types.identity import Kind
 from models.types.job import DRAWN_SEEDS, MAX_SEED, CheckpointName, JobSpec
+from models.types.presets import EXACT, PRESETS
 from models.types.schedulers import SCHEDULERS
 from producer.planning.planned_jobs import PlannedJobs, jobs_for
 from producer.prompts.problems import Problems, place, visible
@@ -140,6 +141,12 @@ class _Orders:
         if not str(asked["prompt"]).strip():
             complain("prompt", "is empty; write what the picture shows")
             is_whole = False
+        settled, twice = _settled_by_preset(self.given, request.values)
+        if twice:
+            decided = " and ".join(settled)
+            complain("preset", f"{asked['preset']} decides {decided}: leave out {' and '.join(twice)}, or the preset")
+            return None
+        asked |= settled
         # No field takes None, so that stands in for what pydantic would wrongly take.
         values = {name: None if isinstance(value, _NO_NUMBERS[name]) else value for name, value in asked.items()}
         values = {"seed": self._drawn, **defaults, **values, "checkpoint": checkpoint}
@@ -169,6 +176,26 @@ class _Orders:
             return f"{PREFIX}CHECKPOINT"
         checkpoint = request.values.get("checkpoint", self.given.get("checkpoint", self._default_checkpoint))
         return f"{place(f'{checkpoint}/{DEFAULTS_FILE}')}: {name}"
+
+
+def _settled_by_preset(
+    flags: Mapping[str, object], own: Mapping[str, object]
+) -> tuple[Mapping[str, object], list[str]]:
+    """Return what a line's preset, else the flag's, settles of a job, and what was asked for beside it all the same.
+
+    What a line says itself goes before a flag: its preset before the flags' steps, its steps before the flags' preset.
+    """
+    by_line = "preset" in own
+    named = own.get("preset", flags.get("preset", EXACT))
+    settled = PRESETS.get(named.strip().lower(), {}) if isinstance(named, str) else {}
+
+    def others(asked: Mapping[str, object]) -> list[str]:
+        # A number of a CSV file is text, and what a page gives to make a picture again names both.
+        return [name for name, value in settled.items() if str(asked.get(name, value)).lower() != str(value).lower()]
+
+    if not by_line and others(own):
+        return {"preset": EXACT}, []
+    return settled, others(own if by_line else flags)
 
 
 def _look_up(name: str) -> tuple[str, dict[str, object], str | None]:
@@ -209,6 +236,8 @@ def _phrase(name: str, value: object, error: ErrorDetails) -> str:
             return "is empty"
         case "string_too_long":
             return f"is {len(error['input']):,} characters long, the most is {error['ctx']['max_length']:,}; shorten it"
+        case "value_error" if name == "preset":
+            return f"no preset is called {visible(value)}; there are {', '.join(PRESETS)}"
         case "value_error" if name == "scheduler":
             return f"no scheduler is called {visible(value)}; there are {', '.join(SCHEDULERS)}"
         case "value_error":

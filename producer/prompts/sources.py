@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from models.settings import Settings
+from models.types.presets import PRESETS
 from models.types.printable import printable
 from producer.prompts.problems import Problems
 from producer.prompts.reading import read_requests
@@ -78,7 +79,10 @@ class Sources:
             self.pictures, checkpoints, problems, warnings.append, named="checkpoint" in flags
         ):
             # Whoever names a flag beside a picture wants that picture changed.
-            yield replace(request, values={name: value for name, value in request.values.items() if name not in flags})
+            # A preset settles these in place of the picture's.
+            settled = {*flags, *(PRESETS.get(str(flags.get("preset")).lower(), ()))}
+            values = {name: value for name, value in request.values.items() if name not in settled}
+            yield replace(request, values=values)
         _warn(warnings)
 
 

@@ -276,3 +276,41 @@ def test_defaults_that_cannot_be_read_are_one_line_and_hide_no_other_problem(che
     assert second.startswith(f"p.csv, line 2: checkpoint: {checkpoint}/nightshift.json cannot be used: ")
     assert third == "p.csv, line 3: steps: 0 is not between 1 and 500"
     assert "\n" not in first
+
+
+def test_a_preset_settles_scheduler_and_steps_and_is_kept():
+    fast, turbo, exact = specs({"preset": "fast"}, {"preset": "TURBO"}, {})
+    assert [(one.preset, one.scheduler, one.steps) for one in (fast, turbo, exact)] == [
+        ("fast", "UniPC", 8),
+        ("turbo", "UniPC", 5),
+        ("exact", exact.scheduler, exact.steps),
+    ]
+    assert exact.steps > fast.steps
+
+
+def test_what_a_line_says_goes_before_a_flag_a_preset_too():
+    flag, own = {"preset": "fast", "steps": 8}, {"steps": 30}
+    assert [(one.preset, one.steps) for one in specs({}, own, flags=flag)] == [("fast", 8), ("exact", 30)]
+    assert [one.steps for one in specs({"preset": "turbo"}, flags={"steps": 30})] == [5]
+    assert [one.steps for one in specs({"preset": "exact"}, flags={"preset": "fast"})] == [specs({})[0].steps]
+
+
+@pytest.mark.parametrize(
+    ("own", "flags", "said"),
+    [
+        ({"preset": "fast", "steps": "9"}, {}, "fast decides scheduler and steps: leave out steps, or the preset"),
+        ({}, {"preset": "turbo", "scheduler": "DDIM"}, "turbo decides scheduler and steps: leave out scheduler"),
+        ({"preset": "slow"}, {}, "no preset is called 'slow'; there are exact, fast, turbo"),
+        ({"preset": 3}, {}, "preset: 3 is not text"),
+    ],
+)
+def test_what_a_preset_decides_is_not_asked_for_beside_it(own, flags, said):
+    assert any(said in str(problem) for problem in problems_of(own, flags=flags))
+
+
+def test_the_same_is_asked_for_whether_a_batch_was_recorded_before_there_were_presets_or_not():
+    # As it was recorded before.
+    before = "31620883fe8bbb4d01050e304d7d85c7df673aaa71af201667de71fa9a7ece11"
+    assert plan({"seed": 1}).fingerprint == plan({"seed": 1, "preset": "exact"}).fingerprint == before
+    by_hand = plan({"seed": 1, "steps": 8, "scheduler": "UniPC"})
+    assert plan({"seed": 1, "preset": "fast"}).fingerprint != by_hand.fingerprint

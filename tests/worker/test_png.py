@@ -60,6 +60,11 @@ def test_a_commit_of_the_hub_is_no_hash_of_a_file(parameters):
     assert "Model hash" not in parameters("owner/name", revision="0123456789abcdef0123456789abcdef01234567")
 
 
+def test_a_preset_is_told_of_where_there_is_one(parameters):
+    assert "Preset" not in parameters()
+    assert ", Preset: fast, " in parameters(preset="fast")
+
+
 @pytest.mark.parametrize(("value", "written"), [(7.0, "7"), (7.25, "7.25"), (0.0, "0"), (12.125, "12.125")])
 def test_guidance_is_written_as_short_as_it_is(parameters, value, written):
     assert f", CFG scale: {written}, " in parameters(guidance=value)

@@ -9,6 +9,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from models.pictures.mark import KEY
 from models.types.job import JobSpec
+from models.types.presets import EXACT
 from models.types.schedulers import SCHEDULERS
 
 
@@ -46,6 +47,7 @@ def parameters_text(spec: JobSpec, checkpoint: str, revision: str, version: str)
         "Model hash": digest[:10] if digest and checkpoint.endswith(".safetensors") else None,
         "Model": Path(checkpoint).name.removesuffix(".safetensors"),
         "RNG": "CPU",
+        "Preset": None if spec.preset == EXACT else spec.preset,
         "Version": f"Nightshift {version}",
     }
     line = ", ".join(f"{key}: {_quoted(value)}" for key, value in fields.items() if value is not None)
