@@ -58,7 +58,7 @@ CheckpointName = Annotated[
 
 
 #: The fields of a job from which its kind follows.
-PACE_FIELDS = ("checkpoint", "width", "height", "steps", "scheduler", "guidance")
+PACE_FIELDS = ("checkpoint", "width", "height", "steps", "scheduler", "guidance", "preset")
 
 
 class JobSpec(BaseModel):
