@@ -39,7 +39,8 @@ imports: $(VENV)/.dev ## import-linter: which package may import which
 	$(BIN)/lint-imports
 
 # Two files at a time, each of one thread: more would wait for one another on a machine of two cores.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+# In the order in which the files are collected, the longest first.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 pytest: $(VENV)/.dev ## The tests of `make test` alone; make pytest ARGS="-k claim" picks some of them
 	$(PYTEST) -m "smoke or not slow" $(ARGS)

@@ -33,13 +33,19 @@ _LINES_OF_A_LOG = 60
 
 #: What is in these needs workers of its own, servers that are killed, or minutes of a processor.
 _SLOW_FOLDERS = ("compose", "faults", "system", "training")
+#: Files that take a minute and more: begun last, each would keep one process at work while the other has nothing to do.
+_LONG_FILES = ("test_manual.py", "test_doctor.py", "test_demo.py", "test_no_file_handle.py", "test_run.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `make test` leaves to `make test-all`, unless it is marked `smoke`: one of its kind for all others."""
+    """Mark what `make test` leaves to `make test-all`, and put the longest files first.
+
+    What is marked `smoke` is one of its kind for all others, and `make test` has it.
+    """
     for item in items:
         if item.path.relative_to(Path(__file__).parent).parts[0] in _SLOW_FOLDERS:
             item.add_marker("slow")
+    items.sort(key=lambda item: item.path.name not in _LONG_FILES)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -25,6 +25,11 @@ def faults(both):
     return both[1]
 
 
+def living(nightshift):
+    """Return the worker that is at work, or a new one."""
+    return next((one for one in nightshift.workers if one.status is None), None) or nightshift.start_worker()
+
+
 @pytest.mark.smoke
 def test_the_last_one_goes_back_and_the_next_worker_makes_it(nightshift, faults):
     worker = nightshift.wait_until_ready(nightshift.start_worker())
@@ -43,7 +48,7 @@ def test_the_last_one_goes_back_and_the_next_worker_makes_it(nightshift, faults)
 
 
 def test_a_picture_in_between_begins_the_count_anew(nightshift, faults):
-    [worker] = [one for one in nightshift.workers if one.status is None]
+    worker = living(nightshift)
     for _ in range(3):
         faults.at("step", "twice raise RuntimeError command buffer exited with error")
         batch = nightshift.enqueue("--prompt", "a red boot", "--count", 3)
@@ -53,7 +58,7 @@ def test_a_picture_in_between_begins_the_count_anew(nightshift, faults):
 
 
 def test_what_is_a_jobs_own_fault_counts_for_nothing(nightshift, faults):
-    [worker] = [one for one in nightshift.workers if one.status is None]
+    worker = living(nightshift)
     faults.at("decoding", "always spoil")
     batch = nightshift.enqueue("--prompt", "a red boot", "--count", 4)
     assert {job.cause for job in nightshift.wait_until_finished(batch)} == {"not_finite"}
