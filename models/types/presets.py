@@ -14,6 +14,11 @@ PRESETS: Final[Mapping[str, Mapping[str, object]]] = {
 }
 
 
+def settled_by(name: object) -> Mapping[str, object]:
+    """Return what the preset of that name settles of a job; nothing where none is called so."""
+    return PRESETS.get(name.strip().lower(), {}) if isinstance(name, str) else {}
+
+
 def canonical_preset(name: str) -> str:
     """Return the name of a preset, whatever its case.
 

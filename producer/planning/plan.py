@@ -22,7 +22,7 @@ from models.settings import PREFIX
 from models.types.errors import CheckpointError
 from models.types.identity import Kind
 from models.types.job import DRAWN_SEEDS, MAX_SEED, CheckpointName, JobSpec
-from models.types.presets import EXACT, PRESETS
+from models.types.presets import EXACT, PRESETS, settled_by
 from models.types.schedulers import SCHEDULERS
 from producer.planning.planned_jobs import PlannedJobs, jobs_for
 from producer.prompts.problems import Problems, place, visible
@@ -186,8 +186,7 @@ def _settled_by_preset(
     What a line says itself goes before a flag: its preset before the flags' steps, its steps before the flags' preset.
     """
     by_line = "preset" in own
-    named = own.get("preset", flags.get("preset", EXACT))
-    settled = PRESETS.get(named.strip().lower(), {}) if isinstance(named, str) else {}
+    settled = settled_by(own.get("preset", flags.get("preset", EXACT)))
 
     def others(asked: Mapping[str, object]) -> list[str]:
         # A number of a CSV file is text, and what a page gives to make a picture again names both.

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from models.settings import Settings
-from models.types.presets import PRESETS
+from models.types.presets import settled_by
 from models.types.printable import printable
 from producer.prompts.problems import Problems
 from producer.prompts.reading import read_requests
@@ -80,7 +80,7 @@ class Sources:
         ):
             # Whoever names a flag beside a picture wants that picture changed.
             # A preset settles these in place of the picture's.
-            settled = {*flags, *(PRESETS.get(str(flags.get("preset")).lower(), ()))}
+            settled = {*flags, *settled_by(flags.get("preset"))}
             values = {name: value for name, value in request.values.items() if name not in settled}
             yield replace(request, values=values)
         _warn(warnings)

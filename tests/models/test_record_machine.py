@@ -5,7 +5,6 @@ dead, a person cancels, tries again, accepts. The model is a few dictionaries; a
 says, and no picture may be there twice.
 """
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -22,6 +21,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from record_model import TRIES, BatchModel, BootModel, JobModel, RecordModel
 from sqlalchemy import delete
 
 from models.pictures.folder import FolderStore
@@ -36,12 +36,11 @@ from models.records.tables import Attempt, Job
 from models.types.causes import Cause
 from models.types.clock import now
 from models.types.errors import QueuePausedError
-from models.types.fate import Fate, Tries, fate
+from models.types.fate import Fate, fate
 from models.types.finding import Finding
 from models.types.message import JobMessage
 from models.types.states import FAULTY, MADE, JobState, Outcome
 
-TRIES = Tries(retries=2, quarantine_after=2)
 TARGET = Acceptance({"edge": {}}, target=2, replacements=2)
 AGAINST = Finding("edge", 0.2, passed=False, sentence="it is cut off")
 #: Devices, and so locks, each with one worker at a time.
@@ -50,51 +49,15 @@ LATER_S = 1800.0
 MOST_BATCHES = 3
 
 
-@dataclass
-class BatchModel:
-    uid: str
-    priority: int
-    target: bool
-    cancelled: bool = False
-
-
-@dataclass
-class JobModel:
-    id: int
-    batch: int
-    state: JobState = JobState.QUEUED
-    attempts: int = 0
-    failures: int = 0
-    losses: int = 0
-    cancel_requested: bool = False
-    #: When its message was sent, as a place in the order of such moments.
-    published: int | None = None
-    #: Whether it waits for its next try.
-    waits: bool = False
-    replaces: int | None = None
-    replacement: int = 0
-
-
-@dataclass
-class BootModel:
-    lock: str
-    is_gone: bool = False
-    has_noted_end: bool = False
-    #: Jobs that it works on, in the order in which it claimed them.
-    at: list[int] = field(default_factory=list)
-
-
-class RecordMachine(RuleBasedStateMachine):
+class RecordMachine(RuleBasedStateMachine, RecordModel):
     """The record, and what it should be."""
 
     records: Any
     folder: Path
 
     def __init__(self) -> None:
-        super().__init__()
-        self.batches: dict[int, BatchModel] = {}
-        self.jobs: dict[int, JobModel] = {}
-        self.boots: dict[int, BootModel] = {}
+        RuleBasedStateMachine.__init__(self)
+        RecordModel.__init__(self)
         self.moments = count(1)
         #: In the order in which they were made.
         self.claims: list[Claim] = []
@@ -215,13 +178,6 @@ class RecordMachine(RuleBasedStateMachine):
         self.boots[boot].at.append(expected.id)
         self.claims.append(claim)
 
-    def _next(self, named: JobModel) -> JobModel | None:
-        published = [job for job in self._queued() if job.published is not None]
-        if published:
-            return min(published, key=lambda job: (self.batches[job.batch].priority, job.published, job.id))
-        due = [job for job in self._queued() if not job.waits]
-        return named if named in due else min(due, key=lambda job: job.id, default=None)
-
     def _give_a_sign_of_life(self, claim: Claim, _data: Any) -> None:
         said = self.write(claims.renew, claim)
         assert said == (self.jobs[claim.job_id].cancel_requested if self._holds(claim) else None)
@@ -282,10 +238,6 @@ class RecordMachine(RuleBasedStateMachine):
             self.boots[claim.boot_id].at.remove(claim.job_id)
         return holds
 
-    def _holds(self, claim: Claim) -> bool:
-        job = self.jobs[claim.job_id]
-        return claim.job_id in self.boots[claim.boot_id].at and claim.attempt_number == job.attempts
-
     # What becomes of workers.
 
     def _the_worker_goes_away_and_another_starts(self, data: Any) -> None:
@@ -308,24 +260,6 @@ class RecordMachine(RuleBasedStateMachine):
         stalled = [one for one in self.write(rescue.running_jobs) if one.job_id in held]
         rescued = self.write(rescue.rescue_stalled, boot, stalled, TRIES)
         assert sorted(rescued.queued + rescued.quarantined) == sorted(self._taken_away(held))
-
-    def _taken_away(self, held: list[int]) -> list[int]:
-        """Put back what these jobs' workers held; return those that are not cancelled by that."""
-        left = []
-        for boot in self.boots.values():
-            mine = [job_id for job_id in boot.at if job_id in held]
-            for job_id in mine:
-                job = self.jobs[job_id]
-                # Only the newest can be to blame: the others were made, and waited to be settled.
-                to_blame = job_id == mine[-1] and not boot.has_noted_end
-                cause = Cause.WORKER_LOST if to_blame else Cause.STOPPED
-                becomes = fate(Outcome.LOST, cause, job.failures, job.losses, TRIES)
-                job.losses += becomes is not Fate.GIVE_BACK
-                self._release(job, set_aside=becomes is Fate.QUARANTINE)
-                boot.at.remove(job_id)
-                if job.state is not JobState.CANCELLED:
-                    left.append(job_id)
-        return left
 
     # What people do.
 
@@ -389,17 +323,6 @@ class RecordMachine(RuleBasedStateMachine):
         name = f"batch-{sorted(self.batches).index(job.batch) + 1}"
         return self.write(control.batch_scope, name) if whole_batch else self.write(control.job_scope, job.id)
 
-    # What the model knows.
-
-    def _queued(self) -> list[JobModel]:
-        return [job for job in self.jobs.values() if job.state is JobState.QUEUED]
-
-    def _release(self, job: JobModel, *, set_aside: bool = False) -> None:
-        job.state = JobState.QUARANTINED if set_aside else JobState.QUEUED
-        if job.cancel_requested:
-            job.state = JobState.CANCELLED
-        job.cancel_requested, job.published, job.waits = False, None, False
-
     def _replace(self, job: JobModel) -> list[int]:
         """Have another job stand in for this one, where its batch has it so; return its number."""
         batch = self.batches[job.batch]
@@ -417,27 +340,6 @@ class RecordMachine(RuleBasedStateMachine):
             made = session.query(Job).where(Job.replaces == job.id).one()
         self.jobs[made.id] = JobModel(made.id, job.batch, replaces=job.id, replacement=job.replacement + 1)
         return [made.id]
-
-    def _stand_ins(self, job: JobModel) -> list[JobModel]:
-        chain: list[JobModel] = []
-        while (following := self._replaced_by(chain[-1] if chain else job)) is not None:
-            chain.append(following)
-        return chain
-
-    def _replaced_by(self, job: JobModel) -> JobModel | None:
-        return next((other for other in self.jobs.values() if other.replaces == job.id), None)
-
-    def _is_replaced(self, job: JobModel) -> bool:
-        other = self._replaced_by(job)
-        return other is not None and other.state is not JobState.CANCELLED
-
-    def _is_needless(self, job: JobModel) -> bool:
-        before = job
-        while before.replaces is not None:
-            before = self.jobs[before.replaces]
-            if before.state is JobState.SUCCEEDED:
-                return True
-        return False
 
     # What must hold.
 
@@ -484,12 +386,9 @@ _FOLDERS = count(1)
 
 @pytest.mark.timeout(600)
 def test_in_whatever_order_things_happen_the_record_holds(records, tmp_path):
-    class Machine(RecordMachine):
-        pass
-
-    Machine.records, Machine.folder = records, tmp_path / "pictures"
+    machine = type("Machine", (RecordMachine,), {"records": records, "folder": tmp_path / "pictures"})
     run_state_machine_as_test(
-        Machine,
+        machine,
         settings=settings(
             max_examples=60,
             stateful_step_count=40,

@@ -115,6 +115,14 @@ def read(*sources: str, checkpoints=("demo", STABLE_DIFFUSION_1_5), named: bool 
     return requests, warnings
 
 
+def test_a_preset_settles_what_the_picture_says_otherwise(nightshift, tmp_path):
+    png(tmp_path / "a.png", f"a shoe\n{SETTINGS.format('demo')}")
+    asked = ("enqueue", "--from", tmp_path / "a.png", "--dry-run")
+    as_it_was, by_preset = (nightshift.producer(*asked, *more).stdout for more in ((), ("--preset", "turbo")))
+    assert "5 steps, UniPC" in by_preset
+    assert "5 steps, UniPC" not in as_it_was
+
+
 def test_a_folder_is_read_by_name(tmp_path):
     for name in ("b", "a"):
         png(tmp_path / f"{name}.png", f"{name} shoe\n{SETTINGS.format('demo')}")

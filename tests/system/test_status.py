@@ -1,5 +1,7 @@
 """`producer status` shows the workers: what each is at, whether it lives, and nothing of one that has ended."""
 
+import shlex
+
 import pytest
 from installation import Installation
 
@@ -47,3 +49,14 @@ def test_one_that_has_ended_is_not_shown(nightshift: Installation):
     shown = nightshift.producer("status").stdout
     assert "Workers" not in shown
     assert "no worker is at work" in shown
+
+
+def test_where_nothing_is_there_it_says_what_to_type_and_that_makes_a_picture(nightshift: Installation):
+    said = nightshift.producer("status").stdout
+    assert f"There is no batch yet in {nightshift.data_dir}" in said
+    (line,) = [line.strip() for line in said.splitlines() if "--checkpoint demo" in line]
+    program, *arguments = shlex.split(line)
+    assert program == "producer"
+    done = nightshift.producer(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert [job.state for job in nightshift.jobs()] == ["succeeded"]
