@@ -27,6 +27,7 @@ from models.types.clock import now
 from models.types.errors import BrokerError, DatabaseError, DeviceFaultError, NightshiftError
 from models.types.exit_status import ExitStatus
 from models.types.identity import Weights
+from models.types.job import JobSpec
 from worker.attempt.attempt import Attempt
 from worker.attempt.breaker import Breaker
 from worker.attempt.claiming import Claimer
@@ -51,6 +52,7 @@ from worker.composition import Parts
 from worker.engine.devices.chip import chip
 from worker.engine.devices.device import Device
 from worker.engine.devices.registry import choose_device
+from worker.engine.engine import Engine
 from worker.engine.memory import memory_sources
 from worker.engine.threads import leave_processors_to_others, number_of_threads
 from worker.events import Event
@@ -222,15 +224,24 @@ class Boot(bootsteps.StartStopStep):
             lambda attempt: _publish_replacement(app, database, attempt),
         )
         self._finisher = Finisher(pipeline, in_hand, shutdown)
-        claimer = Claimer(database, settings, retrier, shutdown, boot_id, in_hand, maker.rest)
+        claimer = Claimer(
+            database,
+            settings,
+            retrier,
+            shutdown,
+            boot_id,
+            in_hand,
+            maker.rest,
+            lambda spec: _most_together(engine, spec, settings),
+        )
         runner = AttemptRunner(
             pipeline,
             self._finisher,
             MemoryGuard(engine, loads.number_of, database, settings, boot_id),
             Breaker(settings.faults_in_a_row, shutdown),
             in_hand=in_hand,
-            heartbeat=lambda claim, usual_limit_s: parts.heartbeat(
-                database, claim, settings, shutdown, retrier, usual_limit_s
+            heartbeat=lambda claims, usual_limit_s: parts.heartbeat(
+                database, claims, settings, shutdown, retrier, usual_limit_s
             ),
             usual_times=UsualTimes(settings),
             shutdown=shutdown,
@@ -267,6 +278,12 @@ def _begin(
         boot_id = record_boot(session, machine, started_at)
         recorded = record_noted(session, boot_id, pictures)
         return boot_id, recorded, rescue(session, boot_id, settings.tries)
+
+
+def _most_together(engine: Engine, spec: JobSpec, settings: Settings) -> int:
+    # A job that takes its worker down costs the others of its call a loss each, which must not be their last.
+    most = settings.pictures_a_call if settings.quarantine_after > 1 else 1
+    return min(most, engine.most_together(spec) or most)
 
 
 def _mark_ready(database: Database, boot_id: int) -> None:

@@ -33,8 +33,8 @@ class Parts:
     engine: Callable[[Device, Settings], Engine] = Engine
     examiner: Callable[[float], Examiner] = Examiner
     judge: Callable[[Database, Retrier, Examiner], Judge] = Judge
-    #: Once an attempt.
-    heartbeat: Callable[[Database, Claim, Settings, Shutdown, Retrier, float | None], Heartbeat] = Heartbeat
+    #: Once a call.
+    heartbeat: Callable[[Database, Sequence[Claim], Settings, Shutdown, Retrier, float | None], Heartbeat] = Heartbeat
     #: Once an attempt, when all else is done.
     tell: Callable[[Attempt], Attempt] = tell
     sweep: type[Sweep] = Sweep

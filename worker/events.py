@@ -27,6 +27,7 @@ class Event(StrEnum):
     ATTEMPT_UNEXPECTED = "attempt.unexpected", "An error that nobody foresaw, with its traceback."
     AWAKE_LOST = "awake.lost", "The program that keeps the machine awake went away."
     BEAT_FAILED = "beat.failed", "Something that is done at intervals failed once."
+    CALL_MADE_SMALLER = "call.made_smaller", "Pictures that could not be made in one call are made in smaller ones."
     DATABASE_REPLACED = "database.replaced", "The database's file is another one now; the worker begins anew."
     DEVICE_FAULTY = "device.faulty", "The device did not do what it was told; the worker ends."
     DUTY_FAILED = "duty.failed", "A duty of the worker, such as looking after the queue, failed once."

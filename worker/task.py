@@ -81,10 +81,10 @@ class GenerateTask(Task):
     def _make(self, message: JobMessage, delivery: Delivery) -> None:
         job_id = message.job
         try:
-            if (claim := self._claimer.claim(message)) is not None:
-                job_id = claim.job_id
+            if claims := self._claimer.claim(message):
+                job_id = claims[0].job_id
                 self.deliveries.use()
-                self._runner.run(claim, delivery.acknowledge)
+                self._runner.run(claims, delivery.acknowledge)
         except (AttemptStoppedError, StorageError) as error:
             # It was told to end before the job was claimed.
             raise Reject(error, requeue=True) from error

@@ -1,12 +1,25 @@
-"""Claims: which job a worker makes next, and its right to that as long as the row says so."""
+"""Claims: which jobs a worker makes next, and its right to them as long as their rows say so."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Boolean, ClauseElement, ColumnElement, and_, bindparam, exists, func, insert, select, update
+from sqlalchemy import (
+    Boolean,
+    ClauseElement,
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from models.records.batches import spec_of
@@ -18,7 +31,7 @@ from models.records.tables import Attempt, Batch, Job, Pause
 from models.types.causes import Cause
 from models.types.clock import Instant, instant, now, seconds_since
 from models.types.errors import InvalidJobError, QueuePausedError
-from models.types.identity import Setup
+from models.types.identity import Kind, Setup
 from models.types.job import JobSpec
 from models.types.message import JobMessage, what_is_invalid
 from models.types.states import JobState, Outcome
@@ -65,6 +78,8 @@ class Claim:
 
 _ATTEMPTS, _JOBS = (Base.metadata.tables[row.__tablename__] for row in (Attempt, Job))
 _SETUP = fields(Setup)
+#: In the order in which jobs come to be made.
+_LONGEST = Job.published_at, Job.id
 
 
 def _of_setup(found: Iterable[Any]) -> ColumnElement[bool]:
@@ -81,11 +96,10 @@ def _pick() -> ColumnElement[int | None]:
     those, or where none is of it, the one that waits the longest. Where no job has a message, the bound job comes
     first: who publishes jobs notes it once their messages are sent, which a worker may have by then.
     """
-    longest = Job.published_at, Job.id
     first = (
         select(Job.id, Job.priority, *columns(Setup))
         .where(is_published())
-        .order_by(Job.priority, *longest)
+        .order_by(Job.priority, *_LONGEST)
         .limit(1)
         .with_for_update(skip_locked=True)
         .cte("first")
@@ -97,7 +111,7 @@ def _pick() -> ColumnElement[int | None]:
             is_published(),
             Job.priority == select(first.c.priority).scalar_subquery(),
         )
-        .order_by(*longest)
+        .order_by(*_LONGEST)
         .limit(_LOOKED_AT)
         .subquery()
     )
@@ -105,7 +119,7 @@ def _pick() -> ColumnElement[int | None]:
         select(Job.id)
         .join(looked_at, looked_at.c.id == Job.id)
         .where(_of_setup(columns(Setup)))
-        .order_by(*longest)
+        .order_by(*_LONGEST)
         .limit(1)
         .with_for_update(skip_locked=True, of=Job)
     )
@@ -116,13 +130,53 @@ def _pick() -> ColumnElement[int | None]:
         of_setup,
         select(first.c.id),
         other.where(Job.id == bindparam("of_job")).with_for_update(skip_locked=True),
-        other.order_by(*longest).limit(1).with_for_update(skip_locked=True),
+        other.order_by(*_LONGEST).limit(1).with_for_update(skip_locked=True),
     )
     return func.coalesce(*(choice.scalar_subquery() for choice in choices))
 
 
+def _company() -> Select[int]:
+    """Return the numbers of jobs that can go together with the bound job, those first that wait the longest.
+
+    They are of its priority, kind and guidance, and have a message on the queue. A job that failed or took its worker
+    down before is made alone: if it does so again, no other suffers.
+    """
+    looked_at = (
+        select(Job.id)
+        .where(is_published(), Job.priority == bindparam("of_priority"))
+        .order_by(*_LONGEST)
+        .limit(_LOOKED_AT)
+        .subquery()
+    )
+    return (
+        select(Job.id)
+        .join(looked_at, looked_at.c.id == Job.id)
+        .where(
+            *(
+                one == bindparam(f"kind_{part.name}", type_=one.type)
+                for part, one in zip(fields(Kind), columns(Kind), strict=True)
+            ),
+            Job.guidance == bindparam("of_guidance"),
+            Job.failures == 0,
+            Job.losses == 0,
+        )
+        .order_by(*_LONGEST)
+        .limit(bindparam("most"))
+        .with_for_update(skip_locked=True, of=Job)
+    )
+
+
 # Built once: building a statement takes SQLAlchemy longer than SQLite takes to execute it, and these come with every
 # picture.
+_BEGUN = {
+    "state": JobState.RUNNING,
+    "attempts": Job.attempts + 1,
+    "boot_id": bindparam("by_boot"),
+    "heartbeat_at": bindparam("moment"),
+    "published_at": None,
+    "not_before": None,
+    "cancel_requested": False,
+}
 _CLAIM = (
     update(_JOBS)
     .where(
@@ -131,17 +185,11 @@ _CLAIM = (
         exists().where(Batch.uid == bindparam("of_batch")),
         ~exists().where(Pause.resumed_at.is_(None)),
     )
-    .values(
-        state=JobState.RUNNING,
-        attempts=Job.attempts + 1,
-        boot_id=bindparam("by_boot"),
-        heartbeat_at=bindparam("moment"),
-        published_at=None,
-        not_before=None,
-        cancel_requested=False,
-    )
+    .values(_BEGUN)
     .returning(Job.id)
 )
+_COMPANY = _company()
+_JOIN = update(_JOBS).where(Job.id.in_(bindparam("jobs", expanding=True))).values(_BEGUN)
 _OF_JOB = (
     select(Job, Batch.name, Batch.uid, Batch.checks)
     .join(Batch, Batch.id == Job.batch_id)
@@ -169,27 +217,67 @@ _CHANGE_CLAIMED = (
     )
     .returning(Job.id)
 )
+_RENEW = (
+    update(_JOBS)
+    .where(
+        Job.state == JobState.RUNNING,
+        Job.boot_id == bindparam("of_boot"),
+        tuple_(Job.id, Job.attempts).in_(bindparam("of_attempts", expanding=True)),
+    )
+    .values(heartbeat_at=bindparam("moment"))
+    .returning(Job.id, Job.cancel_requested)
+)
 
 
-def claim(session: Session, message: JobMessage, boot_id: int, setup: Setup | None = None) -> Claim | None:
-    """Turn a message into an attempt, counted before it starts; None where no job waits.
+def claim(
+    session: Session,
+    message: JobMessage,
+    boot_id: int,
+    setup: Setup | None = None,
+    most_together: Callable[[JobSpec], int] = lambda _: 1,
+) -> list[Claim]:
+    """Turn a message into an attempt, counted before it starts; nothing where no job waits.
 
     A message is worth one job, and the record says which: see `_pick`, where `setup` is what the device is set up for.
-    None, too, for a message that names a batch of another database.
+    Nothing, too, for a message that names a batch of another database.
+
+    With it come others that can go together with it, as many as wait at this moment and `most_together` allows of the
+    job: a power of two in all, since some devices compile kernels for each number. There is a message for each of them
+    that is worth nothing any more.
 
     Raises:
         QueuePausedError: no job begins now.
         InvalidJobError: the job's row, or its batch's, holds what no job may have; `refuse` fails such a job.
     """
     moment = now()
-    bound = {"of_job": message.job, "of_batch": message.batch, "by_boot": boot_id, "moment": moment}
-    bound |= {"has_setup": setup is not None}
+    begun = {"by_boot": boot_id, "moment": moment}
+    bound = begun | {"of_job": message.job, "of_batch": message.batch, "has_setup": setup is not None}
     bound |= {f"setup_{part.name}": getattr(setup, part.name, None) for part in _SETUP}
     job_id = session.scalar(_CLAIM, bound)
     if job_id is None:
         if paused_since(session) is not None:
             raise QueuePausedError
-        return None
+        return []
+    claims = [_begin(session, job_id, boot_id, moment)]
+    if (most := most_together(claims[0].spec)) > 1 and not (claims[0].failures or claims[0].losses):
+        others = _others(session, job_id, claims[0].spec, most - 1)
+        if others:
+            session.execute(_JOIN, begun | {"jobs": others})
+        claims += [_begin(session, other, boot_id, moment) for other in others]
+    return claims
+
+
+def _others(session: Session, job_id: int, spec: JobSpec, most: int) -> list[int]:
+    """Return the numbers of jobs that make a power of two together with the job, of at most so many more."""
+    kind = Kind.of(spec)
+    bound = {f"kind_{part.name}": getattr(kind, part.name) for part in fields(Kind)}
+    priority = session.scalar(select(Job.priority).where(Job.id == job_id))
+    bound |= {"of_priority": priority, "of_guidance": spec.guidance, "most": most}
+    found = session.scalars(_COMPANY, bound).all()
+    return list(found[: 2 ** ((len(found) + 1).bit_length() - 1) - 1])
+
+
+def _begin(session: Session, job_id: int, boot_id: int, moment: datetime) -> Claim:
     try:
         found = session.execute(_OF_JOB, {"of_job": job_id}).one()
         job = found.Job
@@ -212,16 +300,17 @@ def claim(session: Session, message: JobMessage, boot_id: int, setup: Setup | No
         raise InvalidJobError(job_id, f"cannot be read: {error}") from error
 
 
-def unanswered_claim(session: Session, boot_id: int, is_in_hand: Callable[[int, int], bool]) -> Claim | None:
-    """Return a claim of this boot whose answer was lost; None if there is none.
+def unanswered_claims(session: Session, boot_id: int, is_in_hand: Callable[[int, int], bool]) -> list[Claim]:
+    """Return the claims of this boot whose answer was lost, which are those of one message.
 
-    Its job runs under the boot's name, and `is_in_hand` says of no such job and attempt number that somebody works on
+    Their jobs run under the boot's name, and `is_in_hand` says of no such job and attempt number that somebody works on
     it.
     """
-    for attempt in session.scalars(_RUNNING_HERE, {"by_boot": boot_id}).all():
-        if not is_in_hand(attempt.job_id, attempt.number):
-            return _claim_of(session.execute(_OF_JOB, {"of_job": attempt.job_id}).one(), attempt)
-    return None
+    return [
+        _claim_of(session.execute(_OF_JOB, {"of_job": attempt.job_id}).one(), attempt)
+        for attempt in session.scalars(_RUNNING_HERE, {"by_boot": boot_id}).all()
+        if not is_in_hand(attempt.job_id, attempt.number)
+    ]
 
 
 def _claim_of(found: Any, attempt: Attempt) -> Claim:
@@ -254,11 +343,15 @@ def refuse(session: Session, job_id: int, error: str) -> None:
     )
 
 
-def renew(session: Session, claim: Claim) -> bool | None:
-    """Give a sign of life; return whether cancelling was asked for, None if the job is no longer this claim's."""
-    if not change_claimed(session, claim, heartbeat_at=now()):
-        return None
-    return session.scalar(select(Job.cancel_requested).where(Job.id == claim.job_id))
+def renew(session: Session, claims: Sequence[Claim]) -> dict[int, bool]:
+    """Give a sign of life for claims of one boot.
+
+    Returns, by the numbers of their jobs, whether cancelling was asked for; a job that is no longer its claim's is not
+    among them.
+    """
+    attempts = [(claim.job_id, claim.attempt_number) for claim in claims]
+    bound = {"of_boot": claims[0].boot_id, "of_attempts": attempts, "moment": now()}
+    return {row.id: row.cancel_requested for row in session.execute(_RENEW, bound)}
 
 
 def change_claimed(session: Session, claim: Claim, **values: object) -> bool:

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Select, Text, and_, cast, func, or_, select, tuple_, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, Text, and_, cast, exists, func, or_, select, tuple_, update
+from sqlalchemy.orm import Session, aliased
 
 from models.records.attempts import released
 from models.records.tables import Attempt, Boot, Job
@@ -78,7 +78,7 @@ def _rescued(session: Session, boot_id: int, which: ColumnElement[bool], tries: 
     """Put back or set aside those running jobs, whose workers are gone, and end their attempts."""
     moment = now()
     running = select(Job.id).where(Job.state == JobState.RUNNING, which)
-    # A boot makes one job after the other: one before its newest was made, and waited to be settled.
+    # A boot makes one call after the other: the jobs of one before its newest were made, and waited to be settled.
     newest = session.scalars(
         select(func.max(Attempt.id))
         .where(Attempt.outcome == Outcome.RUNNING, Attempt.job_id.in_(running))
@@ -98,7 +98,14 @@ def _rescued(session: Session, boot_id: int, which: ColumnElement[bool], tries: 
     # A worker that was told to stop at once has noted its end, and its job is not to blame; nor is one whose claim this
     # boot never heard of.
     killed = Job.boot_id.in_(select(Boot.id).where(Boot.ended_at.is_(None), Boot.id != boot_id))
-    at_work = Job.id.in_(select(Attempt.job_id).where(Attempt.id.in_(newest)))
+    last = aliased(Attempt)
+    # Jobs that are claimed together begin at the same moment, to the microsecond.
+    at_work = exists().where(
+        Attempt.job_id == Job.id,
+        Attempt.boot_id == last.boot_id,
+        Attempt.started_at == last.started_at,
+        last.id.in_(newest),
+    )
     left = session.execute(
         select(Job.id, Job.failures, Job.losses, (killed & at_work).label("took_it_down"))
         .where(Job.state == JobState.RUNNING, which)

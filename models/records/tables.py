@@ -35,7 +35,7 @@ from models.types.presets import EXACT
 from models.types.states import JobState, Outcome
 
 #: The version in `migrations` that makes these tables.
-SCHEMA_VERSION = "0015"
+SCHEMA_VERSION = "0016"
 _PUBLISHED = text("published_at IS NOT NULL AND finished_at IS NULL")
 
 
@@ -311,6 +311,8 @@ class Attempt(Base):
     save_s: Mapped[float | None]
     total_s: Mapped[float | None]
     steps_per_s: Mapped[float | None]
+    #: Pictures made in the same call, this one counted; gap, sleep and the parts beside the device's are shares of it.
+    pictures_a_call: Mapped[int | None]
     #: Made by a second try: memory ran out, or it was not finite.
     made_again: Mapped[bool] = mapped_column(default=False, server_default=false())
     #: Decoded a second time in float32 after NaN or infinity.

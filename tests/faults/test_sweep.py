@@ -65,7 +65,7 @@ def test_a_claim_of_which_its_worker_never_heard_is_no_job_that_runs_for_ever(ni
         batch = create_batch(session, "unheard", "-", [PlannedJob(spec)], priority=5, digest="0" * 64)
         (job_id,) = session.scalars(select(Job.id).where(Job.batch_id == batch.id))
         message = JobMessage(job=job_id, batch=batch.uid)
-        assert claim(session, message, nightshift.rows(Boot)[-1].id) is not None
+        assert claim(session, message, nightshift.rows(Boot)[-1].id)
     assert_made_once(nightshift, "unheard")
     # The claim is put back, and nobody is to blame.
     assert outcomes(nightshift, "unheard") == [["lost", "succeeded"]]

@@ -17,7 +17,6 @@ claimed = []
 for line in sys.stdin:
     with database.writing() as session:
         got = claim(session, JobMessage.model_validate_json(line), int(sys.argv[2]))
-    if got is not None:
-        claimed.append(got.job_id)
+    claimed += [one.job_id for one in got]
 database.close()
 sys.stdout.write(json.dumps(claimed))

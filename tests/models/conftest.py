@@ -92,7 +92,7 @@ class Records:
 
     def claim(self, message: JobMessage, boot_id: int) -> Claim | None:
         with self.database.writing() as session:
-            return claims.claim(session, message, boot_id)
+            return next(iter(claims.claim(session, message, boot_id)), None)
 
     def settle(self, claim: Claim, outcome: Outcome = Outcome.SUCCEEDED, **values) -> Recorded:
         with self.database.writing() as session:

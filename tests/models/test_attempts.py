@@ -192,7 +192,7 @@ def test_settling_needs_owner_attempt_and_job_to_match(records, boot, claimed, w
     stale = replace(claimed, **{wrong: value})
     assert not records.settle(stale)
     assert not write(attempts.give_back, stale, FULL)
-    assert write(claims.renew, stale) is None
+    assert write(claims.renew, [stale]) == {}
     assert [records.job(number).state for number in (claimed.job_id, other.job)] == [JobState.RUNNING] * 2
     assert [attempt.outcome for attempt in records.attempts()] == [Outcome.RUNNING] * 2
 
@@ -204,7 +204,7 @@ def test_an_owner_that_comes_back_after_rescue_settles_nothing(records, claimed,
     again = records.claim(message, newer)
     assert again.attempt_number == 2
     assert not records.settle(claimed, picture="late.png")
-    assert write(claims.renew, claimed) is None
+    assert write(claims.renew, [claimed]) == {}
     assert records.settle(again, picture="new.png")
     lost, made = records.attempts()
     assert (lost.outcome, lost.cause, lost.number) == (Outcome.LOST, "worker_lost", 1)
@@ -290,12 +290,12 @@ def test_a_job_that_was_to_be_cancelled_is_whatever_its_worker_does(records, wri
 
 def test_a_sign_of_life_moves_the_heartbeat_and_tells_of_cancelling(records, claimed, write):
     first = records.job(claimed.job_id).heartbeat_at
-    assert write(claims.renew, claimed) is False
+    assert write(claims.renew, [claimed]) == {claimed.job_id: False}
     assert records.job(claimed.job_id).heartbeat_at > first
     assert write(control.cancel, of_job(claimed.job_id)) == (0, 1)
-    assert write(claims.renew, claimed) is True
+    assert write(claims.renew, [claimed]) == {claimed.job_id: True}
     assert records.settle(claimed, Outcome.CANCELLED)
-    assert write(claims.renew, claimed) is None
+    assert write(claims.renew, [claimed]) == {}
     assert records.job(claimed.job_id).state == JobState.CANCELLED
 
 
@@ -361,7 +361,7 @@ def test_a_picture_takes_the_database_as_many_steps_whatever_waits(records, boot
     def make(message):
         """Claim the job and settle it, and return how many steps each took."""
         claimed = []
-        claiming = write(steps, lambda session: claimed.append(claims.claim(session, message, boot)))
+        claiming = write(steps, lambda session: claimed.extend(claims.claim(session, message, boot)))
         settled = Result(Outcome.SUCCEEDED, picture="red.png")
         return claiming, write(steps, lambda session: attempts.settle(session, claimed[0], settled))
 

@@ -37,8 +37,8 @@ def made(records, boot, write, message):
         found = []
         for _ in range(count):
             setup = None if width is None else setup_of(records.job(message.job), width)
-            claim = write(claims.claim, message, boot, setup)
-            found.append(None if claim is None else claim.job_id)
+            claimed = write(claims.claim, message, boot, setup)
+            found.append(claimed[0].job_id if claimed else None)
         return found
 
     records.change(message.job, state=JobState.CANCELLED)

@@ -72,25 +72,25 @@ def test_what_ended_in_time_is_known_although_the_job_has_gone_on(records, claim
 
 
 def test_a_claim_is_had_again_as_it_was(records, claimed, write, boot):
-    again = write(claims.unanswered_claim, boot, lambda *_: False)
-    assert again == claimed
+    again = write(claims.unanswered_claims, boot, lambda *_: False)
+    assert again == [claimed]
     assert [attempt.number for attempt in records.attempts()] == [1]
 
 
 def test_a_claim_that_somebody_works_on_is_not_had_twice(records, claimed, write, boot):
     in_hand = {(claimed.job_id, claimed.attempt_number)}
-    assert write(claims.unanswered_claim, boot, lambda *which: which in in_hand) is None
+    assert write(claims.unanswered_claims, boot, lambda *which: which in in_hand) == []
     other = records.claim(records.messages(records.batch("other"))[0], boot)
-    assert write(claims.unanswered_claim, boot, lambda *which: which in in_hand) == other
+    assert write(claims.unanswered_claims, boot, lambda *which: which in in_hand) == [other]
 
 
 def test_a_claim_of_another_boot_is_not_had(records, claimed, write):
-    assert write(claims.unanswered_claim, records.boot(), lambda *_: False) is None
+    assert write(claims.unanswered_claims, records.boot(), lambda *_: False) == []
 
 
 def test_a_claim_that_has_ended_is_not_had(records, claimed, write, boot):
     records.settle(claimed, picture="p.png")
-    assert write(claims.unanswered_claim, boot, lambda *_: False) is None
+    assert write(claims.unanswered_claims, boot, lambda *_: False) == []
 
 
 def test_a_load_is_recorded_once(records, boot, write):

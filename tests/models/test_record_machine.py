@@ -166,21 +166,25 @@ class RecordMachine(RuleBasedStateMachine, RecordModel):
         job = self.jobs[data.draw(st.sampled_from(sorted(self.jobs)))]
         message = JobMessage(job=job.id, batch=self.batches[job.batch].uid)
         boot = self._living(lock)
-        claim, expected = self.write(claims.claim, message, boot), self._next(job)
-        assert (claim and claim.job_id) == (expected and expected.id)
-        if expected is None:
+        most = data.draw(st.sampled_from([1, 1, 2, 3, 8]))
+        claimed, first = self.write(claims.claim, message, boot, None, lambda _: most), self._next(job)
+        if first is None:
+            assert claimed == []
             return
-        assert (claim.failures, claim.losses) == (expected.failures, expected.losses)
-        expected.state, expected.published, expected.waits = JobState.RUNNING, None, False
-        expected.cancel_requested = False
-        expected.attempts += 1
-        assert claim.attempt_number == expected.attempts
-        self.boots[boot].at.append(expected.id)
-        self.claims.append(claim)
+        call = next(self.moments)
+        self._begin(boot, first, call)
+        others = self._others(first, most)
+        for other in others:
+            self._begin(boot, other, call)
+        said = [(claim.job_id, claim.attempt_number, claim.failures, claim.losses) for claim in claimed]
+        assert said == [(one.id, one.attempts, one.failures, one.losses) for one in (first, *others)]
+        self.claims += claimed
 
     def _give_a_sign_of_life(self, claim: Claim, _data: Any) -> None:
-        said = self.write(claims.renew, claim)
-        assert said == (self.jobs[claim.job_id].cancel_requested if self._holds(claim) else None)
+        with_it = [other for other in self.claims if other.boot_id == claim.boot_id]
+        said = self.write(claims.renew, with_it)
+        held = [other.job_id for other in with_it if self._holds(other)]
+        assert said == {job_id: self.jobs[job_id].cancel_requested for job_id in held}
 
     def _make_the_picture(self, claim: Claim, data: Any) -> None:
         judged = data.draw(st.sampled_from([(), (AGAINST,)])) if self.batches[claim.batch_id].target else ()

@@ -87,7 +87,7 @@ def test_a_job_without_a_sign_of_life_is_put_back_and_one_that_gave_it_is_left(r
     with records.database.reading() as session:
         seen = [job for job in running_jobs(session) if job.job_id != own.job]
     assert [sign.job_id for sign in seen] == [silent.job, alive.job]
-    assert write(renew, claims[1]) is False
+    assert write(renew, [claims[1]]) == {claims[1].job_id: False}
     assert write(rescue_stalled, here, seen, TRIES) == Rescued([silent.job], [])
     assert [records.job(m.job).state for m in (silent, alive, own)] == ["queued", "running", "running"]
     assert [attempt.outcome for attempt in records.attempts()] == ["lost", "running", "running"]

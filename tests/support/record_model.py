@@ -31,6 +31,8 @@ class JobModel:
     published: int | None = None
     #: Whether it waits for its next try.
     waits: bool = False
+    #: The call that it was claimed for last, by its number.
+    call: int = 0
     replaces: int | None = None
     replacement: int = 0
 
@@ -61,6 +63,26 @@ class RecordModel:
             return min(published, key=lambda job: (self.batches[job.batch].priority, job.published, job.id))
         due = [job for job in self._queued() if not job.waits]
         return named if named in due else min(due, key=lambda job: job.id, default=None)
+
+    def _others(self, first: JobModel, most: int) -> list[JobModel]:
+        """Return the jobs that are claimed together with the first, which is claimed already."""
+        if first.failures or first.losses:
+            return []
+        fit = [
+            job
+            for job in self._queued()
+            if job.published is not None and not (job.failures or job.losses)
+            if self.batches[job.batch].priority == self.batches[first.batch].priority
+        ]
+        fit.sort(key=lambda job: (job.published, job.id))
+        count = next(count for count in (8, 4, 2, 1) if count <= min(most, len(fit) + 1))
+        return fit[: count - 1]
+
+    def _begin(self, boot: int, job: JobModel, call: int) -> None:
+        job.state, job.published, job.waits = JobState.RUNNING, None, False
+        job.cancel_requested, job.call = False, call
+        job.attempts += 1
+        self.boots[boot].at.append(job.id)
 
     def _release(self, job: JobModel, *, set_aside: bool = False) -> None:
         job.state = JobState.QUARANTINED if set_aside else JobState.QUEUED
@@ -94,10 +116,11 @@ class RecordModel:
         left = []
         for boot in self.boots.values():
             mine = [job_id for job_id in boot.at if job_id in held]
+            newest = self.jobs[mine[-1]].call if mine else 0
             for job_id in mine:
                 job = self.jobs[job_id]
-                # Only the newest can be to blame: the others were made, and waited to be settled.
-                to_blame = job_id == mine[-1] and not boot.has_noted_end
+                # Only the newest call can be to blame: the others were made, and waited to be settled.
+                to_blame = job.call == newest and not boot.has_noted_end
                 cause = Cause.WORKER_LOST if to_blame else Cause.STOPPED
                 becomes = fate(Outcome.LOST, cause, job.failures, job.losses, TRIES)
                 job.losses += becomes is not Fate.GIVE_BACK

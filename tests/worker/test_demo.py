@@ -19,7 +19,7 @@ from training.card import Evaluation, model_card
 from training.evaluation import STABLE_DIFFUSION
 from training.palette import COLOURS
 from worker.engine.devices.cpu import Cpu
-from worker.engine.generation import generate
+from worker.engine.making.generation import generate
 
 pytestmark = pytest.mark.slow
 

@@ -9,13 +9,13 @@ import torch
 
 from models.types.errors import DeviceError
 from models.types.measurement import MemoryReading
-from worker.engine import generation
 from worker.engine.devices.chip import chip
 from worker.engine.devices.cpu import Cpu
 from worker.engine.devices.cuda import Cuda
 from worker.engine.devices.mps import Mps
 from worker.engine.devices.registry import available_devices, choose_device
-from worker.engine.generation import generate
+from worker.engine.making import generation
+from worker.engine.making.generation import generate
 from worker.engine.memory import MemoryWatch, memory_sources, read_memory
 
 

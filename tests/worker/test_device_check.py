@@ -6,7 +6,7 @@ import torch
 
 from worker.engine.device_check import tolerance
 from worker.engine.devices.cpu import Cpu
-from worker.engine.generation import generate
+from worker.engine.making.generation import generate
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from models.types.identity import Weights
 from worker.engine import engine as engine_module
 from worker.engine.devices.cpu import Cpu
 from worker.engine.engine import Engine
-from worker.engine.generation import generate
 from worker.engine.loading import load_checkpoint
+from worker.engine.making.generation import generate
 
 CPU = Cpu("cpu", torch.float32)
 DEMO = Weights("demo")

@@ -12,7 +12,7 @@ from models.checkpoints import DEMO_FOLDER
 from models.types.errors import GenerationError
 from models.types.schedulers import SCHEDULERS
 from worker.engine.devices.cpu import Cpu
-from worker.engine.generation import generate
+from worker.engine.making.generation import generate
 
 CPU = Cpu("cpu", torch.float32)
 HALF = Cpu("cpu", torch.float16)

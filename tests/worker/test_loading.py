@@ -19,8 +19,8 @@ from worker.engine.devices.cpu import Cpu
 from worker.engine.families import registry
 from worker.engine.families.family import Family
 from worker.engine.families.registry import family_of
-from worker.engine.generation import generate
 from worker.engine.local_checkpoint import PIPELINES, find_checkpoint
+from worker.engine.making.generation import generate
 
 UNET = Path("unet", "diffusion_pytorch_model.safetensors")
 UNET_HALF = Path("unet", "diffusion_pytorch_model.fp16.safetensors")

@@ -7,7 +7,7 @@ import torch
 from models.types.prompt_syntax import has_syntax
 from training.appearance import drawn_colour
 from worker.engine.devices.cpu import Cpu
-from worker.engine.generation import generate
+from worker.engine.making.generation import generate
 
 CPU = Cpu("cpu", torch.float32)
 

@@ -49,6 +49,14 @@ class Attempt:
     #: The job that was queued to stand in for this one.
     replaced_by: int | None = None
 
+    def advance(self, step: int) -> None:
+        """Note that its job got on; raises as `Heartbeat.advance` does."""
+        self.heartbeat.advance(self.claim, step)
+
+    def wait(self, seconds: float) -> None:
+        """Wait for something outside of its job; raises as `Heartbeat.wait` does."""
+        self.heartbeat.wait(self.claim, seconds)
+
     @property
     def picture_name(self) -> str | None:
         """The name of the job's picture, once it has one; a rejected one has one of its own."""

@@ -1,15 +1,16 @@
-"""The first step of an attempt: a message comes, and the record says which job is made for it."""
+"""The first step of an attempt: a message comes, and the record says which jobs are made for it."""
 
 import time
 from collections.abc import Callable
 from datetime import datetime
 
-from models.records.claims import Claim, claim, refuse, unanswered_claim
+from models.records.claims import Claim, claim, refuse, unanswered_claims
 from models.records.control import paused_since
 from models.records.database import Database
 from models.settings import Settings
 from models.types.errors import AttemptStoppedError, DatabaseError, InvalidJobError, QueuePausedError
 from models.types.identity import Setup
+from models.types.job import JobSpec
 from models.types.message import JobMessage
 from worker.care.file_handles import require_file_handle
 from worker.care.in_hand import InHand
@@ -35,8 +36,12 @@ class Claimer:
         boot_id: int,
         in_hand: InHand,
         rest: Callable[[], None],
+        most_together: Callable[[JobSpec], int],
     ) -> None:
-        """Have `rest` called when a pause is over, in which the device waited for a person."""
+        """Have `rest` called when a pause is over, in which the device waited for a person.
+
+        `most_together` says of a job with how many it may go together at most, itself counted.
+        """
         self._database = database
         self._settings = settings
         self._retrier = retrier
@@ -44,19 +49,26 @@ class Claimer:
         self._boot_id = boot_id
         self._in_hand = in_hand
         self._rest = rest
+        self._most_together = most_together
+        #: How many messages are there for jobs that were claimed together with another one's.
+        self._spent_messages = 0
         #: What the device is set up for, and since when.
         self._setup: Setup | None = None
         self._since = 0.0
         #: Whether a claim may be in the database of which this worker has not heard.
         self._is_in_doubt = False
 
-    def claim(self, message: JobMessage) -> Claim | None:
-        """Return a claim; None where no job is made for the message, which is then done with.
+    def claim(self, message: JobMessage) -> list[Claim]:
+        """Return the claims of the next call; nothing where no job is made for the message, which is then done with.
 
         Raises:
             AttemptStoppedError: the worker was told to end before it could be claimed.
             DatabaseError, StorageError: the same, while the database or the disk could not be used.
         """
+        if self._spent_messages:
+            # As many messages as jobs, so that whoever looks after the queue can tell what is lost.
+            self._spent_messages -= 1
+            return []
         while True:
             # The message may have come while the last job ran.
             if self._shutdown.asked.is_set():
@@ -68,31 +80,34 @@ class Claimer:
                 self._rest()
             except InvalidJobError as error:
                 self._refuse(error)
-                return None
+                return []
             else:
                 break
-        if claimed is None:
+        if not claimed:
             log.warning(
                 "job %d: message dropped: no job waits for it, or it is of another database",
                 message.job,
                 extra=event(Event.MESSAGE_DROPPED, job=message.job),
             )
-            return None
-        self._in_hand.take(claimed)
-        if (setup := Setup.of(claimed.spec)) != self._setup:
+            return []
+        self._spent_messages += len(claimed) - 1
+        for each in claimed:
+            self._in_hand.take(each)
+        if (setup := Setup.of(claimed[0].spec)) != self._setup:
             self._setup, self._since = setup, time.monotonic()
         return claimed
 
-    def _claim(self, message: JobMessage) -> Claim | None:
+    def _claim(self, message: JobMessage) -> list[Claim]:
         # A job that cannot write its picture is better not begun.
         require_file_handle()
-        claimed = None
+        claimed = []
         try:
             with self._database.writing() as session:
                 if self._is_in_doubt:
-                    claimed = unanswered_claim(session, self._boot_id, self._in_hand.has)
-                if claimed is None:
-                    claimed = claim(session, message, self._boot_id, self._setup_with_time_left())
+                    claimed = unanswered_claims(session, self._boot_id, self._in_hand.has)
+                if not claimed:
+                    setup = self._setup_with_time_left()
+                    claimed = claim(session, message, self._boot_id, setup, self._most_together)
         except DatabaseError:
             self._is_in_doubt = True
             raise

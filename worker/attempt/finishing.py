@@ -1,7 +1,7 @@
 """The rest of an attempt, beside the device, while that makes the next picture."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from functools import partial
@@ -17,14 +17,15 @@ from worker.shutdown import Shutdown
 #: How long the device's thread has to begin the next job before the last one is finished beside it. That takes 3 ms, or
 #: 5 where it shares Python and the database with a thread that finishes.
 _HEAD_START_S = 0.02
+_LOOK_S = 1.0
 
 
 class Finisher:
     """Finishes one attempt at a time, on a thread of its own.
 
-    One more may wait for it, and its device with it: so no more than two pictures are ever in memory, and two jobs in
-    doubt, however slow the disk is. Whatever goes wrong here is no matter of the device, and nothing of it is raised
-    there.
+    Those of one call more may wait for it, and their device with them: so no more than the pictures of two calls are
+    ever in memory, and their jobs in doubt, however slow the disk is. Whatever goes wrong here is no matter of the
+    device, and nothing of it is raised there.
     """
 
     def __init__(self, pipeline: Pipeline, in_hand: InHand, shutdown: Shutdown) -> None:
@@ -41,11 +42,13 @@ class Finisher:
         """Whether `hand_over` would return at once."""
         return self._last.done()
 
-    def hand_over(self, attempt: Attempt, beating: ExitStack) -> None:
-        """Have the attempt finished, once the one before is; `beating` is closed with it."""
-        wait([self._last])
+    def hand_over(self, attempts: Sequence[Attempt], beating: ExitStack) -> None:
+        """Have the attempts of one call finished, once those before are; `beating` is closed with the last of them."""
+        while wait([self._last], _LOOK_S).not_done:
+            # What hangs there is noticed by the attempts that do.
+            attempts[0].heartbeat.begin()
         self._device_is_busy.clear()
-        self._last = self._thread.submit(self._finish, attempt, beating)
+        self._last = self._thread.submit(self._finish, attempts, beating)
 
     def note_device_busy(self) -> None:
         """Note that the device is busy with the next picture."""
@@ -55,19 +58,25 @@ class Finisher:
         """Wait until the last attempt is finished."""
         self._thread.shutdown()
 
-    def _finish(self, attempt: Attempt, beating: ExitStack) -> None:
+    def _finish(self, attempts: Sequence[Attempt], beating: ExitStack) -> None:
         self._device_is_busy.wait(_HEAD_START_S)
-        with about(**attempt.claim.ids):
-            try:
-                attempt = self._pipeline.finish(attempt)
-            except BaseException as error:  # noqa: BLE001 - raised here it would reach nobody
-                self._shutdown.cannot_record(attempt.claim.job_id, error)
-                _do_after_all(attempt, beating.close)
-                return
-            self._in_hand.let_go(attempt.claim)
+        for attempt in attempts:
+            # The time that the one before took was no part of it.
+            attempt.heartbeat.begin()
+            with about(**attempt.claim.ids):
+                self._finish_one(attempt, beating if attempt is attempts[-1] else ExitStack())
+
+    def _finish_one(self, attempt: Attempt, beating: ExitStack) -> None:
+        try:
+            attempt = self._pipeline.finish(attempt)
+        except BaseException as error:  # noqa: BLE001 - raised here it would reach nobody
+            self._shutdown.cannot_record(attempt.claim.job_id, error)
             _do_after_all(attempt, beating.close)
-            for step in self._pipeline.afterwards:
-                _do_after_all(attempt, partial(step, attempt))
+            return
+        self._in_hand.let_go(attempt.claim)
+        _do_after_all(attempt, beating.close)
+        for step in self._pipeline.afterwards:
+            _do_after_all(attempt, partial(step, attempt))
 
 
 def _do_after_all(attempt: Attempt, action: Callable[[], object]) -> None:

@@ -43,10 +43,10 @@ class Judge:
             attempt.heartbeat.begin()
             return self._examiner.examine(content, asked, selection)
 
-        examined = self._retrier.until_done(examine, attempt.heartbeat.wait)
+        examined = self._retrier.until_done(examine, attempt.wait)
         findings, one = examined.findings, examined.likeness
         if one is not None:
-            seen = self._retrier.until_done(lambda: self._seen(claim, selection), attempt.heartbeat.wait)
+            seen = self._retrier.until_done(lambda: self._seen(claim, selection), attempt.wait)
             findings = [*findings, seen.compare(one)]
         return replace(attempt, findings=findings, likeness=None if one is None else one.to_bytes())
 

@@ -1,16 +1,17 @@
-"""The steps of an attempt that need the device: have the weights in memory, make the picture."""
+"""The steps of an attempt that need the device: have the weights in memory, make the pictures."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from models.records.boots import record_load
 from models.records.database import Database
 from models.types.clock import Sleep, now
 from models.types.identity import Weights
 from models.types.measurement import LoadMeasurement
-from worker.attempt.attempt import Attempt
+from worker.attempt.attempt import Attempt, ended_by
 from worker.engine.engine import Engine
 
 
@@ -55,45 +56,52 @@ class Maker:
         """Note that what the device waits for is a person."""
         self._done = None
 
-    def prepare(self, attempt: Attempt) -> Attempt:
-        """Have what the job needs in memory; a switch is a load of its own, and no part of the picture.
+    def prepare(self, attempts: Sequence[Attempt]) -> list[Attempt]:
+        """Have what the jobs need in memory; a switch is a load of its own, and no part of the pictures.
 
         Raises:
             CheckpointError, GenerationError: as `Engine.use` does.
             DatabaseError: the worker was told to end before the load could be recorded.
         """
-        load = self._engine.use(Weights.of(attempt.claim.spec))
+        load = self._engine.use(Weights.of(attempts[0].claim.spec))
         load_id = self._loads.number_of(load)
         if load_id != self._load_id:
             self._load_id, self._done = load_id, None
-        return replace(attempt, load=load, load_id=load_id)
+        return [replace(attempt, load=load, load_id=load_id) for attempt in attempts]
 
-    def make(self, attempt: Attempt) -> Attempt:
-        """Make the picture, and acknowledge the message once it is denoised, or a little before.
+    def make(self, attempts: Sequence[Attempt]) -> list[Attempt]:
+        """Make the pictures in one call, and acknowledge the message once they are denoised, or a little before.
+
+        A picture's time is its share of the call's. An attempt that ends otherwise takes nothing from the others.
 
         Raises:
-            CancelledError, LostClaimError, AttemptStoppedError: as `Heartbeat.advance` does.
-            GenerationError: as `Engine.make` does.
+            DeviceFaultError: as `Engine.make_together` does.
         """
-        spec = attempt.claim.spec
-
-        def on_step(step: int) -> None:
-            attempt.heartbeat.advance(step)
-            # Some schedulers take more steps than they were asked for.
-            if step >= spec.steps:
-                attempt.acknowledge()
-
-        attempt.heartbeat.begin()
+        attempts[0].heartbeat.begin()
         begun = time.perf_counter()
-        gap_s = self._gap(attempt.claim.queue_wait_s, begun)
+        gaps_s = [self._gap(attempt.claim.queue_wait_s, begun) for attempt in attempts]
         try:
-            made, measured = self._engine.make(spec, on_step)
+            made = self._engine.make_together(
+                [attempt.claim.spec for attempt in attempts], [partial(_advance, attempt) for attempt in attempts]
+            )
         finally:
             self._done = time.perf_counter()
+        count = len(attempts)
         # What was slept through in an attempt that failed counts with the next one.
         slept_s = self._sleep.since_last()
-        measured = replace(measured, gap_s=gap_s, slept_s=slept_s, total_s=self._done - begun)
-        return replace(attempt, picture=made.picture, measured=measured)
+        total_s, slept_s = (self._done - begun) / count, None if slept_s is None else slept_s / count
+        return [
+            ended_by(attempt, what)
+            if isinstance(what, Exception)
+            else replace(
+                attempt,
+                picture=what[0].picture,
+                measured=replace(
+                    what[1], gap_s=None if gap_s is None else gap_s / count, slept_s=slept_s, total_s=total_s
+                ),
+            )
+            for attempt, what, gap_s in zip(attempts, made, gaps_s, strict=True)
+        ]
 
     def _gap(self, queue_wait_s: float | None, begun: float) -> float | None:
         """Return the seconds that the device waited for this job; None where the job was not there to be had."""
@@ -101,3 +109,10 @@ class Maker:
         if gap_s is None or queue_wait_s is None:
             return None
         return gap_s if queue_wait_s >= gap_s else None
+
+
+def _advance(attempt: Attempt, step: int) -> None:
+    attempt.advance(step)
+    # Some schedulers take more steps than they were asked for.
+    if step >= attempt.claim.spec.steps:
+        attempt.acknowledge()

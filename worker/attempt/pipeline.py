@@ -12,6 +12,8 @@ from worker.attempt.saving import Saver
 from worker.attempt.settling import Settler
 
 Step = Callable[[Attempt], Attempt]
+#: A step that the attempts of one call take together.
+CallStep = Callable[[Sequence[Attempt]], Sequence[Attempt]]
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Pipeline:
     """What an attempt goes through after its claim. The first error ends it, and its end is settled all the same."""
 
     #: On the thread that owns the device. The last of them acknowledges the message, once its picture is denoised.
-    on_device: Sequence[Step]
+    on_device: Sequence[CallStep]
     #: On another thread, while the device makes the next picture.
     beside: Sequence[Step]
     #: Taken once more where the batch's limits were changed while they were taken.
@@ -73,3 +75,19 @@ def through(steps: Iterable[Step], attempt: Attempt) -> Attempt:
         except BaseException as error:  # noqa: BLE001 - whatever a library raises, the row must say so
             return ended_by(attempt, error)
     return attempt
+
+
+def through_together(steps: Iterable[CallStep], attempts: Sequence[Attempt]) -> Sequence[Attempt]:
+    """Take the attempts of one call through the steps; an error that a step raises ends all that go on.
+
+    Raises:
+        DatabaseError: as `through` does.
+    """
+    for step in steps:
+        try:
+            attempts = step(attempts)
+        except DatabaseError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - as in `through`
+            return [ended_by(attempt, error) for attempt in attempts]
+    return attempts

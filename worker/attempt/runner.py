@@ -1,6 +1,6 @@
-"""From a claim to a picture that waits to be finished: prepare, make."""
+"""From claims to pictures that wait to be finished: prepare, make."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 from models.records.claims import Claim
@@ -10,7 +10,7 @@ from models.types.states import GuardStep
 from worker.attempt.attempt import Attempt
 from worker.attempt.breaker import Breaker
 from worker.attempt.finishing import Finisher
-from worker.attempt.pipeline import Pipeline, through
+from worker.attempt.pipeline import Pipeline, through_together
 from worker.care.heartbeat import Heartbeat
 from worker.care.in_hand import InHand
 from worker.care.limits import UsualTimes
@@ -30,11 +30,11 @@ class AttemptRunner:
         breaker: Breaker,
         *,
         in_hand: InHand,
-        heartbeat: Callable[[Claim, float | None], Heartbeat],
+        heartbeat: Callable[[Sequence[Claim], float | None], Heartbeat],
         usual_times: UsualTimes,
         shutdown: Shutdown,
     ) -> None:
-        """Have each attempt's heartbeat made by `heartbeat`, of the claim and the most seconds that its kind takes."""
+        """Have each call's heartbeat made by `heartbeat`, of its claims and the most seconds that their kind takes."""
         self._pipeline = pipeline
         self._finisher = finisher
         self._guard = guard
@@ -44,46 +44,49 @@ class AttemptRunner:
         self._usual_times = usual_times
         self._shutdown = shutdown
 
-    def run(self, claim: Claim, acknowledge: Callable[[], None]) -> None:
-        """Make the claimed job.
+    def run(self, claims: Sequence[Claim], acknowledge: Callable[[], None]) -> None:
+        """Make the claimed jobs in one call.
 
-        `acknowledge` is called as soon as the next message may come, if that is before the end: the claimed row is the
-        record, and the message says no more.
+        `acknowledge` is called as soon as the next message may come, if that is before the end: the claimed rows are
+        the record, and the message says no more.
 
         Raises:
-            DatabaseError: what became of the job could not be recorded; if it is still marked as running, the device's
-                next boot puts it back.
+            DatabaseError: what became of the jobs could not be recorded; where one is still marked as running, the
+                device's next boot puts it back.
         """
-        with about(**claim.ids):
+        with about(**(claims[0].ids if len(claims) == 1 else {"jobs": [claim.job_id for claim in claims]})):
             try:
-                self._make(claim, acknowledge)
+                self._make(claims, acknowledge)
             except BaseException:
-                # Nobody works on it any more, so whoever looks after the queue may put it back.
-                self._in_hand.let_go(claim)
+                # Nobody works on them any more, so whoever looks after the queue may put them back.
+                for claim in claims:
+                    self._in_hand.let_go(claim)
                 raise
 
-    def _make(self, claim: Claim, acknowledge: Callable[[], None]) -> None:
+    def _make(self, claims: Sequence[Claim], acknowledge: Callable[[], None]) -> None:
         def acknowledge_if_free() -> None:
             # A worker that waits for its disk takes no message that another one could have.
             if self._finisher.is_free:
                 acknowledge()
 
-        heartbeat = self._heartbeat(claim, self._usual_times.of(claim.spec))
+        heartbeat = self._heartbeat(claims, self._usual_times.of(claims[0].spec))
         with ExitStack() as stack:
 
-            def begin(attempt: Attempt) -> Attempt:
+            def begin(attempts: Sequence[Attempt]) -> Sequence[Attempt]:
                 try:
                     stack.enter_context(heartbeat.beating())
                 except Exception as error:
                     raise ProcessFaultError(f"the job was not begun: {type(error).__name__}: {error}") from error
                 self._finisher.note_device_busy()
-                return attempt
+                return attempts
 
             steps = (begin, *self._pipeline.on_device)
-            attempt = self._breaker.count(through(steps, Attempt(claim, heartbeat, acknowledge_if_free)))
-            if attempt.measured.total_s is not None:
-                self._usual_times.note(claim.spec, attempt.measured.total_s)
-            self._finisher.hand_over(attempt, stack.pop_all())
-        after = attempt.measured.after
-        if after is not None and self._guard.after_job(after) is GuardStep.RESTART:
+            begun = [Attempt(claim, heartbeat, acknowledge_if_free) for claim in claims]
+            attempts = [self._breaker.count(attempt) for attempt in through_together(steps, begun)]
+            for attempt in attempts:
+                if attempt.measured.total_s is not None:
+                    self._usual_times.note(attempt.claim.spec, attempt.measured.total_s)
+            self._finisher.hand_over(attempts, stack.pop_all())
+        readings = [attempt.measured.after for attempt in attempts if attempt.measured.after is not None]
+        if readings and self._guard.after_job(readings[0]) is GuardStep.RESTART:
             self._shutdown.ask(ExitStatus.MEMORY)

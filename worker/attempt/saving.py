@@ -40,7 +40,7 @@ class Saver:
         def find_name() -> str:
             return self._pictures.free_name(claim.batch_id, claim.job_id, mark)
 
-        name = self._retrier.until_done(find_name, attempt.heartbeat.wait)
+        name = self._retrier.until_done(find_name, attempt.wait)
         aside = self._pictures.aside(name, claim.attempt_id)
 
         def write() -> float:
@@ -50,7 +50,7 @@ class Saver:
 
         # What was waited for, a person with a full disk, is no part of it.
         try:
-            save_s = encoded_s + self._retrier.until_done(write, attempt.heartbeat.wait)
+            save_s = encoded_s + self._retrier.until_done(write, attempt.wait)
         except BaseException:
             # Nobody else knows of it: what becomes of the attempt now has no picture.
             aside.remove()

@@ -68,7 +68,7 @@ class Settler:
                 raise
 
         try:
-            settled = self._retrier.until_done(try_once, attempt.heartbeat.wait)
+            settled = self._retrier.until_done(try_once, attempt.wait)
         except LostClaimError:
             # So it looks to the heartbeat, too, where an earlier try was recorded and its answer lost.
             settled = self._retrier.until_done(try_once)

@@ -1,7 +1,8 @@
-"""Noticing a job that hangs: a thread that does so in the device's driver cannot be ended, so the process ends."""
+"""Noticing jobs that hang: a thread that does so in the device's driver cannot be ended, so the process ends."""
 
 import os
 import threading
+from collections.abc import Sequence
 
 from models.records.attempts import Result, lose
 from models.records.claims import Claim
@@ -18,22 +19,22 @@ from worker.log import event, log
 
 
 class HangWatch:
-    """Watches that one job takes a step now and then."""
+    """Watches that the jobs of one call take a step now and then."""
 
-    def __init__(self, database: Database, claim: Claim, settings: Settings, retrier: Retrier) -> None:
+    def __init__(self, database: Database, claims: Sequence[Claim], settings: Settings, retrier: Retrier) -> None:
         self._database = database
-        self._claim = claim
+        self._claims = claims
         self._settings = settings
         self._retrier = retrier
         self._quiet_s = 0.0
         self._advanced = threading.Event()
 
     def advance(self) -> None:
-        """Note that the job gets on."""
+        """Note that the jobs get on."""
         self._advanced.set()
 
     def look(self) -> None:
-        """Look, once a heartbeat; the process ends here if the job hangs."""
+        """Look, once a heartbeat; the process ends here if the jobs hang."""
         # Looks are counted, not time: a process that was frozen for an hour has not hung for one.
         gets_on = self._advanced.is_set() or self._retrier.waiting
         self._quiet_s = 0.0 if gets_on else self._quiet_s + self._settings.heartbeat_s
@@ -42,31 +43,31 @@ class HangWatch:
             self._leave(self._quiet_s)
 
     def _leave(self, quiet_s: float) -> None:
-        """Give the job up and end the process."""
+        """Give the jobs up and end the process."""
         what = f"no step for {quiet_s:.0f} s: the device hangs"
-        claim, settings = self._claim, self._settings
+        for claim in self._claims:
+            self._give_up(claim, what)
+        os._exit(ExitStatus.HUNG)
+
+    def _give_up(self, claim: Claim, what: str) -> None:
         result = Result(Outcome.LOST, cause=Cause.HUNG, error=what)
-        is_set_aside = (
-            fate(result.outcome, result.cause, claim.failures, claim.losses, settings.tries) is Fate.QUARANTINE
-        )
+        tries = self._settings.tries
+        is_set_aside = fate(result.outcome, result.cause, claim.failures, claim.losses, tries) is Fate.QUARANTINE
         try:
             with self._database.writing() as session:
-                lose(session, claim, result, set_aside=is_set_aside)
+                if not lose(session, claim, result, set_aside=is_set_aside):
+                    # It had ended already, or another worker has it.
+                    return
         except DatabaseError as error:
             log.critical(
-                "job %d: %s; not recorded: %s",
-                self._claim.job_id,
-                what,
-                error,
-                extra=event(Event.ATTEMPT_HUNG, **self._claim.ids),
+                "job %d: %s; not recorded: %s", claim.job_id, what, error, extra=event(Event.ATTEMPT_HUNG, **claim.ids)
             )
         else:
             now = "is set aside" if is_set_aside else "went back to the queue"
             log.critical(
                 "job %d: %s; it %s, and the worker ends itself",
-                self._claim.job_id,
+                claim.job_id,
                 what,
                 now,
-                extra=event(Event.ATTEMPT_HUNG, **self._claim.ids),
+                extra=event(Event.ATTEMPT_HUNG, **claim.ids),
             )
-        os._exit(ExitStatus.HUNG)

@@ -1,10 +1,10 @@
-"""A sign of life for the running job, from a thread of its own, as long as the job gets on.
+"""A sign of life for the running jobs of a call, from a thread of its own, as long as they get on.
 
 Celery's own timer stops while Redis is away, so it cannot carry this.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from models.records.claims import Claim
@@ -20,37 +20,37 @@ from worker.shutdown import Shutdown
 
 
 class Heartbeat:
-    """Renews one claim while its block runs, and says in the device's thread when the attempt should end."""
+    """Renews the claims of one call while its block runs, and says when one of their attempts should end."""
 
     def __init__(
         self,
         database: Database,
-        claim: Claim,
+        claims: Sequence[Claim],
         settings: Settings,
         shutdown: Shutdown,
         retrier: Retrier,
         usual_limit_s: float | None,
     ) -> None:
-        """Give up a job that gets on for longer than `usual_limit_s`, since others of its kind did not."""
+        """Give jobs up that get on for longer than `usual_limit_s` each, since others of their kind did not."""
         self._interval_s = settings.heartbeat_s
         self._shutdown = shutdown
-        self._lease = Lease(database, claim)
-        self._limits = Limits(settings, usual_limit_s)
-        self._hang = HangWatch(database, claim, settings, retrier)
+        self._lease = Lease(database, claims)
+        self._limits = Limits(settings, usual_limit_s, len(claims))
+        self._hang = HangWatch(database, claims, settings, retrier)
 
     @contextmanager
     def beating(self) -> Iterator["Heartbeat"]:
-        """Renew the claim until the block ends."""
+        """Renew the claims until the block ends."""
         with Beat("heartbeat", self._interval_s, self._beat):
             yield self
 
     def begin(self) -> None:
-        """Begin to count the time that the job may take: what came before, a load, is no part of it."""
+        """Begin to count the time that the jobs may take: what came before, a load, is no part of it."""
         self._limits.begin()
         self._hang.advance()
 
-    def advance(self, step: int) -> None:
-        """Note that the job got on by a step; raise if the attempt should end here.
+    def advance(self, claim: Claim, step: int) -> None:
+        """Note that a job got on by a step; raise if its attempt should end here.
 
         Raises:
             CancelledError, LostClaimError: as `Lease.require` does.
@@ -58,13 +58,13 @@ class Heartbeat:
             GenerationError: the job has had its time.
         """
         self._hang.advance()
-        self._lease.require()
+        self._lease.require(claim)
         if self._shutdown.at_once.is_set():
             raise AttemptStoppedError("the worker was told to end at once")
         self._limits.require(step)
 
-    def wait(self, seconds: float) -> None:
-        """Wait for something outside of the job, which does not count as hanging.
+    def wait(self, claim: Claim, seconds: float) -> None:
+        """Wait for something outside of a job, which does not count as hanging.
 
         Raises:
             CancelledError, LostClaimError, AttemptStoppedError: as `advance` does.
@@ -72,7 +72,7 @@ class Heartbeat:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and not self._shutdown.asked.is_set():
             self.begin()
-            self.advance(0)
+            self.advance(claim, 0)
             self._shutdown.asked.wait(min(left, self._interval_s))
 
     def _beat(self) -> None:

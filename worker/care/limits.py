@@ -10,12 +10,14 @@ from models.types.job import JobSpec
 
 
 class Limits:
-    """The time of one attempt, which begins anew where something outside of the job was waited for."""
+    """The time of one call, which begins anew where something outside of its jobs was waited for."""
 
-    def __init__(self, settings: Settings, usual_limit_s: float | None) -> None:
-        """Give up a job that gets on for longer than `usual_limit_s`, since others of its kind did not."""
-        self._deadline_s = settings.deadline_s
-        self._usual_limit_s = usual_limit_s
+    def __init__(self, settings: Settings, usual_limit_s: float | None, jobs: int) -> None:
+        """Give `jobs` up that get on for longer than `usual_limit_s` each, since others of their kind did not."""
+        self._deadline_s = settings.deadline_s * jobs
+        self._usual_limit_s = None if usual_limit_s is None else usual_limit_s * jobs
+        self._in_call = f" for {jobs} pictures in one call" if jobs > 1 else ""
+        self._named_s = settings.deadline_s
         self.begin()
 
     def begin(self) -> None:
@@ -37,13 +39,13 @@ class Limits:
         if self._deadline_s and took > self._deadline_s:
             raise GenerationError(
                 Cause.DEADLINE,
-                f"not done after {took:.0f} s and {step} steps: make it smaller or give it fewer steps, or set "
-                f"NIGHTSHIFT_DEADLINE_S, which is {self._deadline_s:g}",
+                f"not done after {took:.0f} s and {step} steps{self._in_call}: make it smaller or give it fewer steps, "
+                f"or set NIGHTSHIFT_DEADLINE_S, which is {self._named_s:g}",
             )
         if self._usual_limit_s is not None and self._spent_s > self._usual_limit_s:
             raise GenerationError(
                 Cause.SLOW,
-                f"not done after {self._spent_s:.0f} s and {step} steps: others of its kind, with "
+                f"not done after {self._spent_s:.0f} s and {step} steps{self._in_call}: others of its kind, with "
                 f"NIGHTSHIFT_DEADLINE_TIMES, give it {self._usual_limit_s:.0f} s",
             )
 

@@ -7,40 +7,28 @@ pictures come with plain measurements, which the caller records.
 import gc
 import threading
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from models.checkpoints import checkpoint_defaults
 from models.settings import Settings
-from models.types.causes import Cause
-from models.types.errors import CheckpointError, GenerationError, NightshiftError
+from models.types.errors import CheckpointError
 from models.types.identity import Shape, Weights
 from models.types.job import JobSpec
 from models.types.measurement import LoadMeasurement, Measurement
-from worker.engine.canary import Canary
 from worker.engine.devices.device import Device
-from worker.engine.generation import Generation, LatentsError, generate
 from worker.engine.loading import LoadedCheckpoint, load_checkpoint
 from worker.engine.local_checkpoint import LocalCheckpoint, find_checkpoint
+from worker.engine.making.calls import Calls, Generated
+from worker.engine.making.canary import Canary
+from worker.engine.making.device_errors import checked, memory_explained
+from worker.engine.making.generation import Generation, generate
 from worker.engine.memory import MemoryWatch, read_memory
-from worker.engine.tuning import with_less_memory
 from worker.events import Event
 from worker.log import event, gigabytes, log
 
-_Made = TypeVar("_Made")
-#: What torch's allocators, Metal and NVIDIA's libraries say when memory runs out. torch.OutOfMemoryError is CUDA's; MPS
-#: and the CPU's allocator raise plain RuntimeErrors.
-_OUT_OF_MEMORY = (
-    "out of memory",
-    "outofmemory",
-    "can't allocate memory",
-    "not enough memory",
-    "insufficient memory",
-    "invalid buffer size",
-    "alloc_failed",
-)
+#: A picture, and what making it measured.
+Made = tuple[Generation, Measurement]
 
 
 @dataclass
@@ -65,6 +53,7 @@ class Engine:
         self._settings = settings
         self._load_checkpoint = load
         self._canary = Canary(device)
+        self._calls = Calls(device, self._canary)
         self._current: _Current | None = None
         self._thread: int | None = None
         self._made_any = False
@@ -88,79 +77,55 @@ class Engine:
         self._settings.require_allowed(weights.checkpoint)
         return self._load(weights)
 
-    def make(self, spec: JobSpec, on_step: Callable[[int], None]) -> tuple[Generation, Measurement]:
-        """Return the picture that `spec` asks for, made with the weights in memory, and what making it measured.
+    def make(self, spec: JobSpec, on_step: Callable[[int], None]) -> Made:
+        """Return the picture that `spec` asks for, made alone; see `make_together`.
 
         Raises:
             GenerationError: if it cannot become a picture, out of memory included.
             DeviceFaultError: if the device did not make it.
         """
-        self._own_thread()
-        assert self._current is not None
-        current, shape = self._current, Shape.of(spec)
-        first_of_boot, cold = not self._made_any, shape not in current.warm_shapes
-        with MemoryWatch(self.device, self._settings.memory_sample_s) as memory:
-            made, again = self._memory_explained(
-                lambda: self._checked(lambda: self._generate(current.loaded, spec, on_step)),
-                f"at {spec.width}x{spec.height}: make it smaller",
-            )
-            self._canary.require_computing()
-            self._canary.require_made(made.picture, made.given)
-        current.warm_shapes.add(shape)
-        self._made_any = True
-        assert made.timings.denoise_s is not None
-        return made, Measurement(
-            first_of_boot=first_of_boot,
-            # A second try comes after caches were emptied and takes longer: its pace is not that of the load.
-            cold=cold or again,
-            timings=made.timings,
-            steps_per_s=spec.steps / made.timings.denoise_s,
-            made_again=again,
-            decoded_again=made.decoded_again,
-            prompt_tokens=made.prompt_tokens,
-            prompt_cut=made.prompt_cut,
-            memory_pressure=memory.pressure,
-            before=memory.before,
-            peak=memory.peak,
-            after=memory.after,
-        )
+        (made,) = self.make_together([spec], [on_step])
+        if isinstance(made, Exception):
+            raise made
+        return made
 
-    def _checked(self, make: Callable[[], _Made]) -> _Made:
-        """Make something; after an error that nobody foresaw look whether the device still computes.
+    def most_together(self, spec: JobSpec) -> int | None:
+        """Return how many jobs of this kind may go together; None where that is any number."""
+        assert self._current is not None
+        return self._calls.most_together(self._current.loaded, spec)
+
+    def make_together(
+        self, specs: Sequence[JobSpec], on_step: Sequence[Callable[[int], None]]
+    ) -> list[Made | Exception]:
+        """Return the pictures that `specs` ask for, made with the weights in memory, and what making them measured.
+
+        They are of one kind and guidance. Each has a function of its own that is called with the number of steps done;
+        what it raises ends that picture alone, and the call where all have ended. What comes to nothing together is
+        made in smaller calls, so that it is no picture's fault that it was in company. In place of a picture stands why
+        it is none: a GenerationError, or what its function raised.
 
         Raises:
-            DeviceFaultError: if it does not, for then the error was no fault of the job's.
+            DeviceFaultError: if the device did not make them.
         """
-        try:
-            return make()
-        except NightshiftError:
-            raise
-        except Exception as error:
-            if not _is_out_of_memory(error):
-                self._canary.require_computing()
-            raise
-
-    def _generate(
-        self, loaded: LoadedCheckpoint, spec: JobSpec, on_step: Callable[[int], None]
-    ) -> tuple[Generation, bool]:
-        """Generate; out of memory or not finite, empty the caches and try once more.
-
-        After a lack of memory with the attention sliced, which takes less. Returns whether it took a second try.
-        """
-        try:
-            return generate(loaded, self.device, spec, on_step), False
-        except LatentsError:
-            sliced, what = False, "NaN or infinity: tried once more with empty caches"
-        except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
-                raise
-            sliced, what = True, "out of memory: tried once more with attention slicing"
-        # Not within the handler: the error holds what the failed try had in memory.
-        log.warning("%s (%dx%d)", what, spec.width, spec.height, extra=event(Event.ATTEMPT_MADE_AGAIN))
-        gc.collect()
-        self.device.empty_cache()
-        with with_less_memory(loaded.pipeline, loaded.knobs) if sliced else nullcontext():
-            return generate(loaded, self.device, spec, on_step), True
+        self._own_thread()
+        assert self._current is not None
+        current, shape = self._current, Shape.of(specs[0])
+        first_of_boot, cold = not self._made_any, shape not in current.warm_shapes
+        with MemoryWatch(self.device, self._settings.memory_sample_s) as memory:
+            found = self._calls.make(current.loaded, specs, on_step)
+            self._canary.require_computing()
+            for each in found:
+                if isinstance(each, Generated):
+                    self._canary.require_made(each.made.picture, each.made.given)
+        made: list[Made | Exception] = []
+        for spec, each in zip(specs, found, strict=True):
+            if isinstance(each, Exception):
+                made.append(each)
+                continue
+            made.append((each.made, _measured(each, spec, memory, first_of_boot=first_of_boot, cold=cold)))
+            current.warm_shapes.add(shape)
+            self._made_any = True
+        return made
 
     def reload(self) -> LoadMeasurement:
         """Load the same weights anew, warm-up included, so that nothing which the old pipeline held stays.
@@ -175,20 +140,6 @@ class Engine:
         weights, self._current = self._current.load.weights, None
         gc.collect()
         return self._load(weights)
-
-    def _memory_explained(self, make: Callable[[], _Made], where_and_remedy: str) -> _Made:
-        """Turn what the device says when its memory runs out into a cause of its own."""
-        try:
-            return make()
-        except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
-                raise
-        # As in `_generate`.
-        gc.collect()
-        self.device.empty_cache()
-        raise GenerationError(
-            Cause.OUT_OF_MEMORY, f"out of memory {where_and_remedy}, or NIGHTSHIFT_ATTENTION_SLICING=true"
-        )
 
     def _own_thread(self) -> None:
         # Two threads at work on Metal at once crash the process, so the first caller stays the only one.
@@ -206,7 +157,8 @@ class Engine:
         log.info("loading %s from %s …", local.name, local.path, extra=event(Event.LOAD_BEGUN))
         before = read_memory(self.device)
         begun = time.perf_counter()
-        loaded = self._memory_explained(
+        loaded = memory_explained(
+            self.device,
             lambda: self._load_checkpoint(local, self.device, self._settings),
             f"while loading {local.name}: close other applications",
         )
@@ -223,8 +175,9 @@ class Engine:
         )
         spec = warm_up_spec(local.name, self._settings)
         begun = time.perf_counter()
-        self._memory_explained(
-            lambda: self._checked(lambda: warm_up(loaded, self.device, spec)),
+        memory_explained(
+            self.device,
+            lambda: checked(self._canary, lambda: warm_up(loaded, self.device, spec)),
             f"in the warm-up at {spec.width}x{spec.height}: close other applications",
         )
         self._canary.require_computing()
@@ -254,9 +207,27 @@ class Engine:
         return load
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
-    said = str(error).lower()
-    return isinstance(error, MemoryError) or any(phrase in said for phrase in _OUT_OF_MEMORY)
+def _measured(
+    generated: Generated, spec: JobSpec, memory: MemoryWatch, *, first_of_boot: bool, cold: bool
+) -> Measurement:
+    made = generated.made
+    assert made.timings.denoise_s is not None
+    return Measurement(
+        first_of_boot=first_of_boot,
+        # A second try comes after caches were emptied and takes longer: its pace is not that of the load.
+        cold=cold or generated.again,
+        timings=made.timings,
+        steps_per_s=spec.steps / made.timings.denoise_s,
+        pictures_a_call=made.pictures_a_call,
+        made_again=generated.again,
+        decoded_again=made.decoded_again,
+        prompt_tokens=made.prompt_tokens,
+        prompt_cut=made.prompt_cut,
+        memory_pressure=memory.pressure,
+        before=memory.before,
+        peak=memory.peak,
+        after=memory.after,
+    )
 
 
 def _short(revision: str) -> str:

@@ -17,7 +17,7 @@ from worker.engine.devices.device import Device
 from worker.engine.families.family import Family
 from worker.engine.families.registry import family_of
 from worker.engine.local_checkpoint import LocalCheckpoint, remedy
-from worker.engine.prompt_embeddings import PromptEmbeddings
+from worker.engine.making.prompt_embeddings import PromptEmbeddings
 from worker.engine.tuning import knobs_of, turn
 
 #: What the libraries raise over files that are missing, broken or of something else. `NotImplementedError` is
@@ -83,6 +83,7 @@ def load_checkpoint(checkpoint: LocalCheckpoint, device: Device, settings: Setti
             f"checkpoint {checkpoint.name} cannot be loaded: {checkpoint.path}: {reason}{remedy(checkpoint)}"
         ) from error
     family.require_usable(checkpoint, pipeline, settings)
+    family.prepare(pipeline)
     pipeline.set_progress_bar_config(disable=True)
     knobs = knobs_of(settings)
     turn(pipeline, knobs)

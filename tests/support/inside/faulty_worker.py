@@ -66,15 +66,15 @@ class FaultyEngine(Engine):
     def __init__(self, device, settings):
         super().__init__(device, settings, load)
 
-    def make(self, spec, on_step):
+    def make_together(self, specs, on_step):
         def step(number):
             reach("step")
-            on_step(number)
+            on_step[0](number)
 
         _at_job.set()
         try:
             reach("encoding")
-            return super().make(spec, step)
+            return super().make_together(specs, [step, *on_step[1:]])
         finally:
             _at_job.clear()
 

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from models.types.prompt_syntax import Part, has_syntax, parse_prompt
-from worker.engine.prompt_embeddings import EncodedText
+from worker.engine.making.prompt_embeddings import EncodedText
 
 
 def encode(pipeline: Any, device: torch.device, weights: bool, text: str) -> EncodedText:

@@ -1,7 +1,7 @@
 """What a family of checkpoints has of its own: how it is read, how texts are encoded, how pictures are made."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from models.settings import Settings
 from models.types.job import JobSpec
 from worker.engine.devices.device import Device
 from worker.engine.local_checkpoint import LocalCheckpoint
-from worker.engine.prompt_embeddings import EncodedText
+from worker.engine.making.prompt_embeddings import EncodedText
 
 
 class Family(ABC):
@@ -32,28 +32,37 @@ class Family(ABC):
             CheckpointError: saying why.
         """
 
+    def prepare(self, pipeline: Any) -> None:  # noqa: B027 - not every family has to
+        """Have a usable pipeline give each picture what it gets alone, where that takes more than `denoise`."""
+
     @abstractmethod
     def encoder(self, pipeline: Any, device: torch.device, *, weights: bool) -> Callable[[str], EncodedText]:
         """Return what encodes a text; with `weights` those that `prompt_syntax` finds count."""
 
     @abstractmethod
+    def most_together(self, spec: JobSpec, device: Device) -> int | None:
+        """Return how many jobs of this kind may be denoised in one call; None where that is any number.
+
+        Each of them has to get the latents that it gets alone: to the bit on the CPU, to rounding elsewhere.
+        """
+
+    @abstractmethod
     def denoise(
         self,
         pipeline: Any,
-        prompt: EncodedText,
-        negative: EncodedText | None,
-        spec: JobSpec,
+        texts: Sequence[tuple[EncodedText, EncodedText | None]],
+        specs: Sequence[JobSpec],
         on_step: Callable[[int], None],
     ) -> torch.Tensor:
-        """Return the latents of the picture, of noise from a CPU generator seeded for it alone.
+        """Return the latents of the pictures, of noise from CPU generators seeded for each of them.
 
-        `negative` is None where the picture is made without guidance. `on_step` is called with the number of steps
-        done.
+        Their kind and guidance are the same, and so are the places of their texts: prompts and negative prompts, which
+        are None where the pictures are made without guidance. `on_step` is called with the number of steps done.
         """
 
     @abstractmethod
     def decode(self, pipeline: Any, latents: torch.Tensor) -> torch.Tensor:
-        """Return the picture of the latents as the pipeline's own numbers."""
+        """Return the picture of one picture's latents as the pipeline's own numbers."""
 
     @abstractmethod
     def decode_in_float32(self, pipeline: Any, latents: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,7 @@
 """Stable Diffusion 1.5 and what is trained from it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,14 @@ from models.checkpoints import is_hub_id
 from models.settings import Settings
 from models.types.errors import CheckpointError
 from models.types.job import JobSpec
+from worker.engine.devices.cpu import Cpu
 from worker.engine.devices.device import Device
-from worker.engine.families import clip_text
+from worker.engine.families import batch_invariance, clip_text
 from worker.engine.families.family import Family
 from worker.engine.families.single_file import predicts_velocity, require_all_tensors, require_stable_diffusion
 from worker.engine.local_checkpoint import LocalCheckpoint, hub_snapshot, remedy
+from worker.engine.making.prompt_embeddings import EncodedText
 from worker.engine.parts import SAFETY_CHECKER, read_parts
-from worker.engine.prompt_embeddings import EncodedText
 from worker.engine.weights_files import read_header
 
 #: CLIP's tokenizers know every byte; one that knows less was made up, because its files are missing.
@@ -47,6 +48,10 @@ class StableDiffusion(Family):
             pipeline.scheduler.register_to_config(prediction_type="v_prediction")
         return pipeline
 
+    def prepare(self, pipeline: Any) -> None:
+        """Make the UNet invariant."""
+        batch_invariance.make_invariant(pipeline.unet)
+
     def require_usable(self, checkpoint: LocalCheckpoint, pipeline: Any, settings: Settings) -> None:
         """Look at the UNet's channels, the tokenizer and the safety checker."""
         _require_channels(checkpoint, pipeline)
@@ -61,23 +66,30 @@ class StableDiffusion(Family):
         """Encode with the one text encoder."""
         return partial(clip_text.encode, pipeline, device, weights)
 
+    def most_together(self, spec: JobSpec, device: Device) -> int | None:
+        """Any number, but on the CPU for a picture without guidance, which is not the same in company."""
+        return 1 if device.kind == Cpu.kind and not spec.guided else None
+
     def denoise(
         self,
         pipeline: Any,
-        prompt: EncodedText,
-        negative: EncodedText | None,
-        spec: JobSpec,
+        texts: Sequence[tuple[EncodedText, EncodedText | None]],
+        specs: Sequence[JobSpec],
         on_step: Callable[[int], None],
     ) -> torch.Tensor:
-        """Return latents, 1 x 4 x height / 8 x width / 8."""
+        """Return latents, one for each picture x 4 x height / 8 x width / 8."""
+        one = specs[0]
+        batch_invariance.expect(pipeline.unet, len(specs))
         latents: torch.Tensor = pipeline(
-            prompt_embeds=prompt.embeddings,
-            negative_prompt_embeds=None if negative is None else negative.embeddings,
-            num_inference_steps=spec.steps,
-            guidance_scale=spec.guidance,
-            width=spec.width,
-            height=spec.height,
-            generator=torch.Generator("cpu").manual_seed(spec.seed),
+            prompt_embeds=torch.cat([prompt.embeddings for prompt, _ in texts]),
+            negative_prompt_embeds=torch.cat([negative.embeddings for _, negative in texts if negative is not None])
+            if one.guided
+            else None,
+            num_inference_steps=one.steps,
+            guidance_scale=one.guidance,
+            width=one.width,
+            height=one.height,
+            generator=[torch.Generator("cpu").manual_seed(spec.seed) for spec in specs],
             output_type="latent",
             return_dict=False,
             callback_on_step_end=_step_callback(on_step),

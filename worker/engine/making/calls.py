@@ -1,0 +1,162 @@
+"""Making several pictures in one call of the device, and in smaller ones where that comes to nothing."""
+
+import gc
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+from models.types.errors import DeviceFaultError, GenerationError, NightshiftError
+from models.types.identity import Shape
+from models.types.job import JobSpec
+from worker.engine.devices.device import Device
+from worker.engine.loading import LoadedCheckpoint
+from worker.engine.making.canary import Canary
+from worker.engine.making.device_errors import checked, is_out_of_memory, memory_explained
+from worker.engine.making.generation import Generation, LatentsError, generate, generate_together
+from worker.engine.tuning import with_less_memory
+from worker.events import Event
+from worker.log import event, log
+
+OnStep = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A picture, and how it came to be."""
+
+    made: Generation
+    #: Whether it took a second try.
+    again: bool
+
+
+class _AllEndedError(NightshiftError):
+    """Every picture of a call has ended."""
+
+
+class _Steps:
+    """Tells each picture of a call of its steps; one that is to end leaves the others as they are."""
+
+    def __init__(self, on_step: Sequence[OnStep]) -> None:
+        self._on_step = on_step
+        #: Why pictures are to end, by their place in the call.
+        self.ended: dict[int, NightshiftError] = {}
+
+    def __call__(self, step: int) -> None:
+        for place, on_step in enumerate(self._on_step):
+            if place in self.ended:
+                continue
+            try:
+                on_step(step)
+            except NightshiftError as error:
+                self.ended[place] = error
+        if len(self.ended) == len(self._on_step):
+            raise _AllEndedError
+
+
+class Calls:
+    """Makes pictures with checkpoints that were loaded one after the other on one device."""
+
+    def __init__(self, device: Device, canary: Canary) -> None:
+        self._device = device
+        self._canary = canary
+        #: How many pictures fitted into memory where more did not, by checkpoint.
+        self._fitting: dict[tuple[str, Shape], int] = {}
+
+    def most_together(self, loaded: LoadedCheckpoint, spec: JobSpec) -> int | None:
+        """Return how many jobs of this kind may go together; None where that is any number."""
+        found = loaded.family.most_together(spec, self._device), self._fitting.get((loaded.name, Shape.of(spec)))
+        return min((most for most in found if most is not None), default=None)
+
+    def make(
+        self, loaded: LoadedCheckpoint, specs: Sequence[JobSpec], on_step: Sequence[OnStep]
+    ) -> list[Generated | Exception]:
+        """Return the pictures that `specs` ask for, or why one is none; see `Engine.make_together`.
+
+        Raises:
+            DeviceFaultError: if the device no longer computes.
+        """
+        if len(specs) == 1:
+            return [self._alone(loaded, specs[0], on_step[0])]
+        steps = _Steps(on_step)
+        try:
+            found = checked(self._canary, lambda: generate_together(loaded, self._device, specs, steps))
+        except _AllEndedError:
+            return [steps.ended[place] for place in range(len(specs))]
+        except DeviceFaultError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it may be the fault of one of them
+            size = len(specs) // 2 if is_out_of_memory(error) else 1
+            what = "out of memory" if size > 1 or is_out_of_memory(error) else f"{type(error).__name__}: {error}"
+            if is_out_of_memory(error):
+                self._fitting[loaded.name, Shape.of(specs[0])] = size
+        else:
+            return [
+                steps.ended.get(place) or self._once_more(loaded, each, specs[place], on_step[place])
+                for place, each in enumerate(found)
+            ]
+        log.warning(
+            "%d pictures in one call: %s; made with %d a call instead",
+            len(specs),
+            what,
+            size,
+            extra=event(Event.CALL_MADE_SMALLER, pictures_a_call=len(specs)),
+        )
+        # Not within the handler: the error holds what the failed call had in memory.
+        gc.collect()
+        self._device.empty_cache()
+        made: list[Generated | Exception] = []
+        for start in range(0, len(specs), size):
+            part = slice(start, start + size)
+            made += self.make(loaded, specs[part], on_step[part])
+        return made
+
+    def _once_more(
+        self, loaded: LoadedCheckpoint, made: Generation | GenerationError, spec: JobSpec, on_step: OnStep
+    ) -> Generated | Exception:
+        """Return what was made in company; what was not finite there is tried again alone, as any other."""
+        if isinstance(made, Generation):
+            return Generated(made, again=False)
+        return self._alone(loaded, spec, on_step, made) if isinstance(made, LatentsError) else made
+
+    def _alone(
+        self, loaded: LoadedCheckpoint, spec: JobSpec, on_step: OnStep, failed: LatentsError | None = None
+    ) -> Generated | Exception:
+        """Make one picture; where it `failed` so before, by its second try.
+
+        Raises:
+            DeviceFaultError: the error that it ended with was no fault of the job's.
+        """
+        try:
+            return memory_explained(
+                self._device,
+                lambda: checked(self._canary, lambda: self._generate(loaded, spec, on_step, failed)),
+                f"at {spec.width}x{spec.height}: make it smaller",
+            )
+        except DeviceFaultError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the others of its call go on
+            return error
+
+    def _generate(
+        self, loaded: LoadedCheckpoint, spec: JobSpec, on_step: OnStep, failed: LatentsError | None
+    ) -> Generated:
+        """Generate; out of memory or not finite, empty the caches and try once more.
+
+        After a lack of memory with the attention sliced, which takes less.
+        """
+        try:
+            if failed is not None:
+                raise failed
+            return Generated(generate(loaded, self._device, spec, on_step), again=False)
+        except LatentsError:
+            sliced, what = False, "NaN or infinity: tried once more with empty caches"
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            sliced, what = True, "out of memory: tried once more with attention slicing"
+        # Not within the handler, as in `make`.
+        log.warning("%s (%dx%d)", what, spec.width, spec.height, extra=event(Event.ATTEMPT_MADE_AGAIN))
+        gc.collect()
+        self._device.empty_cache()
+        with with_less_memory(loaded.pipeline, loaded.knobs) if sliced else nullcontext():
+            return Generated(generate(loaded, self._device, spec, on_step), again=True)
