@@ -118,3 +118,56 @@ def test_a_claim_takes_as_many_steps_however_many_jobs_wait(records, boot, write
     assert claim_one() <= among_few + 2
     # What is looked at for one of the setup, where the first is of another, is bounded; else it is the first alone.
     assert among_few <= (450 if width == WIDE else 10)
+
+
+@pytest.fixture
+def together(records, boot, write, message):
+    """Return what one message claims, with so many together at most."""
+    records.change(message.job, state=JobState.CANCELLED)
+
+    def claim(most):
+        return [claim.job_id for claim in write(claims.claim, message, boot, None, lambda _: most)]
+
+    return claim
+
+
+def test_a_message_is_worth_as_many_as_can_go_together_by_powers_of_two(records, published, together):
+    numbers = published("batch", [SMALL] * 14)
+    assert [together(most) for most in (8, 3, 4, 8)] == [numbers[:8], numbers[8:10], numbers[10:14], []]
+    assert {records.job(number).state for number in numbers} == {JobState.RUNNING}
+    assert [attempt.job_id for attempt in records.attempts()] == numbers
+
+
+def test_of_any_batch_but_of_one_kind_guidance_and_priority(records, published, together):
+    first, wide, other = published("first", [SMALL, WIDE, SMALL])
+    second, steps, guidance, scheduler = published("second", [SMALL] * 4)
+    (urgent,) = published("urgent", [SMALL], priority=1)
+    records.change(steps, steps=7)
+    records.change(guidance, guidance=3.0)
+    records.change(scheduler, scheduler="Heun")
+    records.change(second, prompt="something else", seed=77)
+    claimed = [together(8) for _ in range(6)]
+    assert claimed == [[urgent], [first, other], [wide], [second], [steps], [guidance]]
+
+
+def test_one_that_failed_or_took_its_worker_down_is_made_alone(records, published, together):
+    failed, a, lost, b = published("batch", [SMALL] * 4)
+    records.change(failed, failures=1)
+    records.change(lost, losses=1)
+    assert [together(4) for _ in range(3)] == [[failed], [a, b], [lost]]
+
+
+def test_nobody_comes_along_that_has_no_message(records, write, published, together):
+    first, second, third = published("batch", [SMALL] * 3)
+    write(publication.forget_published, jobs=[second])
+    assert together(4) == [first, third]
+
+
+def test_a_spoiled_one_is_named_and_the_others_stay_where_they_are(records, published, together):
+    numbers = published("batch", [SMALL] * 4)
+    records.change(numbers[2], seed=-1)
+    with pytest.raises(InvalidJobError, match="seed") as caught:
+        together(4)
+    assert caught.value.job_id == numbers[2]
+    assert {records.job(number).state for number in numbers} == {JobState.QUEUED}
+    assert records.attempts() == []

@@ -1,8 +1,7 @@
 """Putting jobs back whose workers are gone, and leaving alone those whose workers live."""
 
-from models.records import control, publication
+from models.records import claims, control, publication
 from models.records.boots import mark_ended
-from models.records.claims import renew
 from models.records.rescue import Rescued, ended_attempts, rescue, rescue_stalled, running_jobs
 from models.records.tables import Job
 from models.types.clock import now
@@ -18,10 +17,10 @@ def test_rescue_puts_back_what_earlier_boots_under_the_same_lock_left_running(re
     places = [("mini", "mps", "a"), ("mini", "cpu", "b"), ("mini", "mps", "c"), ("mini.local", "mps", "a")]
     boots = [records.boot(host, device, lock_uid=lock) for host, device, lock in places]
     messages = records.messages(records.batch(jobs=6))
-    claims = [records.claim(m, b) for m, b in zip(messages, [*boots, boots[0]], strict=False)]
+    claimed = [records.claim(m, b) for m, b in zip(messages, [*boots, boots[0]], strict=False)]
     newest = records.boot("mini.fritz.box", "mps", lock_uid="a")
     own = records.claim(messages[5], newest)
-    assert records.settle(claims[4], picture="done.png")
+    assert records.settle(claimed[4], picture="done.png")
     write(publication.mark_published, [message.job for message in messages], now())
     assert write(rescue, newest, TRIES) == Rescued([messages[0].job, messages[3].job], [])
     states = ["queued", "running", "running", "queued", "succeeded", "running"]
@@ -33,6 +32,17 @@ def test_rescue_puts_back_what_earlier_boots_under_the_same_lock_left_running(re
     assert [attempt.outcome for attempt in records.attempts()] == outcomes
     assert write(rescue, newest, TRIES) == Rescued([], [])
     assert records.settle(own)
+
+
+def test_all_of_the_newest_call_are_to_blame_and_what_was_made_before_is_not(records, write):
+    boot = records.boot()
+    messages = records.messages(records.batch(jobs=5))
+    write(publication.mark_published, [message.job for message in messages], now())
+    before = write(claims.claim, messages[0], boot)
+    newest = write(claims.claim, messages[0], boot, None, lambda _: 4)
+    assert (len(before), len(newest)) == (1, 4)
+    assert write(rescue, records.boot(), TRIES).queued == [message.job for message in messages]
+    assert [records.job(message.job).losses for message in messages] == [0, 1, 1, 1, 1]
 
 
 def test_boots_of_a_version_without_locks_are_known_by_host_and_device(records, write):
@@ -83,16 +93,16 @@ def test_a_worker_that_noted_its_end_is_no_loss(records, write, message):
 def test_a_job_without_a_sign_of_life_is_put_back_and_one_that_gave_it_is_left(records, write):
     silent, alive, own = records.messages(records.batch(jobs=3))
     boot, here = records.boot(lock_uid="a"), records.boot(lock_uid="b")
-    claims = [records.claim(silent, boot), records.claim(alive, boot), records.claim(own, here)]
+    claimed = [records.claim(silent, boot), records.claim(alive, boot), records.claim(own, here)]
     with records.database.reading() as session:
         seen = [job for job in running_jobs(session) if job.job_id != own.job]
     assert [sign.job_id for sign in seen] == [silent.job, alive.job]
-    assert write(renew, [claims[1]]) == {claims[1].job_id: False}
+    assert write(claims.renew, [claimed[1]]) == {claimed[1].job_id: False}
     assert write(rescue_stalled, here, seen, TRIES) == Rescued([silent.job], [])
     assert [records.job(m.job).state for m in (silent, alive, own)] == ["queued", "running", "running"]
     assert [attempt.outcome for attempt in records.attempts()] == ["lost", "running", "running"]
     # The silent one wakes up too late.
-    assert [records.settle(claim) for claim in claims] == [False, True, True]
+    assert [records.settle(claim) for claim in claimed] == [False, True, True]
 
 
 def test_a_job_that_a_boot_runs_without_knowing_it_is_put_back_and_its_worker_is_not_to_blame(records, write, read):

@@ -12,8 +12,8 @@ REVISION = "sha256:0123456789abcdef" + "0" * 48
 def parameters(spec):
     """Return a function that writes the parameters of a job that differs in `values`."""
 
-    def parameters(checkpoint="demo", revision=REVISION, **values):
-        return parameters_text(spec(**values), checkpoint, revision, "0.1.0")
+    def parameters(checkpoint="demo", revision=REVISION, pictures_a_call=None, **values):
+        return parameters_text(spec(**values), checkpoint, revision, "0.1.0", pictures_a_call)
 
     return parameters
 
@@ -58,6 +58,12 @@ def test_a_models_name_is_quoted_where_it_would_break_the_line(parameters, check
 
 def test_a_commit_of_the_hub_is_no_hash_of_a_file(parameters):
     assert "Model hash" not in parameters("owner/name", revision="0123456789abcdef0123456789abcdef01234567")
+
+
+def test_how_many_were_made_at_once_is_told_of_where_it_was_more_than_one(parameters):
+    assert "a call" not in parameters()
+    assert "a call" not in parameters(pictures_a_call=1)
+    assert ", Pictures a call: 4, Version: " in parameters(pictures_a_call=4)
 
 
 def test_a_preset_is_told_of_where_there_is_one(parameters):

@@ -27,7 +27,9 @@ def encode_png(picture: Image, parameters: str, mark: str | None = None) -> byte
     return buffer.getvalue()
 
 
-def parameters_text(spec: JobSpec, checkpoint: str, revision: str, version: str) -> str:
+def parameters_text(
+    spec: JobSpec, checkpoint: str, revision: str, version: str, pictures_a_call: int | None = None
+) -> str:
     """Return A1111's `parameters`: prompt, negative prompt, and one line of settings.
 
     Order and quoting follow A1111's own writer: a value with a comma, a colon or a newline is JSON-quoted,
@@ -48,6 +50,8 @@ def parameters_text(spec: JobSpec, checkpoint: str, revision: str, version: str)
         "Model": Path(checkpoint).name.removesuffix(".safetensors"),
         "RNG": "CPU",
         "Preset": None if spec.preset == EXACT else spec.preset,
+        # On some devices a picture depends on how many were made at once, by rounding.
+        "Pictures a call": pictures_a_call if pictures_a_call != 1 else None,
         "Version": f"Nightshift {version}",
     }
     line = ", ".join(f"{key}: {_quoted(value)}" for key, value in fields.items() if value is not None)

@@ -74,6 +74,8 @@ class FaultyEngine(Engine):
         _at_job.set()
         try:
             reach("encoding")
+            for spec in specs:
+                reach(f"seed-{spec.seed}")
             return super().make_together(specs, [step, *on_step[1:]])
         finally:
             _at_job.clear()
