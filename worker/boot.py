@@ -282,8 +282,7 @@ def _begin(
 
 def _most_together(engine: Engine, spec: JobSpec, settings: Settings) -> int:
     # A job that takes its worker down costs the others of its call a loss each, which must not be their last.
-    most = settings.pictures_a_call if settings.quarantine_after > 1 else 1
-    return min(most, engine.most_together(spec) or most)
+    return engine.most_together(spec) if settings.quarantine_after > 1 else 1
 
 
 def _mark_ready(database: Database, boot_id: int) -> None:

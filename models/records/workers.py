@@ -33,6 +33,8 @@ class KnownWorker:
     #: The job that it is at, and the batch of that; None between two jobs.
     job_id: int | None
     batch: str | None
+    #: How many more jobs it has in hand: made in the same call, or waiting to be recorded.
+    other_jobs: int
     #: Its last sign of life.
     seen_at: datetime
     #: Seconds since then, None where that cannot be told.
@@ -51,8 +53,11 @@ def known_workers(session: Session, stall_s: float) -> list[KnownWorker]:
         silent = quiet_s is None or quiet_s > stall_s
         state = WorkerState.SILENT if silent else WorkerState.ALIVE if boot.ready_at else WorkerState.LOADING
         at = session.execute(
-            select(Job.id, Batch.name).join(Batch).where(Job.boot_id == boot.id, Job.state == JobState.RUNNING).limit(1)
-        ).first()
+            select(Job.id, Batch.name)
+            .join(Batch)
+            .where(Job.boot_id == boot.id, Job.state == JobState.RUNNING)
+            .order_by(Job.id)
+        ).all()
         known.append(
             KnownWorker(
                 boot.host,
@@ -60,8 +65,9 @@ def known_workers(session: Session, stall_s: float) -> list[KnownWorker]:
                 boot.device_name,
                 state,
                 boot.started_at,
-                at and at.id,
-                at and at.name,
+                at[0].id if at else None,
+                at[0].name if at else None,
+                max(0, len(at) - 1),
                 seen_at,
                 quiet_s,
                 boot.waiting_for,

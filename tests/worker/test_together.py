@@ -45,7 +45,7 @@ def engine(tmp_path, settings, faults, monkeypatch):
         monkeypatch.setattr(loaded.family, "denoise", faulty)
         return loaded
 
-    engine = Engine(CPU, settings(device="cpu", data_dir=tmp_path), load)
+    engine = Engine(CPU, settings(device="cpu", data_dir=tmp_path, pictures_a_call=8), load)
     engine.use(Weights("demo"))
     return engine
 
@@ -101,7 +101,7 @@ def test_texts_of_several_lengths_go_together_and_change_nothing(engine, jobs):
 
 def test_one_without_guidance_goes_alone_on_the_cpu(engine, jobs):
     (guided,), (plain,) = jobs(1), jobs(1, guidance=1.0)
-    assert engine.most_together(guided) is None
+    assert engine.most_together(guided) == 8
     assert engine.most_together(plain) == 1
 
 
@@ -145,7 +145,7 @@ def test_out_of_memory_halves_the_call_and_is_remembered(engine, jobs, faults):
     assert [one[1].pictures_a_call for one in made] == [2] * 8
     assert all(np.array_equal(pixels(one), other) for one, other in zip(made, usual, strict=True))
     assert engine.most_together(specs[0]) == 2
-    assert engine.most_together(specs[0].model_copy(update={"width": 192})) is None
+    assert engine.most_together(specs[0].model_copy(update={"width": 192})) == 8
 
 
 def test_one_that_is_not_finite_is_tried_again_alone(engine, jobs, faults):

@@ -28,7 +28,7 @@ def tell(attempt: Attempt) -> Attempt:
         t = m.timings
         log.info(
             "job %d (%s) made in %.2f s: encode %.3f, denoise %.3f, decode %.3f, validate %.3f; saved in %.3f s; "
-            "%.2f steps/s; memory peak %s%s%s%s",
+            "%.2f steps/s; memory peak %s%s%s%s%s",
             claim.job_id,
             claim.batch_name,
             m.total_s,
@@ -40,6 +40,7 @@ def tell(attempt: Attempt) -> Attempt:
             m.steps_per_s,
             gigabytes(m.peak.rss),
             f", device {gigabytes(m.peak.device_driver)}" if m.peak.device_driver is not None else "",
+            f"; its share of a call of {m.pictures_a_call}" if (m.pictures_a_call or 1) > 1 else "",
             f"; prompt cut after 77 tokens: …{m.prompt_cut[:60]}" if m.prompt_cut else "",
             _rejection(attempt),
             extra=event(Event.ATTEMPT_SUCCEEDED) | fields | m.columns() | _judgement(attempt),

@@ -8,7 +8,9 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from importlib.metadata import version
 
 from models.checkpoints import checkpoint_defaults
 from models.settings import Settings
@@ -19,6 +21,7 @@ from models.types.measurement import LoadMeasurement, Measurement
 from worker.engine.devices.device import Device
 from worker.engine.loading import LoadedCheckpoint, load_checkpoint
 from worker.engine.local_checkpoint import LocalCheckpoint, find_checkpoint
+from worker.engine.making.call_sizes import CallSizes
 from worker.engine.making.calls import Calls, Generated
 from worker.engine.making.canary import Canary
 from worker.engine.making.device_errors import checked, memory_explained
@@ -54,6 +57,8 @@ class Engine:
         self._load_checkpoint = load
         self._canary = Canary(device)
         self._calls = Calls(device, self._canary)
+        #: None where a person has said how many a call.
+        self._sizes = None if settings.pictures_a_call else CallSizes(device, settings.data_dir, _libraries())
         self._current: _Current | None = None
         self._thread: int | None = None
         self._made_any = False
@@ -89,10 +94,17 @@ class Engine:
             raise made
         return made
 
-    def most_together(self, spec: JobSpec) -> int | None:
-        """Return how many jobs of this kind may go together; None where that is any number."""
+    def most_together(self, spec: JobSpec) -> int:
+        """Return how many jobs like this one the next call should make, where as many wait."""
         assert self._current is not None
-        return self._calls.most_together(self._current.loaded, spec)
+        asked = self._settings.pictures_a_call if self._sizes is None else self._sizes.most(spec, self._family)
+        return min(asked, self._calls.most_together(self._current.loaded, spec) or asked)
+
+    @property
+    def _family(self) -> str:
+        # Claims come before the load that they need, which is of the same family: there is but one.
+        assert self._current is not None
+        return type(self._current.loaded.family).__name__
 
     def make_together(
         self, specs: Sequence[JobSpec], on_step: Sequence[Callable[[int], None]]
@@ -112,19 +124,29 @@ class Engine:
         current, shape = self._current, Shape.of(specs[0])
         first_of_boot, cold = not self._made_any, shape not in current.warm_shapes
         with MemoryWatch(self.device, self._settings.memory_sample_s) as memory:
-            found = self._calls.make(current.loaded, specs, on_step)
+            with nullcontext() if self._sizes is None else self._sizes.trying(specs[0], self._family, len(specs)):
+                found = self._calls.make(current.loaded, specs, on_step)
             self._canary.require_computing()
             for each in found:
                 if isinstance(each, Generated):
                     self._canary.require_made(each.made.picture, each.made.given)
         made: list[Made | Exception] = []
+        whole = True
         for spec, each in zip(specs, found, strict=True):
             if isinstance(each, Exception):
                 made.append(each)
+                whole = False
                 continue
             made.append((each.made, _measured(each, spec, memory, first_of_boot=first_of_boot, cold=cold)))
             current.warm_shapes.add(shape)
             self._made_any = True
+            if each.made.pictures_a_call != len(specs) or each.again:
+                whole = False
+        if whole and self._sizes is not None:
+            assert isinstance(found[0], Generated)
+            denoise_s = found[0].made.timings.denoise_s
+            assert denoise_s is not None
+            self._sizes.note(specs[0], self._family, len(specs), denoise_s / specs[0].steps)
         return made
 
     def reload(self) -> LoadMeasurement:
@@ -228,6 +250,10 @@ def _measured(
         peak=memory.peak,
         after=memory.after,
     )
+
+
+def _libraries() -> str:
+    return ", ".join(f"{library} {version(library)}" for library in ("torch", "diffusers"))
 
 
 def _short(revision: str) -> str:

@@ -111,6 +111,7 @@ def _workers(workers: Sequence[KnownWorker]) -> Table:
     shown = table("Workers", "on", "device", "since", "is", "at", "last sign of life")
     for worker in workers:
         at = "-" if worker.job_id is None else f"job {worker.job_id} of {worker.batch}"
+        at += f" and {worker.other_jobs} more" if worker.other_jobs else ""
         device = f"{worker.device}: {worker.device_name}"
         since = moment(worker.started_at)
         shown.add_row(worker.host, device, since, worker.state, at, ago(worker.seen_at))

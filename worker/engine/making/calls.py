@@ -64,7 +64,7 @@ class Calls:
 
     def most_together(self, loaded: LoadedCheckpoint, spec: JobSpec) -> int | None:
         """Return how many jobs of this kind may go together; None where that is any number."""
-        found = loaded.family.most_together(spec, self._device), self._fitting.get((loaded.name, Shape.of(spec)))
+        found = loaded.family.most_together(spec, self._device), self._fitting.get((spec.checkpoint, Shape.of(spec)))
         return min((most for most in found if most is not None), default=None)
 
     def make(
@@ -88,7 +88,7 @@ class Calls:
             size = len(specs) // 2 if is_out_of_memory(error) else 1
             what = "out of memory" if size > 1 or is_out_of_memory(error) else f"{type(error).__name__}: {error}"
             if is_out_of_memory(error):
-                self._fitting[loaded.name, Shape.of(specs[0])] = size
+                self._fitting[specs[0].checkpoint, Shape.of(specs[0])] = size
         else:
             return [
                 steps.ended.get(place) or self._once_more(loaded, each, specs[place], on_step[place])
