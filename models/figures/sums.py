@@ -18,7 +18,7 @@ from models.types.measurement import MEMORY_KINDS, PARTS
 WORST = {kind: "lowest" if kind == "available" else "peak" for kind in MEMORY_KINDS}
 #: Columns of a query whose names and values a `Sums` takes over.
 _AS_THEY_ARE = (
-    *("count", "busy_s", "slept_s", "gaps", "gap_s", "waits", "queue_wait_s", "longest_wait_s", "steps"),
+    *("count", "calls", "busy_s", "slept_s", "gaps", "gap_s", "waits", "queue_wait_s", "longest_wait_s", "steps"),
     *("first_start", "last_finish", "first_s", "last_s", "first_id", "last_id", "picture_bytes", "memory_pressure"),
 )
 
@@ -28,6 +28,8 @@ class Sums:
     """Sums over successes; those of one scope add up to those of a wider one."""
 
     count: int
+    #: Of the device; where a picture was made together with others, its share of one.
+    calls: float
     cold: int
     busy_s: float
     #: None where none of the pictures has it measured.
@@ -61,6 +63,7 @@ class Sums:
         """Return the sums over both."""
         return Sums(
             count=self.count + other.count,
+            calls=self.calls + other.calls,
             cold=self.cold + other.cold,
             busy_s=self.busy_s + other.busy_s,
             slept_s=_of_both(_plus, self.slept_s, other.slept_s),
@@ -93,6 +96,11 @@ class Sums:
     def mean_s(self) -> float | None:
         """Seconds a picture in steady state."""
         return self.steady_s / self.steady_count if self.steady_count else None
+
+    @property
+    def pictures_a_call(self) -> float | None:
+        """Pictures made in one call of the device, in the mean of those calls."""
+        return self.count / self.calls if self.calls else None
 
     @property
     def mean_gap_s(self) -> float | None:
@@ -136,6 +144,8 @@ def sums_queries(*where: ColumnElement[bool]) -> tuple[Select[Any], Select[Any]]
     """
     columns: dict[str, ColumnElement[Any]] = {
         "count": func.count(),
+        # Rows of a version that made one at a time do not say so.
+        "calls": func.coalesce(func.sum(1.0 / func.coalesce(Attempt.pictures_a_call, 1)), 0.0),
         "busy_s": func.coalesce(func.sum(Attempt.total_s), 0.0),
         "min_s": func.min(Attempt.total_s),
         "max_s": func.max(Attempt.total_s),

@@ -30,6 +30,8 @@ class SpeedFigures:
 
     pictures: int
     cold_pictures: int
+    #: Made in one call of the device, in the mean of those calls.
+    pictures_a_call: float | None
     steady_pictures: int
     mean_s: float | None
     median_s: float | None
@@ -83,6 +85,7 @@ def speed_figures(
     return SpeedFigures(
         pictures=sums.count,
         cold_pictures=sums.cold,
+        pictures_a_call=sums.pictures_a_call,
         steady_pictures=sums.steady_count,
         mean_s=sums.mean_s if is_one else None,
         median_s=percentile(0.5),

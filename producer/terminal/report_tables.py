@@ -166,7 +166,9 @@ def _speed(speed: SpeedFigures) -> Iterator[Part]:
         where.add_row(part, _BY_KIND if speed.by_kind else seconds(mean), f"{share:.1%}")
     yield where
     busy = NOT_MEASURED if speed.busy_share is None else f"{speed.busy_share:.1%}"
-    yield f"\nThe device was busy, of the time in which pictures waited: {busy}"
+    a_call = speed.pictures_a_call or 1.0
+    together = f"\nMade {a_call:.1f} pictures a call, in the mean" if a_call > 1 else ""
+    yield f"{together}\nThe device was busy, of the time in which pictures waited: {busy}"
     yield f"It waited from one picture to the next: {seconds(speed.gap_mean_s)}"
     yield f"Saving, beside the device: {_BY_KIND if speed.by_kind else f'{seconds(speed.save_mean_s)} a picture'}"
     yield f"Queue wait: mean {duration(speed.queue_wait_mean_s)}, longest {duration(speed.queue_wait_max_s)}"

@@ -384,3 +384,11 @@ def test_a_part_that_was_never_measured_is_not_shown_as_taking_no_time(records, 
     speed = read(build_report, None, everything=True).speed
     assert speed.parts == {"denoise": (1.5, 1.0)}
     assert (speed.save_mean_s, speed.busy_share, speed.steps_per_s) == (0.0, None, None)
+
+
+def test_pictures_a_call_are_counted_by_calls_and_one_where_a_row_does_not_say(records, read):
+    boot = records.boot()
+    load = records.load(boot)
+    for job, together in zip(records.jobs(records.batch(jobs=6)), (4, 4, 4, 4, 1, None), strict=True):
+        records.attempt(job, boot, load, total_s=2.0, pictures_a_call=together, cold=together == 1)
+    assert read(build_report, None, everything=True).speed.pictures_a_call == pytest.approx(6 / 3)

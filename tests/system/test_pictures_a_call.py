@@ -56,8 +56,8 @@ def test_the_pictures_are_the_same_to_the_bit(nightshift, made):
     together, alone = (nightshift.jobs(batch) for batch in made)
     for one, other in zip(together, alone, strict=True):
         assert one.seed == other.seed
-        pixels = [np.asarray(Image.open(nightshift.data_dir / job.picture)) for job in (one, other)]
-        assert np.array_equal(*pixels)
+        first, second = (np.asarray(Image.open(nightshift.data_dir / job.picture)) for job in (one, other))
+        assert np.array_equal(first, second)
 
 
 def test_a_picture_and_its_row_say_how_many_were_made_with_it(nightshift, made):
@@ -65,7 +65,7 @@ def test_a_picture_and_its_row_say_how_many_were_made_with_it(nightshift, made):
     for job in nightshift.jobs(made[0]):
         row = rows[job.id]
         with Image.open(nightshift.data_dir / job.picture) as picture:
-            said = f"Pictures a call: {row.pictures_a_call}" in picture.text["parameters"]
+            said = f"Pictures a call: {row.pictures_a_call}" in picture.info["parameters"]
         assert said is (row.pictures_a_call > 1)
 
 
