@@ -14,6 +14,7 @@ from celery.platforms import SecurityWarning
 
 from models.settings import load_settings
 from worker.care.file_handles import can_open_file, is_for_want_of_file_handle, raise_file_limit
+from worker.engine.allocator import keep_memory
 from worker.engine.processors import Processors, set_waiting
 from worker.events import Event
 from worker.log import configure_logging, event, log, quiet_libraries
@@ -22,6 +23,7 @@ from worker.shutdown import Shutdown
 
 quiet_libraries(load_settings())
 raise_file_limit()
+keep_memory()
 #: Those that torch's threads may take; None where a person has set how many threads there are.
 PROCESSORS = Processors() if set_waiting() else None
 

@@ -2,6 +2,7 @@
 
 import torch
 
+from worker.engine.allocator import give_back_memory
 from worker.engine.devices.chip import chip
 from worker.engine.devices.device import Device
 
@@ -16,6 +17,10 @@ class Cpu(Device):
     def absence(cls) -> str | None:
         """Return None: it is always there."""
         return None
+
+    def empty_cache(self) -> None:
+        """Give back what the C library keeps."""
+        give_back_memory()
 
     def describe(self) -> str:
         """Return the processor's name."""
