@@ -14,10 +14,10 @@ class Loader(ComposingLoader):
         from worker.program import Program
 
         class LeakingEngine(Engine):
-            def make(self, *arguments):
+            def make_together(self, *arguments):
                 # Zeros would be mapped and never resident.
                 _LEAKED.append(b"\1" * int(os.environ["LEAK_BYTES"]))
-                return super().make(*arguments)
+                return super().make_together(*arguments)
 
         class LeakingProgram(Program):
             parts = replace(Program.parts, engine=LeakingEngine)
