@@ -43,6 +43,7 @@ GROUPS = {
         "doctor": ("machine.doctor:command", "Check device, memory, disk, Redis, database, checkpoint."),
         "download": ("machine.download:command", "Fetch a checkpoint from the hub."),
         "service": ("machine.service:command", "Keep a worker running, from the machine's start on."),
+        "tune": ("machine.tune:command", "Find out how many pictures a call are fastest."),
         "bench": ("machine.bench:command", "Measure this machine."),
         "retry": ("control:retry", "Queue the failed jobs of a batch again."),
         "publish": ("control:publish", "Put jobs on the queue that are not there."),

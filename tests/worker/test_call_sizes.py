@@ -5,8 +5,9 @@ import json
 import pytest
 import torch
 
+from models.call_sizes import FILE, SIZES, Trials
 from worker.engine.devices.cpu import Cpu
-from worker.engine.making.call_sizes import FILE, SIZES, CallSizes, Trials
+from worker.engine.making.call_sizes import CallSizes
 
 CPU = Cpu("cpu", torch.float32)
 FAMILY = "StableDiffusion"
@@ -57,9 +58,9 @@ def test_what_was_found_out_is_there_for_the_next_worker_and_not_for_another_ver
     for size in (1, 1, 2, 2):
         with first.trying(job, FAMILY, size):
             first.note(job, FAMILY, size, 10 / size)
-    assert first.most(job, FAMILY) == 4
-    assert sizes().most(job, FAMILY) == 4
-    assert sizes("torch 2").most(job, FAMILY) == 1
+    assert first.known(job, FAMILY).next_size() == 4
+    assert sizes().known(job, FAMILY).next_size() == 4
+    assert sizes("torch 2").known(job, FAMILY).next_size() == 1
 
 
 @pytest.mark.parametrize("values", [{"width": 192}, {"guidance": 1.0}, {"scheduler": "Heun"}], ids=str)
@@ -67,9 +68,9 @@ def test_another_shape_or_scheduler_is_another_matter(sizes, spec, values):
     known = sizes()
     for _ in range(2):
         known.note(spec(), FAMILY, 1, 1.0)
-    assert known.most(spec(prompt="another", seed=5, steps=9), FAMILY) == 2
-    assert known.most(spec(**values), FAMILY) == 1
-    assert known.most(spec(), "another family") == 1
+    assert known.known(spec(prompt="another", seed=5, steps=9), FAMILY).next_size() == 2
+    assert known.known(spec(**values), FAMILY).next_size() == 1
+    assert known.known(spec(), "another family").next_size() == 1
 
 
 def test_a_size_that_ended_a_worker_is_never_tried_again_and_is_told_of(sizes, spec, tmp_path, caplog):
@@ -80,12 +81,13 @@ def test_a_size_that_ended_a_worker_is_never_tried_again_and_is_told_of(sizes, s
         # What the file says now is what a worker that is killed here leaves.
         left = (tmp_path / FILE).read_text()
     (tmp_path / FILE).write_text(left)
-    assert sizes().most(job, FAMILY) == 4
+    assert sizes().known(job, FAMILY).next_size() == 4
     assert "8 pictures a call are not tried at 128x128" in caplog.text
+    assert sizes().known(job, FAMILY).is_settled
     # A call that ended in order has left no mark.
     with first.trying(job, FAMILY, 8):
         pass
-    assert sizes().most(job, FAMILY) == 8
+    assert sizes().known(job, FAMILY).next_size() == 8
 
 
 def test_a_call_that_raises_leaves_no_mark(sizes, spec):
@@ -94,32 +96,32 @@ def test_a_call_that_raises_leaves_no_mark(sizes, spec):
         first.note(job, FAMILY, size, 1.0)
     with pytest.raises(RuntimeError), first.trying(job, FAMILY, 2):
         raise RuntimeError
-    assert sizes().most(job, FAMILY) == 2
+    assert sizes().known(job, FAMILY).next_size() == 2
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"x": 1}', "\x00"], ids=repr)
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"x": 1}', "[3]", "\x00"], ids=repr)
 def test_a_file_that_cannot_be_read_is_found_out_anew(sizes, spec, tmp_path, content):
     (tmp_path / FILE).write_text(content)
     known = sizes()
-    assert known.most(spec(), FAMILY) == 1
+    assert known.known(spec(), FAMILY).next_size() == 1
     known.note(spec(), FAMILY, 1, 1.0)
     assert json.loads((tmp_path / FILE).read_text())
 
 
-@pytest.mark.parametrize(
-    "kept", [None, 3, {}, {"calls": 1}, {"calls": {"a": 1}, "seconds": {}, "trying": 0, "fatal": 0}]
-)
-def test_a_line_of_it_that_means_nothing_is_found_out_anew(sizes, spec, tmp_path, kept):
+@pytest.mark.parametrize("part", ["calls", "seconds", "trying", "device"])
+@pytest.mark.parametrize("value", [3.5, "x", {"a": 1}, []], ids=repr)
+def test_a_row_of_it_that_means_nothing_is_found_out_anew(sizes, spec, tmp_path, part, value):
     first, job = sizes(), spec()
-    first.note(job, FAMILY, 1, 1.0)
-    (key,) = json.loads((tmp_path / FILE).read_text())
-    (tmp_path / FILE).write_text(json.dumps({key: kept}))
-    assert sizes().most(job, FAMILY) == 1
+    for _ in range(2):
+        first.note(job, FAMILY, 1, 1.0)
+    (row,) = json.loads((tmp_path / FILE).read_text())
+    (tmp_path / FILE).write_text(json.dumps([row | {part: value}]))
+    assert sizes().known(job, FAMILY).next_size() in (1, 2)
 
 
 def test_a_folder_that_cannot_be_written_to_stops_nobody(spec, tmp_path, caplog):
     known = CallSizes(CPU, tmp_path / "gone", "torch 1")
     known.note(spec(), FAMILY, 1, 1.0)
     known.note(spec(), FAMILY, 1, 1.0)
-    assert known.most(spec(), FAMILY) == 2
+    assert known.known(spec(), FAMILY).next_size() == 2
     assert "cannot be written" in caplog.text

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from importlib.metadata import version
 
 from models.checkpoints import checkpoint_defaults
 from models.settings import Settings
@@ -21,7 +20,7 @@ from models.types.measurement import LoadMeasurement, Measurement
 from worker.engine.devices.device import Device
 from worker.engine.loading import LoadedCheckpoint, load_checkpoint
 from worker.engine.local_checkpoint import LocalCheckpoint, find_checkpoint
-from worker.engine.making.call_sizes import CallSizes
+from worker.engine.making.call_sizes import CallSizes, libraries
 from worker.engine.making.calls import Calls, Generated
 from worker.engine.making.canary import Canary
 from worker.engine.making.device_errors import checked, memory_explained
@@ -58,7 +57,7 @@ class Engine:
         self._canary = Canary(device)
         self._calls = Calls(device, self._canary)
         #: None where a person has said how many a call.
-        self._sizes = None if settings.pictures_a_call else CallSizes(device, settings.data_dir, _libraries())
+        self._sizes = None if settings.pictures_a_call else CallSizes(device, settings.data_dir, libraries())
         self._current: _Current | None = None
         self._thread: int | None = None
         self._made_any = False
@@ -97,8 +96,18 @@ class Engine:
     def most_together(self, spec: JobSpec) -> int:
         """Return how many jobs like this one the next call should make, where as many wait."""
         assert self._current is not None
-        asked = self._settings.pictures_a_call if self._sizes is None else self._sizes.most(spec, self._family)
+        asked = (
+            self._settings.pictures_a_call if self._sizes is None else self._sizes.known(spec, self._family).next_size()
+        )
         return min(asked, self._calls.most_together(self._current.loaded, spec) or asked)
+
+    def knows_most(self, spec: JobSpec) -> bool:
+        """Tell whether `most_together` is what was found out, and not one of the sizes that are tried."""
+        if self._sizes is None:
+            return True
+        known, most = self._sizes.known(spec, self._family), self.most_together(spec)
+        # Fewer than it would try next fit into memory, or may go together.
+        return known.is_settled or (most < known.next_size() and not known.wants(most))
 
     @property
     def _family(self) -> str:
@@ -250,10 +259,6 @@ def _measured(
         peak=memory.peak,
         after=memory.after,
     )
-
-
-def _libraries() -> str:
-    return ", ".join(f"{library} {version(library)}" for library in ("torch", "diffusers"))
 
 
 def _short(revision: str) -> str:

@@ -1,0 +1,91 @@
+"""`producer tune`: finds out now how many pictures a call are fastest, and workers go by it from then on."""
+
+import json
+
+import pytest
+from faults import composed_by
+
+from models.call_sizes import FILE, SIZES, read_trials
+from models.checkpoints import DEMO
+from models.records.control import pause, resume
+from models.records.tables import Attempt
+from models.types.job import JobSpec
+from producer.local.tuning import tuned_calls
+
+COUNT = 32
+
+
+@pytest.fixture(scope="module")
+def nightshift(installation):
+    with installation(NIGHTSHIFT_PICTURES_A_CALL="0") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def tuned(nightshift):
+    """Return what `producer tune` prints, and the row of what it found out."""
+    shown = nightshift.producer("tune")
+    assert shown.returncode == 0
+    (row,) = json.loads(nightshift.producer("tune", "--show", "--json").stdout)
+    return shown, row
+
+
+def test_it_says_what_it_does_and_shows_what_it_found_out(tuned):
+    shown, row = tuned
+    assert shown.stderr.splitlines()[:4] == ["made 1 in one call"] * 2 + ["made 2 in one call"] * 2
+    assert row["is_settled"]
+    assert row["in_force"] in SIZES
+    assert row["times_as_fast"] == row["seconds"]["1"] / row["seconds"][str(row["in_force"])]
+    assert f"{row['times_as_fast']:.2f} times" in shown.stdout
+    assert "128x128, DPM++ 2M" in shown.stdout
+
+
+def test_what_is_known_is_shown_without_a_picture_and_not_found_out_twice(nightshift, tuned):
+    shown, _ = tuned
+    before = (nightshift.data_dir / FILE).read_text()
+    again = nightshift.producer("tune")
+    assert (again.stdout, again.stderr) == (shown.stdout, "")
+    assert (nightshift.data_dir / FILE).read_text() == before
+
+
+def test_a_worker_goes_by_it_from_its_first_call_on(nightshift, tuned):
+    _, row = tuned
+    with nightshift.database.writing() as session:
+        pause(session)
+    nightshift.enqueue("--prompt", "a red boot", "--count", COUNT, "--steps", 2)
+    with nightshift.database.writing() as session:
+        resume(session)
+    worker = nightshift.start_worker()
+    nightshift.wait_until_finished()
+    assert {attempt.pictures_a_call for attempt in nightshift.rows(Attempt)} == {row["in_force"]}
+    # And while it has the device, nobody else makes pictures on it.
+    refused = nightshift.producer("tune", "--width", 192)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("producer: not tuned: ")
+    assert worker.stop() == 0
+
+
+def test_where_nothing_is_known_it_says_who_finds_it_out(nightshift, tmp_path):
+    shown = nightshift.producer("tune", "--show", "--anew", NIGHTSHIFT_DATA_DIR=str(tmp_path / "new"))
+    assert shown.returncode == 0
+    assert "nothing is known yet: workers find it out" in shown.stdout
+
+
+def test_a_checkpoint_that_is_not_there_is_one_line(nightshift, tmp_path):
+    refused = nightshift.producer("tune", "--checkpoint", "/no/such", NIGHTSHIFT_DATA_DIR=str(tmp_path / "new"))
+    assert refused.returncode in (1, 2)
+    assert len(refused.stderr.splitlines()) == 1
+    assert "/no/such" in refused.stderr
+
+
+def test_a_size_that_ends_the_process_is_left_out_and_the_rest_is_found_out(tmp_path, monkeypatch):
+    for name, value in composed_by("").items():
+        monkeypatch.setenv(name, value)
+    for name, value in {"DATA_DIR": tmp_path, "DEVICE": "cpu", "PICTURES_A_CALL": "0"}.items():
+        monkeypatch.setenv(f"NIGHTSHIFT_{name}", str(value))
+    monkeypatch.setenv("FATAL", "2")
+    usual = {"guidance": 7.5, "width": 128, "height": 128, "scheduler": "DDIM", "checkpoint": DEMO}
+    made = list(tuned_calls(JobSpec(prompt="a shoe", seed=1, steps=1, **usual), "faulty_tune"))
+    assert made == [1, 1]
+    (trials,) = read_trials(tmp_path).values()
+    assert (trials.fatal, trials.next_size(), trials.is_settled) == (2, 1, True)

@@ -1,0 +1,70 @@
+"""What `producer tune` has a process of its own do: find out how many pictures a call are fastest, and keep it.
+
+Prints a JSON object for each call, and one with `error` where it cannot go on.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+
+from models.settings import PREFIX, Settings, load_settings
+from models.types.errors import NightshiftError
+from worker.log import configure_logging, quiet_libraries
+
+# Whatever a person has set of it.
+os.environ[f"{PREFIX}PICTURES_A_CALL"] = "0"
+quiet_libraries(load_settings())
+
+from worker.engine.processors import Processors, set_waiting  # noqa: E402
+
+# As a worker, which is as fast with another number of threads as these are with theirs.
+_PROCESSORS = Processors() if set_waiting() else None
+
+from models.types.identity import Weights  # noqa: E402
+from models.types.job import JobSpec  # noqa: E402
+from worker.care.device_lock import DeviceLock  # noqa: E402
+from worker.engine.allocator import keep_memory  # noqa: E402
+from worker.engine.devices.device import Device  # noqa: E402
+from worker.engine.devices.registry import choose_device  # noqa: E402
+from worker.engine.engine import Engine  # noqa: E402
+from worker.engine.threads import leave_processors_to_others  # noqa: E402
+
+
+def tune(spec: JobSpec, settings: Settings, make_engine: Callable[[Device, Settings], Engine]) -> None:
+    """Make pictures like that of `spec` until it is known, and throw them away.
+
+    Raises:
+        NightshiftError: if they cannot be made, or a worker has the device.
+    """
+    device = choose_device(settings.device, settings.dtype)
+    if device.kind == "cpu":
+        leave_processors_to_others(_PROCESSORS)
+    lock = DeviceLock(device, settings.data_dir)
+    try:
+        engine = make_engine(device, settings)
+        engine.use(Weights.of(spec))
+        while not engine.knows_most(spec):
+            size = engine.most_together(spec)
+            specs = [spec.model_copy(update={"seed": spec.seed + place}) for place in range(size)]
+            for made in engine.make_together(specs, [lambda _step: None] * size):
+                if isinstance(made, Exception):
+                    raise made
+            print(json.dumps({"pictures_a_call": size}), flush=True)  # noqa: T201 - this is the answer
+    finally:
+        lock.release()
+
+
+def main(make_engine: Callable[[Device, Settings], Engine] = Engine) -> None:
+    """Tune for the job that the argument is, as JSON."""
+    keep_memory()
+    settings = load_settings()
+    configure_logging(settings.model_copy(update={"log_level": "ERROR"}))
+    try:
+        tune(JobSpec.model_validate_json(sys.argv[1]), settings, make_engine)
+    except (NightshiftError, RuntimeError) as error:
+        print(json.dumps({"error": str(error)}))  # noqa: T201 - this is the answer
+
+
+if __name__ == "__main__":
+    main()
