@@ -38,19 +38,19 @@ types: $(VENV)/.dev ## mypy, strict
 imports: $(VENV)/.dev ## import-linter: which package may import which
 	$(BIN)/lint-imports
 
-# Two files at a time, each of one thread: more would wait for one another on a machine of two cores.
-# In the order in which the files are collected, the longest first.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+# File by file, each of one thread, in the order in which they are collected: the longest first.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --dist loadfile --no-loadscope-reorder
 
+# Two files at a time: more would wait for one another on a machine of two cores.
 pytest: $(VENV)/.dev ## The tests of `make test` alone; make pytest ARGS="-k claim" picks some of them
-	$(PYTEST) -m "smoke or not slow" $(ARGS)
+	$(PYTEST) -n 2 -m "smoke or not slow" $(ARGS)
 
+# Three at a time, these and the next, since each waits for what a fault does more than others do.
 test-slow: $(VENV)/.dev ## The tests that `make test` leaves out: many faults, whole systems, training
-	$(PYTEST) -m "slow and not smoke" $(ARGS)
+	$(PYTEST) -n 3 -m "slow and not smoke" $(ARGS)
 
-# Three at a time, since each waits for what a fault does more than others do.
 faults: $(VENV)/.dev ## The fault tests alone: within ten minutes on two cores
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile tests/faults $(ARGS)
+	$(PYTEST) -n 3 tests/faults $(ARGS)
 
 docs: $(VENV)/.dev ## Bring up to date what the manual has of the program: commands, settings, causes, log events
 	$(BIN)/python docs/generated.py

@@ -12,6 +12,10 @@ from models.types.states import JobState
 #: Each of the two is rejected, and made once more.
 REJECTED = ("--checks", "fill.least=0.74", "--target", 2, "--replacements", 1)
 PLACES = ("writing", "written", "judging", "settling", "settled", "naming", "named", "telling", "publishing")
+#: Of the program's own, of Python, and those that end one; what is done about them is told apart by no more.
+ERRORS = ("KeyError", "MemoryError", "OSError", "SystemExit", "KeyboardInterrupt")
+#: Each place meets two, and each error three places and more.
+PAIRS = [(place, ERRORS[(number + shift) % len(ERRORS)]) for number, place in enumerate(PLACES) for shift in (0, 3)]
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +36,7 @@ def living(nightshift):
     return alive[0] if alive else nightshift.wait_until_ready(nightshift.start_worker())
 
 
-@pytest.mark.parametrize("error", ["KeyError", "MemoryError", "OSError", "SystemExit", "KeyboardInterrupt"])
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("place", "error"), PAIRS)
 def test_the_worker_goes_on_or_leaves_with_its_status_and_every_row_is_right(nightshift, faults, place, error):
     worker = living(nightshift)
     # Not before the queue is paused, since `enqueue` publishes too.

@@ -23,14 +23,17 @@ ARGUMENTS = {
 #: These make pictures with a server of their own, or wait for them, where the URL could be used.
 WORK = ("run", "watch", "bench")
 #: Nobody listens on port 1.
+USABLE = "redis://:{}@127.0.0.1:1/0"
 URLS = [
-    "redis://:{}@127.0.0.1:1/0",
+    USABLE,
     "redis://{}@127.0.0.1:1/0",
     "redis://user:{}@127.0.0.1:99999/0",
     "redis://:{}/x@127.0.0.1:1/0",
     "redis://127.0.0.1:1/{}",
     "redis://127.0.0.1:1/0?password={}",
 ]
+#: One that reads settings alone, one that connects, one that looks at everything: a URL is read by all in one place.
+FEW = ("status", "publish", "doctor")
 
 
 def leaks(text: str) -> list[str]:
@@ -41,7 +44,7 @@ def leaks(text: str) -> list[str]:
 @pytest.mark.parametrize("form", URLS)
 def test_no_command_shows_a_part_of_it(nightshift: Installation, form):
     nightshift.enqueue("--prompt", "a shoe", "--batch", "night")
-    for name in COMMANDS:
+    for name in COMMANDS if form == USABLE else FEW:
         if name in WORK and why_unusable(form.format(SECRET)) is None:
             continue
         done = nightshift.producer(name, *ARGUMENTS.get(name, ()), NIGHTSHIFT_BROKER_URL=form.format(SECRET))
@@ -51,8 +54,7 @@ def test_no_command_shows_a_part_of_it(nightshift: Installation, form):
     assert not any(leaks(path.read_text(errors="replace")) for path in written)
 
 
-@pytest.mark.parametrize("form", URLS)
-@pytest.mark.parametrize("log_format", ["text", "json"])
+@pytest.mark.parametrize(("form", "log_format"), [(URLS[0], "text"), *((form, "json") for form in URLS)])
 def test_no_worker_logs_a_part_of_it(nightshift: Installation, form, log_format):
     worker = nightshift.start_worker(
         NIGHTSHIFT_BROKER_URL=form.format(SECRET), NIGHTSHIFT_LOG_FORMAT=log_format, NIGHTSHIFT_LOG_LEVEL="DEBUG"
