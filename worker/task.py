@@ -70,7 +70,9 @@ class GenerateTask(Task):
                     extra=event(Event.MESSAGE_DROPPED),
                 )
                 return
-            self._make(message, delivery)
+            # As many messages as jobs, so that whoever looks after the queue can tell what is lost.
+            if not self.deliveries.is_spent():
+                self._make(message, delivery)
 
     def _return_newer(self, payload: object, what: NewerMessageError) -> None:
         try:
@@ -83,7 +85,7 @@ class GenerateTask(Task):
         try:
             if claims := self._claimer.claim(message):
                 job_id = claims[0].job_id
-                self.deliveries.use()
+                self.deliveries.use(len(claims))
                 self._runner.run(claims, delivery.acknowledge)
         except (AttemptStoppedError, StorageError) as error:
             # It was told to end before the job was claimed.

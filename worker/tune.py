@@ -48,7 +48,7 @@ def tune(spec: JobSpec, settings: Settings, make_engine: Callable[[Device, Setti
             size = engine.most_together(spec)
             specs = [spec.model_copy(update={"seed": spec.seed + place}) for place in range(size)]
             for made in engine.make_together(specs, [lambda _step: None] * size):
-                if isinstance(made, Exception):
+                if isinstance(made, BaseException):
                     raise made
             print(json.dumps({"pictures_a_call": size}), flush=True)  # noqa: T201 - this is the answer
     finally:

@@ -14,9 +14,18 @@ COUNT = 4
 
 
 @pytest.fixture(scope="module")
-def both(installation):
+def own_server(new_server):
+    made = new_server()
+    made.start()
+    return made
+
+
+@pytest.fixture(scope="module")
+def both(installation, own_server):
     """One installation for all tests here, whose worker makes four at once where as many wait."""
-    with faulty(installation, NIGHTSHIFT_PICTURES_A_CALL=f"{COUNT}", NIGHTSHIFT_QUARANTINE_AFTER="3") as made:
+    with faulty(
+        installation, own_server.url(), NIGHTSHIFT_PICTURES_A_CALL=f"{COUNT}", NIGHTSHIFT_QUARANTINE_AFTER="3"
+    ) as made:
         yield made
 
 
@@ -124,17 +133,36 @@ def test_a_call_that_hangs_is_given_up_and_each_is_made_alone(nightshift, faults
     assert_promise_kept(nightshift)
 
 
-def test_as_many_messages_go_as_jobs(nightshift, enqueue, server):
+def test_as_many_messages_go_as_jobs(nightshift, enqueue, own_server):
     batch = enqueue(count=11)
     worker = nightshift.start_worker()
     nightshift.wait_until_finished(batch)
     assert made_by(nightshift, batch) == [4] * 8 + [2, 2, 1]
-    nightshift.wait_until(lambda: messages_in(server) == 0, "the queue to be empty")
+    nightshift.wait_until(lambda: messages_in(own_server) == 0, "the queue to be empty")
     assert "dropped" not in worker.log
     # What comes after that has a message of its own.
     later = nightshift.enqueue("--prompt", "a blue boot")
     nightshift.wait_until_finished(later)
     assert worker.status is None
+    assert_promise_kept(nightshift)
+
+
+def test_what_is_lost_of_the_queue_is_told_from_what_was_spent(nightshift, faults, enqueue, own_server):
+    """While a call is made, three messages more lie there than jobs wait: four that are lost are seen to be."""
+    batch = enqueue(count=3 * COUNT)
+    faults.hold("step")
+    nightshift.start_worker()
+    faults.wait_until_held("step")
+    with own_server.client() as client:
+        (queue,) = [key for key in client.scan_iter(match="nightshift:jobs*") if client.type(key) == b"list"]
+        before = client.llen(queue)
+        assert before == 3 * COUNT - 1
+        client.ltrim(queue, COUNT, -1)
+        nightshift.wait_until(lambda: client.llen(queue) == before, "what was lost to be published again")
+    faults.release("step")
+    nightshift.wait_until_finished(batch)
+    nightshift.wait_until(lambda: messages_in(own_server) == 0, "the queue to be empty")
+    assert outcomes(nightshift, batch) == [["succeeded"]] * 3 * COUNT
     assert_promise_kept(nightshift)
 
 

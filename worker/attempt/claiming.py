@@ -50,8 +50,6 @@ class Claimer:
         self._in_hand = in_hand
         self._rest = rest
         self._most_together = most_together
-        #: How many messages are there for jobs that were claimed together with another one's.
-        self._spent_messages = 0
         #: What the device is set up for, and since when.
         self._setup: Setup | None = None
         self._since = 0.0
@@ -65,10 +63,6 @@ class Claimer:
             AttemptStoppedError: the worker was told to end before it could be claimed.
             DatabaseError, StorageError: the same, while the database or the disk could not be used.
         """
-        if self._spent_messages:
-            # As many messages as jobs, so that whoever looks after the queue can tell what is lost.
-            self._spent_messages -= 1
-            return []
         while True:
             # The message may have come while the last job ran.
             if self._shutdown.asked.is_set():
@@ -90,7 +84,6 @@ class Claimer:
                 extra=event(Event.MESSAGE_DROPPED, job=message.job),
             )
             return []
-        self._spent_messages += len(claimed) - 1
         for each in claimed:
             self._in_hand.take(each)
         if (setup := Setup.of(claimed[0].spec)) != self._setup:

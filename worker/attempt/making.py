@@ -92,7 +92,7 @@ class Maker:
         total_s, slept_s = (self._done - begun) / count, None if slept_s is None else slept_s / count
         return [
             ended_by(attempt, what)
-            if isinstance(what, Exception)
+            if isinstance(what, BaseException)
             else replace(
                 attempt,
                 picture=what[0].picture,

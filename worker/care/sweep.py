@@ -177,12 +177,15 @@ class Sweep:
         self._publish(jobs)
 
     def _messages_of(self, batches: Collection[str]) -> int:
-        """Return how many messages of these batches wait, or are in a worker's hands for a job that is yet to begin."""
+        """Return how many messages of these batches wait, or are in a worker's hands for a job that is yet to begin.
+
+        Those are left out that this worker is going to drop, since their jobs were made with others.
+        """
         content = read_queue(self._app)
         elsewhere = sum(
             batch_of(task) in batches for tag, task in content.taken.items() if not self._deliveries.has(tag)
         )
-        here = sum(self._deliveries.holds(tag) for tag in content.taken)
+        here = sum(self._deliveries.holds(tag) for tag in content.taken) - self._deliveries.spent
         waiting = sum(batch_of(task) in batches for task in content.waiting.values())
         # What others have taken: a worker that is at work has one in hand, and so has one that is paused. One that is
         # gone has left it there, where Redis keeps it for a day.

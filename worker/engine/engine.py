@@ -89,7 +89,7 @@ class Engine:
             DeviceFaultError: if the device did not make it.
         """
         (made,) = self.make_together([spec], [on_step])
-        if isinstance(made, Exception):
+        if isinstance(made, BaseException):
             raise made
         return made
 
@@ -117,7 +117,7 @@ class Engine:
 
     def make_together(
         self, specs: Sequence[JobSpec], on_step: Sequence[Callable[[int], None]]
-    ) -> list[Made | Exception]:
+    ) -> list[Made | BaseException]:
         """Return the pictures that `specs` ask for, made with the weights in memory, and what making them measured.
 
         They are of one kind and guidance. Each has a function of its own that is called with the number of steps done;
@@ -139,10 +139,10 @@ class Engine:
             for each in found:
                 if isinstance(each, Generated):
                     self._canary.require_made(each.made.picture, each.made.given)
-        made: list[Made | Exception] = []
+        made: list[Made | BaseException] = []
         whole = True
         for spec, each in zip(specs, found, strict=True):
-            if isinstance(each, Exception):
+            if isinstance(each, BaseException):
                 made.append(each)
                 whole = False
                 continue

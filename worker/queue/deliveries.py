@@ -49,6 +49,8 @@ class Deliveries:
         self.count = 0
         #: Whether one is being worked on.
         self.busy = False
+        #: How many messages are on the queue for jobs that were claimed with another one's.
+        self.spent = 0
         self._in_hand: dict[str, Delivery] = {}
         #: The one that is worked on, and the same until a job is claimed for it.
         self._worked_on: str | None = None
@@ -78,6 +80,14 @@ class Deliveries:
             self.busy = False
             self._worked_on = self._unused = None
 
-    def use(self) -> None:
-        """Note that a job was claimed for the one that is worked on."""
+    def use(self, jobs: int) -> None:
+        """Note that so many jobs were claimed for the one that is worked on."""
         self._unused = None
+        self.spent += jobs - 1
+
+    def is_spent(self) -> bool:
+        """Tell whether the one that is worked on is worth no job; as many are as jobs were claimed without theirs."""
+        if not self.spent:
+            return False
+        self.spent -= 1
+        return True

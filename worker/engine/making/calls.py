@@ -69,7 +69,7 @@ class Calls:
 
     def make(
         self, loaded: LoadedCheckpoint, specs: Sequence[JobSpec], on_step: Sequence[OnStep]
-    ) -> list[Generated | Exception]:
+    ) -> list[Generated | BaseException]:
         """Return the pictures that `specs` ask for, or why one is none; see `Engine.make_together`.
 
         Raises:
@@ -84,7 +84,7 @@ class Calls:
             return [steps.ended[place] for place in range(len(specs))]
         except DeviceFaultError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, it may be the fault of one of them
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it may be the fault of one of them
             size = len(specs) // 2 if is_out_of_memory(error) else 1
             what = "out of memory" if size > 1 or is_out_of_memory(error) else f"{type(error).__name__}: {error}"
             if is_out_of_memory(error):
@@ -104,7 +104,7 @@ class Calls:
         # Not within the handler: the error holds what the failed call had in memory.
         gc.collect()
         self._device.empty_cache()
-        made: list[Generated | Exception] = []
+        made: list[Generated | BaseException] = []
         for start in range(0, len(specs), size):
             part = slice(start, start + size)
             made += self.make(loaded, specs[part], on_step[part])
@@ -112,7 +112,7 @@ class Calls:
 
     def _once_more(
         self, loaded: LoadedCheckpoint, made: Generation | GenerationError, spec: JobSpec, on_step: OnStep
-    ) -> Generated | Exception:
+    ) -> Generated | BaseException:
         """Return what was made in company; what was not finite there is tried again alone, as any other."""
         if isinstance(made, Generation):
             return Generated(made, again=False)
@@ -120,7 +120,7 @@ class Calls:
 
     def _alone(
         self, loaded: LoadedCheckpoint, spec: JobSpec, on_step: OnStep, failed: LatentsError | None = None
-    ) -> Generated | Exception:
+    ) -> Generated | BaseException:
         """Make one picture; where it `failed` so before, by its second try.
 
         Raises:
@@ -134,7 +134,7 @@ class Calls:
             )
         except DeviceFaultError:
             raise
-        except Exception as error:  # noqa: BLE001 - the others of its call go on
+        except BaseException as error:  # noqa: BLE001 - the others of its call go on
             return error
 
     def _generate(

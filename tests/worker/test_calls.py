@@ -178,18 +178,19 @@ def test_one_that_is_never_finite_fails_alone(engine, jobs, faults):
     assert [isinstance(one, GenerationError) for one in made] == [False, False, True, False]
 
 
-def test_an_error_that_nobody_foresaw_is_had_by_the_one_that_causes_it(engine, jobs, faults):
+@pytest.mark.parametrize("error", [RuntimeError, SystemExit, KeyboardInterrupt])
+def test_an_error_that_nobody_foresaw_is_had_by_the_one_that_causes_it(engine, jobs, faults, error):
     calls = []
 
     def fail(specs, latents):
         if latents is None:
             calls.append(len(specs))
             if any(spec.seed == 2 for spec in specs):
-                raise RuntimeError("command buffer")
+                raise error("command buffer")
 
     faults.append(fail)
     made = made_together(engine, jobs(4, steps=2))
-    assert [str(one) if isinstance(one, Exception) else "" for one in made] == ["", "", "command buffer", ""]
+    assert [str(one) if isinstance(one, BaseException) else "" for one in made] == ["", "", "command buffer", ""]
     assert calls == [4, 1, 1, 1, 1]
 
 
