@@ -3,11 +3,13 @@
 from functools import partial
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
 from models.types.errors import CancelledError, DeviceFaultError, GenerationError
 from models.types.identity import Weights
+from models.types.measurement import MemoryReading
 from worker.engine.devices.cpu import Cpu
 from worker.engine.engine import Engine
 from worker.engine.loading import load_checkpoint
@@ -146,6 +148,19 @@ def test_out_of_memory_halves_the_call_and_is_remembered(engine, jobs, faults):
     assert all(np.array_equal(pixels(one), other) for one, other in zip(made, usual, strict=True))
     assert engine.most_together(specs[0]) == 2
     assert engine.most_together(specs[0].model_copy(update={"width": 192})) == 8
+
+
+@pytest.mark.parametrize(
+    ("available", "lowest", "most"),
+    [(0.9, 0.8, 8), (0.9, 0.55, 8), (0.9, 0.45, 2), (0.5, 0.2, 2), (None, 0.2, 8), (0.9, None, 8)],
+)
+def test_no_call_is_tried_that_would_leave_the_machine_too_little_memory(engine, jobs, available, lowest, most):
+    total = psutil.virtual_memory().total
+    before, peak = (MemoryReading(available=part and round(part * total)) for part in (available, lowest))
+    job, wide = jobs(1)[0], jobs(1, width=192)[0]
+    engine._calls.note_memory(job, 2, before, peak)
+    assert engine.most_together(job) == most
+    assert engine.most_together(wide) == 8
 
 
 def test_one_that_is_not_finite_is_tried_again_alone(engine, jobs, faults):

@@ -151,6 +151,8 @@ class Engine:
             self._made_any = True
             if each.made.pictures_a_call != len(specs) or each.again:
                 whole = False
+        if whole:
+            self._calls.note_memory(specs[0], len(specs), memory.before, memory.peak)
         if whole and self._sizes is not None:
             assert isinstance(found[0], Generated)
             denoise_s = found[0].made.timings.denoise_s

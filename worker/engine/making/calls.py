@@ -5,9 +5,12 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
+import psutil
+
 from models.types.errors import DeviceFaultError, GenerationError, NightshiftError
 from models.types.identity import Shape
 from models.types.job import JobSpec
+from models.types.measurement import MemoryReading
 from worker.engine.devices.device import Device
 from worker.engine.loading import LoadedCheckpoint
 from worker.engine.making.canary import Canary
@@ -18,6 +21,8 @@ from worker.events import Event
 from worker.log import event, log
 
 OnStep = Callable[[int], None]
+#: Of the machine's memory, for all else that runs there.
+_SHARE_LEFT = 0.1
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,18 @@ class Calls:
         """Return how many jobs of this kind may go together; None where that is any number."""
         found = loaded.family.most_together(spec, self._device), self._fitting.get((spec.checkpoint, Shape.of(spec)))
         return min((most for most in found if most is not None), default=None)
+
+    def note_memory(self, spec: JobSpec, size: int, before: MemoryReading, lowest: MemoryReading) -> None:
+        """Go no further than a call of this size, where one of twice that would leave the machine too little memory.
+
+        A machine swaps before it errs where the device's memory is its own: that call would take minutes, and with it
+        whatever else runs.
+        """
+        if not self._device.shares_memory or before.available is None or lowest.available is None:
+            return
+        taken = before.available - lowest.available
+        if before.available - 2 * taken < _SHARE_LEFT * psutil.virtual_memory().total:
+            self._fitting[spec.checkpoint, Shape.of(spec)] = size
 
     def make(
         self, loaded: LoadedCheckpoint, specs: Sequence[JobSpec], on_step: Sequence[OnStep]
