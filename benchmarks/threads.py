@@ -17,7 +17,10 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import IO
+
+from benchmarks.random_weights import make_stable_diffusion
 
 PICTURES = 15
 #: Seconds after which no further round is begun: beside others some settings take many times longer than alone.
@@ -50,7 +53,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if large:
             print("making random weights …", file=sys.stderr, flush=True)
-            make_stable_diffusion(folder)
+            make_stable_diffusion(Path(folder))
         for where, count in BESIDE.items():
             print(f"{where} …", file=sys.stderr, flush=True)
             with _busy_programs(count):
@@ -62,35 +65,6 @@ def main() -> None:
         figures = ((medians[where][name], medians[where][name] / min(medians[where].values())) for where in BESIDE)
         print(f"{name:32}" + "".join(f"{f'{median:.3f} ({ratio:.2f})':>26}" for median, ratio in figures))
     print(json.dumps(medians))
-
-
-def make_stable_diffusion(folder: str) -> None:
-    """Write a checkpoint of Stable Diffusion 1.5's architecture whose weights are random (its configs on the hub)."""
-    from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
-
-    from models.checkpoints import DEMO_FOLDER
-
-    blocks = 4
-    StableDiffusionPipeline(
-        # What it is called with otherwise are the defaults, which were made for this architecture.
-        unet=UNet2DConditionModel(sample_size=64, cross_attention_dim=768),
-        vae=AutoencoderKL(
-            block_out_channels=(128, 256, 512, 512),
-            down_block_types=("DownEncoderBlock2D",) * blocks,
-            up_block_types=("UpDecoderBlock2D",) * blocks,
-            layers_per_block=2,
-            sample_size=512,
-        ),
-        text_encoder=CLIPTextModel(
-            CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12)
-        ),
-        tokenizer=CLIPTokenizer.from_pretrained(DEMO_FOLDER / "tokenizer"),
-        scheduler=PNDMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    ).save_pretrained(folder)
 
 
 def _measure(settings: Mapping[str, Mapping[str, str]], checkpoint: str | None) -> dict[str, list[float]]:

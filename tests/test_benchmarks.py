@@ -1,8 +1,13 @@
 """The page of the benchmarks names each that there is, and `make bench` runs only those."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 from benchmarks.sides import queue
 
@@ -29,3 +34,45 @@ def test_a_side_makes_the_same_pictures_turn_after_turn(tmp_path: Path):
         for _ in range(2):
             side.enqueue(3)
         assert [batch["total"] for batch in json.loads(side.producer("status", "--json"))] == [3, 3]
+
+
+@pytest.mark.slow
+def test_the_run_for_a_machine_with_a_card_does_all_its_parts_on_one_without(tmp_path: Path):
+    """Small, and with the demo: so that it is ready where a card can be had for a quarter of an hour."""
+    small = (
+        "--checkpoint",
+        "demo",
+        "--size",
+        "128",
+        "--steps",
+        "2",
+        "--pictures",
+        "6",
+        "--rounds",
+        "1",
+        "--a-call",
+        "2",
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.gpu", str(tmp_path), *small],
+        env={**os.environ, "NIGHTSHIFT_DEVICE": "cpu", "HF_HUB_OFFLINE": "1"},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    parts = {part["name"]: part for part in json.loads((tmp_path / "results.json").read_text())}
+    assert done.returncode == 0, done.stdout
+    assert {part["status"] for part in parts.values()} == {0}
+    assert parts["killed twice"]["said"] == ["6 of 6 pictures"]
+    assert parts["round 1"]["figures"]["producer run / plain loop"] > 0
+    assert {
+        "doctor",
+        "demo, each judged",
+        "what was found out",
+        "fast",
+        "plain loop, 2 a call",
+        "bench",
+    } <= parts.keys()
+    assert (tmp_path / "demo.png").is_file()
+    assert (tmp_path / "bench.json").is_file()

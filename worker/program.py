@@ -23,7 +23,6 @@ from worker.shutdown import Shutdown
 
 quiet_libraries(load_settings())
 raise_file_limit()
-keep_memory()
 #: Those that torch's threads may take; None where a person has set how many threads there are.
 PROCESSORS = Processors() if set_waiting() else None
 
@@ -52,6 +51,8 @@ class Program(Worker):
         # Root is a danger with pickled messages only, and this queue takes JSON alone.
         warnings.simplefilter("ignore", SecurityWarning)
         transport.install(self.parts.transport)
+        # Before there is the thread that makes pictures.
+        keep_memory()
         #: What it was told by signals, or by its own parts.
         self.told = Shutdown()
         self.processors = PROCESSORS

@@ -4,16 +4,13 @@ Prints a JSON object for each call, and one with `error` where it cannot go on.
 """
 
 import json
-import os
 import sys
 from collections.abc import Callable
 
-from models.settings import PREFIX, Settings, load_settings
+from models.settings import Settings, load_settings
 from models.types.errors import NightshiftError
 from worker.log import configure_logging, quiet_libraries
 
-# Whatever a person has set of it.
-os.environ[f"{PREFIX}PICTURES_A_CALL"] = "0"
 quiet_libraries(load_settings())
 
 from worker.engine.processors import Processors, set_waiting  # noqa: E402
@@ -58,8 +55,9 @@ def tune(spec: JobSpec, settings: Settings, make_engine: Callable[[Device, Setti
 def main(make_engine: Callable[[Device, Settings], Engine] = Engine) -> None:
     """Tune for the job that the argument is, as JSON."""
     keep_memory()
-    settings = load_settings()
-    configure_logging(settings.model_copy(update={"log_level": "ERROR"}))
+    # Whatever a person has set of it.
+    settings = load_settings().model_copy(update={"pictures_a_call": 0, "log_level": "ERROR"})
+    configure_logging(settings)
     try:
         tune(JobSpec.model_validate_json(sys.argv[1]), settings, make_engine)
     except (NightshiftError, RuntimeError) as error:
