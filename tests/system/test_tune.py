@@ -71,6 +71,15 @@ def test_where_nothing_is_known_it_says_who_finds_it_out(nightshift, tmp_path):
     assert "nothing is known yet: workers find it out" in shown.stdout
 
 
+@pytest.mark.parametrize("option", ["--show", "--anew"])
+def test_a_file_that_cannot_be_used_is_named_in_one_line(nightshift, tmp_path, option):
+    (tmp_path / "new" / FILE).mkdir(parents=True)
+    refused = nightshift.producer("tune", option, NIGHTSHIFT_DATA_DIR=str(tmp_path / "new"))
+    assert refused.returncode == 1
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith(f"producer: {tmp_path / 'new' / FILE} cannot be used: ")
+
+
 def test_a_checkpoint_that_is_not_there_is_one_line(nightshift, tmp_path):
     refused = nightshift.producer("tune", "--checkpoint", "/no/such", NIGHTSHIFT_DATA_DIR=str(tmp_path / "new"))
     assert refused.returncode in (1, 2)

@@ -1,8 +1,10 @@
 """`producer tune`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,6 +12,7 @@ from rich.table import Table
 
 from models.call_sizes import FILE, SIZES, CallKind, Trials, forget_trials, read_trials
 from models.settings import load_settings
+from models.types.errors import NightshiftError
 from producer.commands.make.job_options import given, pace_options
 from producer.format import NOT_MEASURED, seconds
 from producer.local.tuning import tuned_calls
@@ -34,15 +37,16 @@ def command(show: bool, anew: bool, as_json: bool, **flags: Any) -> None:
     """
     settings = load_settings()
     if anew:
-        forget_trials(settings.data_dir)
+        with _named(settings.data_dir / FILE):
+            forget_trials(settings.data_dir)
     if not show:
         asked = {"seed": 0, **given(flags)}
         plan = plan_jobs([Request(None, {"prompt": "a photo"})], asked, settings.checkpoint, "tune")
         (job,) = plan.jobs
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
         for call in tuned_calls(job.spec.model_copy(update={"steps": min(job.spec.steps, _STEPS)})):
             click.echo(f"made {call} in one call", err=True)
-    known = read_trials(settings.data_dir)
+    with _named(settings.data_dir / FILE):
+        known = read_trials(settings.data_dir)
     if as_json:
         click.echo(json.dumps([_row(kind, trials) for kind, trials in known.items()], indent=2))
     elif known:
@@ -51,6 +55,15 @@ def command(show: bool, anew: bool, as_json: bool, **flags: Any) -> None:
             click.echo(f"NIGHTSHIFT_PICTURES_A_CALL is {settings.pictures_a_call}, and goes before this")
     else:
         click.echo(f"nothing is known yet: workers find it out, and keep it in {settings.data_dir / FILE}")
+
+
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Say in one line of which file it is that it cannot be used."""
+    try:
+        yield
+    except OSError as error:
+        raise NightshiftError(f"{file} cannot be used: {error.strerror or error}") from error
 
 
 def _row(kind: CallKind, trials: Trials) -> dict[str, Any]:
