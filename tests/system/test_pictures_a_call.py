@@ -1,11 +1,10 @@
 """A worker that finds out how many pictures a call are fastest: the pictures are those that it makes one by one."""
 
-import json
-
 import numpy as np
 import pytest
 from PIL import Image
 
+from models.call_sizes import read_trials
 from models.records.control import pause, resume
 from models.records.tables import Attempt
 
@@ -47,9 +46,9 @@ def test_it_tries_larger_calls_with_the_pictures_that_were_asked_for(nightshift,
     assert len(found) == COUNT
     assert set(found) <= {1, 2, 4, 8, 16}
     assert alone == [1] * COUNT
-    (trials,) = json.loads((nightshift.data_dir / "tuning.json").read_text()).values()
-    assert trials["calls"]["1"] >= 2
-    assert trials["trying"] is None
+    (trials,) = read_trials(nightshift.data_dir).values()
+    assert trials.calls[1] >= 2
+    assert trials.trying is None
 
 
 def test_the_pictures_are_the_same_to_the_bit(nightshift, made):

@@ -204,3 +204,20 @@ def test_a_picture_that_a_second_try_made_is_no_steady_state(engine, spec):
     assert made.picture.size == (128, 128)
     _, next_one = engine.make(spec(), no_step)
     assert (next_one.made_again, next_one.cold) == (False, False)
+
+
+def test_where_nothing_is_loaded_the_next_job_goes_alone(new_engine, spec):
+    """It is claimed before its checkpoint is loaded; what failed may have been that of the last one."""
+
+    def fail(*_):
+        raise CheckpointError("cut short")
+
+    loads = iter([load_checkpoint, fail, load_checkpoint])
+    engine = new_engine(lambda *args: next(loads)(*args), pictures_a_call=8)
+    engine.use(DEMO)
+    assert engine.most_together(spec()) == 8
+    with pytest.raises(CheckpointError):
+        engine.reload()
+    assert engine.most_together(spec()) == 1
+    engine.use(DEMO)
+    assert engine.most_together(spec()) == 8

@@ -95,7 +95,9 @@ class Engine:
 
     def most_together(self, spec: JobSpec) -> int:
         """Return how many jobs like this one the next call should make, where as many wait."""
-        assert self._current is not None
+        if self._current is None:
+            # The last checkpoint could not be loaded: so the next one's job is to find out whether its can.
+            return 1
         asked = (
             self._settings.pictures_a_call if self._sizes is None else self._sizes.known(spec, self._family).next_size()
         )

@@ -66,6 +66,8 @@ class Calls:
         self._canary = canary
         #: How many pictures fitted into memory where more did not, by checkpoint.
         self._fitting: dict[tuple[str, Shape], int] = {}
+        # Once: it is read from a file, and there may be no file handle left when pictures are made.
+        self._left_bytes = _SHARE_LEFT * psutil.virtual_memory().total
 
     def most_together(self, loaded: LoadedCheckpoint, spec: JobSpec) -> int | None:
         """Return how many jobs of this kind may go together; None where that is any number."""
@@ -81,7 +83,7 @@ class Calls:
         if not self._device.shares_memory or before.available is None or lowest.available is None:
             return
         taken = before.available - lowest.available
-        if before.available - 2 * taken < _SHARE_LEFT * psutil.virtual_memory().total:
+        if before.available - 2 * taken < self._left_bytes:
             self._fitting[spec.checkpoint, Shape.of(spec)] = size
 
     def make(
