@@ -25,7 +25,7 @@ demo-checkpoint: $(VENV)/.runtime ## Train the demo checkpoint from nothing: an 
 
 test: lint types imports pytest ## Lint, types, imports, and the tests that show the whole way: within eight minutes
 
-test-all: test test-slow ## Everything CI runs: some 22 minutes on two cores
+test-all: test test-slow ## Everything CI runs: some 20 minutes on two cores
 
 lint: $(VENV)/.dev ## Ruff: rules and formatting; deptry: whether every import is declared
 	$(BIN)/ruff check .
