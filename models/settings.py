@@ -89,7 +89,7 @@ class Settings(BaseSettings):
         0,
         ge=0,
         le=64,
-        description="how many jobs of one kind the device makes at once, where as many wait; 0: as many as are fastest",
+        description="how many jobs of one kind are made at once, a power of two, where as many wait; 0: the fastest",
     )
     heartbeat_s: float = Field(5.0, gt=0, le=600, description="seconds between two signs of life of a running job")
     stall_s: float = Field(

@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 from faults import Faults, faulty
-from installation import Installation
+from installation import Installation, RedisServer
+
+
+@pytest.fixture(scope="module")
+def own_server(new_server: Callable[..., RedisServer]) -> RedisServer:
+    """Give a module a server that it may kill, and whose queue holds nothing of others."""
+    made = new_server()
+    made.start()
+    return made
 
 
 @pytest.fixture

@@ -19,13 +19,6 @@ PAIRS = [(place, ERRORS[(number + shift) % len(ERRORS)]) for number, place in en
 
 
 @pytest.fixture(scope="module")
-def own_server(new_server):
-    made = new_server()
-    made.start()
-    return made
-
-
-@pytest.fixture(scope="module")
 def both(installation, own_server):
     with faulty(installation, own_server.url(), NIGHTSHIFT_QUARANTINE_AFTER="100") as made:
         yield made

@@ -16,13 +16,6 @@ LIST = f"{KEY_PREFIX}{QUEUE}"
 
 
 @pytest.fixture(scope="module")
-def own_server(new_server):
-    made = new_server()
-    made.start()
-    return made
-
-
-@pytest.fixture(scope="module")
 def nightshift(installation, own_server):
     with faulty(installation, own_server.url()) as (made, _):
         yield made

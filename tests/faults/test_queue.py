@@ -15,14 +15,6 @@ from worker.queue.app import KEY_PREFIX, QUEUE, TASK, make_app
 
 
 @pytest.fixture(scope="module")
-def own_server(new_server):
-    """A server for this module alone, because a test kills it."""
-    made = new_server()
-    made.start()
-    return made
-
-
-@pytest.fixture(scope="module")
 def both(installation, own_server):
     with faulty(installation, own_server.url()) as made:
         yield made

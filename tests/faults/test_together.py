@@ -5,19 +5,11 @@ import signal
 import pytest
 from faults import assert_promise_kept, end_worker, faulty, messages_in, outcomes
 
-from models.records.control import pause, resume
 from models.records.tables import Attempt
 from models.types.exit_status import ExitStatus
 from models.types.states import JobState
 
 COUNT = 4
-
-
-@pytest.fixture(scope="module")
-def own_server(new_server):
-    made = new_server()
-    made.start()
-    return made
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +27,7 @@ def enqueue(nightshift):
 
     def enqueue(*arguments, count=COUNT):
         end_worker(nightshift)
-        with nightshift.database.writing() as session:
-            pause(session)
-        batch = nightshift.enqueue("--prompt", "a red boot", "--count", count, "--seed", 1, *arguments)
-        with nightshift.database.writing() as session:
-            resume(session)
-        return batch
+        return nightshift.enqueue_at_once("--prompt", "a red boot", "--count", count, "--seed", 1, *arguments)
 
     return enqueue
 

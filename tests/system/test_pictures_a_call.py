@@ -5,7 +5,6 @@ import pytest
 from PIL import Image
 
 from models.call_sizes import read_trials
-from models.records.control import pause, resume
 from models.records.tables import Attempt
 
 COUNT = 40
@@ -22,13 +21,8 @@ def made(nightshift):
     """Return two batches of the same jobs: of a worker that finds out, and of one that makes one at a time."""
     batches = []
     for number in ("0", "1"):
-        with nightshift.database.writing() as session:
-            pause(session)
-        batches.append(
-            nightshift.enqueue("--new", "--prompt", "a red boot", "--count", COUNT, "--steps", 2, "--seed", 1)
-        )
-        with nightshift.database.writing() as session:
-            resume(session)
+        asked = ("--prompt", "a red boot", "--count", COUNT, "--steps", 2, "--seed", 1)
+        batches.append(nightshift.enqueue_at_once(*asked))
         worker = nightshift.start_worker(NIGHTSHIFT_PICTURES_A_CALL=number)
         nightshift.wait_until_finished(batches[-1])
         assert worker.stop() == 0

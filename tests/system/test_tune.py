@@ -7,7 +7,6 @@ from faults import composed_by
 
 from models.call_sizes import FILE, SIZES, read_trials
 from models.checkpoints import DEMO
-from models.records.control import pause, resume
 from models.records.tables import Attempt
 from models.types.job import JobSpec
 from producer.local.tuning import tuned_calls
@@ -50,11 +49,7 @@ def test_what_is_known_is_shown_without_a_picture_and_not_found_out_twice(nights
 
 def test_a_worker_goes_by_it_from_its_first_call_on(nightshift, tuned):
     _, row = tuned
-    with nightshift.database.writing() as session:
-        pause(session)
-    nightshift.enqueue("--prompt", "a red boot", "--count", COUNT, "--steps", 2)
-    with nightshift.database.writing() as session:
-        resume(session)
+    nightshift.enqueue_at_once("--prompt", "a red boot", "--count", COUNT, "--steps", 2)
     worker = nightshift.start_worker()
     nightshift.wait_until_finished()
     assert {attempt.pictures_a_call for attempt in nightshift.rows(Attempt)} == {row["in_force"]}

@@ -9,8 +9,9 @@ import pytest
 
 from worker.engine import allocator
 
-#: What a step does: tensors of 64 MB, made and freed on a thread that is not the first. Prints how many pages were
-#: mapped anew once many of them had been there, and the resident pages before and after giving memory back.
+#: What a step does: tensors of 80 MB, more than an arena of a thread can hold (64 MiB), made and freed on a thread that
+#: is not the first. Prints how many pages were mapped anew once many of them had been there, and the resident pages
+#: before and after giving memory back.
 STEPS = """
 import resource, sys, threading
 from pathlib import Path
@@ -26,10 +27,10 @@ def resident():
 
 def work():
     for _ in range(30):
-        torch.ones(16_000_000)
+        torch.ones(20_000_000)
     before = faults()
     for _ in range(10):
-        torch.ones(16_000_000)
+        torch.ones(20_000_000)
     mapped, full = faults() - before, resident()
     allocator.give_back_memory()
     print(mapped, full - resident())
@@ -39,7 +40,7 @@ thread.start()
 thread.join()
 """
 #: Of one such tensor, of 4 KB each.
-PAGES = 16_000_000 * 4 // 4_096
+PAGES = 20_000_000 * 4 // 4_096
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc is Linux's")
 

@@ -97,7 +97,9 @@ def test_texts_of_several_lengths_go_together_and_change_nothing(engine, jobs):
     specs = jobs(4, steps=2)
     specs[1] = specs[1].model_copy(update={"prompt": "a red boot BREAK on white"})
     specs[3] = specs[3].model_copy(update={"negative_prompt": "one BREAK two BREAK three"})
-    for spec, one in zip(specs, made_together(engine, specs), strict=True):
+    made = made_together(engine, specs)
+    assert [one[1].pictures_a_call for one in made] == [4] * 4
+    for spec, one in zip(specs, made, strict=True):
         assert np.array_equal(pixels(one), alone(engine, spec))
 
 
@@ -116,6 +118,8 @@ def test_one_that_is_cancelled_ends_alone_and_the_others_are_what_they_are(engin
     made = engine.make_together(specs, [no_step, cancel, no_step])
     assert [isinstance(one, CancelledError) for one in made] == [False, True, False]
     for place in (0, 2):
+        # In that call, and not made once more.
+        assert made[place][1].pictures_a_call == 3
         assert np.array_equal(pixels(made[place]), alone(engine, specs[place]))
 
 
@@ -225,3 +229,11 @@ def test_what_is_in_seconds_is_a_share_of_the_call(engine, jobs):
     assert len(timings) == 1
     (share,) = timings
     assert {one[1].steps_per_s for one in made} == {2 / share.denoise_s}
+
+
+@pytest.mark.parametrize("compiles", [False, True])
+def test_the_first_call_of_a_size_is_cold_where_kernels_are_compiled_for_it(engine, jobs, monkeypatch, compiles):
+    monkeypatch.setattr(Cpu, "compiles_each_size", compiles)
+    specs = jobs(2, steps=1)
+    calls = [made_together(engine, part) for part in (specs, specs, specs[:1], specs[:1])]
+    assert [{one[1].cold for one in made} for made in calls] == [{compiles}, {False}, {False}, {False}]

@@ -37,8 +37,8 @@ Made = tuple[Generation, Measurement]
 class _Current:
     loaded: LoadedCheckpoint
     load: LoadMeasurement
-    #: Shapes generated since the load: the first of each is untypical (kernels compiled, memory allocated).
-    warm_shapes: set[Shape]
+    #: What was made since the load: the first call of each is untypical (kernels compiled, memory allocated).
+    warm: set[tuple[Shape, int]]
 
 
 class Engine:
@@ -111,6 +111,10 @@ class Engine:
         # Fewer than it would try next fit into memory, or may go together.
         return known.is_settled or (most < known.next_size() and not known.wants(most))
 
+    def _kernels(self, spec: JobSpec, size: int) -> tuple[Shape, int]:
+        """Return what a call of so many pictures needs kernels for."""
+        return Shape.of(spec), size if self.device.compiles_each_size else 1
+
     @property
     def _family(self) -> str:
         # Claims come before the load that they need, which is of the same family: there is but one.
@@ -132,8 +136,8 @@ class Engine:
         """
         self._own_thread()
         assert self._current is not None
-        current, shape = self._current, Shape.of(specs[0])
-        first_of_boot, cold = not self._made_any, shape not in current.warm_shapes
+        current, kernels = self._current, self._kernels(specs[0], len(specs))
+        first_of_boot, cold = not self._made_any, kernels not in current.warm
         with MemoryWatch(self.device, self._settings.memory_sample_s) as memory:
             with nullcontext() if self._sizes is None else self._sizes.trying(specs[0], self._family, len(specs)):
                 found = self._calls.make(current.loaded, specs, on_step)
@@ -149,7 +153,7 @@ class Engine:
                 whole = False
                 continue
             made.append((each.made, _measured(each, spec, memory, first_of_boot=first_of_boot, cold=cold)))
-            current.warm_shapes.add(shape)
+            current.warm.add(kernels)
             self._made_any = True
             if each.made.pictures_a_call != len(specs) or each.again:
                 whole = False
@@ -238,7 +242,7 @@ class Engine:
             after=after,
         )
         self._canary.forget_last()
-        self._current = _Current(loaded, load, {Shape.of(spec)})
+        self._current = _Current(loaded, load, {self._kernels(spec, 1)})
         return load
 
 

@@ -16,9 +16,9 @@ from models.types.schedulers import SCHEDULERS
 from worker.engine.devices.device import Device
 from worker.engine.families.family import Family
 from worker.engine.families.registry import family_of
+from worker.engine.knobs import knobs_of, turn
 from worker.engine.local_checkpoint import LocalCheckpoint, remedy
 from worker.engine.making.prompt_embeddings import PromptEmbeddings
-from worker.engine.tuning import knobs_of, turn
 
 #: What the libraries raise over files that are missing, broken or of something else. `NotImplementedError` is
 #: torch's word for weights that a file did not have.

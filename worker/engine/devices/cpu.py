@@ -12,6 +12,7 @@ class Cpu(Device):
 
     kind = "cpu"
     usual_dtype = torch.float32
+    compiles_each_size = False
 
     @classmethod
     def absence(cls) -> str | None:

@@ -12,11 +12,11 @@ from models.types.identity import Shape
 from models.types.job import JobSpec
 from models.types.measurement import MemoryReading
 from worker.engine.devices.device import Device
+from worker.engine.knobs import with_less_memory
 from worker.engine.loading import LoadedCheckpoint
 from worker.engine.making.canary import Canary
 from worker.engine.making.device_errors import checked, is_out_of_memory, memory_explained
 from worker.engine.making.generation import Generation, LatentsError, generate, generate_together
-from worker.engine.tuning import with_less_memory
 from worker.events import Event
 from worker.log import event, log
 
