@@ -91,6 +91,9 @@ class Settings(BaseSettings):
         le=64,
         description="how many jobs of one kind are made at once, a power of two, where as many wait; 0: the fastest",
     )
+    tuning: bool = Field(
+        True, description="find out how pictures are made in the least time, while they are made, and go by it"
+    )
     heartbeat_s: float = Field(5.0, gt=0, le=600, description="seconds between two signs of life of a running job")
     stall_s: float = Field(
         60.0, gt=0, le=86_400, description="seconds without a sign of life after which another worker takes a job"

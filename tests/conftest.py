@@ -178,8 +178,8 @@ def migrated_template(postgres: PostgresServer) -> str:
 
 @pytest.fixture(scope="session")
 def settings() -> Callable[..., Settings]:
-    """Return a maker of settings that reads no .env file."""
-    return lambda **values: Settings(_env_file=None, **values)
+    """Return a maker of settings that reads no .env file, and has nothing tuned unless it is said."""
+    return lambda **values: Settings(_env_file=None, **{"tuning": False} | values)
 
 
 @pytest.fixture

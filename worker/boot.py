@@ -6,7 +6,7 @@ Imported after `worker.program` has made ready for torch, diffusers and transfor
 import os
 import platform
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from contextlib import ExitStack
 from datetime import datetime
@@ -232,7 +232,7 @@ class Boot(bootsteps.StartStopStep):
             boot_id,
             in_hand,
             maker.rest,
-            lambda spec: _most_together(engine, spec, settings),
+            lambda spec, waiting: _most_together(engine, spec, waiting, settings),
         )
         runner = AttemptRunner(
             pipeline,
@@ -280,9 +280,9 @@ def _begin(
         return boot_id, recorded, rescue(session, boot_id, settings.tries)
 
 
-def _most_together(engine: Engine, spec: JobSpec, settings: Settings) -> int:
+def _most_together(engine: Engine, spec: JobSpec, waiting: Callable[[], int], settings: Settings) -> int:
     # A job that takes its worker down costs the others of its call a loss each, which must not be their last.
-    return engine.most_together(spec) if settings.quarantine_after > 1 else 1
+    return engine.most_together(spec, waiting) if settings.quarantine_after > 1 else 1
 
 
 def _mark_ready(database: Database, boot_id: int) -> None:

@@ -28,8 +28,6 @@ class Event(StrEnum):
     AWAKE_LOST = "awake.lost", "The program that keeps the machine awake went away."
     BEAT_FAILED = "beat.failed", "Something that is done at intervals failed once."
     CALL_MADE_SMALLER = "call.made_smaller", "Pictures that could not be made in one call are made in smaller ones."
-    CALL_SIZE_FOUND = "call.size_found", "How many pictures a call are fastest was found out, and is used from now on."
-    CALL_SIZE_FATAL = "call.size_fatal", "A worker ended in its first call of so many pictures; it is not tried again."
     DATABASE_REPLACED = "database.replaced", "The database's file is another one now; the worker begins anew."
     DEVICE_FAULTY = "device.faulty", "The device did not do what it was told; the worker ends."
     DUTY_FAILED = "duty.failed", "A duty of the worker, such as looking after the queue, failed once."
@@ -60,6 +58,11 @@ class Event(StrEnum):
     SAFETY_CHECKER_OFF = "safety_checker.off", "Pictures are not looked at by the safety checker."
     SETTING_FROM_ENV_FILE = "setting.from_env_file", "Settings of weight come from a .env file in the current folder."
     SETTING_UNKNOWN = "setting.unknown", "There is a variable of no setting's name."
+    TUNING_DROPPED = "tuning.dropped", "A way to make pictures failed, or made others; it is not tried again."
+    TUNING_FOUND = (
+        "tuning.found",
+        "How pictures are made in the least time was found out.",
+    )
     TUNING_UNUSABLE = "tuning.unusable", "The file of what is fastest cannot be read or written; it is found out anew."
     THREADS_REDUCED = "threads.reduced", "torch takes fewer threads, since other programs are at work."
     WAIT_BEGUN = "wait.begun", "The worker waits for something outside of it, and tries again."

@@ -1,4 +1,4 @@
-"""What `producer tune` has a process of its own do: find out how many pictures a call are fastest, and keep it.
+"""What `producer tune` has a process of its own do: find out how pictures are made in the least time.
 
 Prints a JSON object for each call, and one with `error` where it cannot go on.
 """
@@ -18,6 +18,7 @@ from worker.engine.processors import Processors, set_waiting  # noqa: E402
 # As a worker, which is as fast with another number of threads as these are with theirs.
 _PROCESSORS = Processors() if set_waiting() else None
 
+from models.tuning import USUAL, Candidate  # noqa: E402
 from models.types.identity import Weights  # noqa: E402
 from models.types.job import JobSpec  # noqa: E402
 from worker.care.device_lock import DeviceLock  # noqa: E402
@@ -41,13 +42,15 @@ def tune(spec: JobSpec, settings: Settings, make_engine: Callable[[Device, Setti
     try:
         engine = make_engine(device, settings)
         engine.use(Weights.of(spec))
-        while not engine.knows_most(spec):
-            size = engine.most_together(spec)
+        while not engine.is_tuned(spec):
+            # Whatever it costs: a person has asked for it.
+            size = engine.most_together(spec, lambda: sys.maxsize)
             specs = [spec.model_copy(update={"seed": spec.seed + place}) for place in range(size)]
             for made in engine.make_together(specs, [lambda _step: None] * size):
                 if isinstance(made, BaseException):
                     raise made
-            print(json.dumps({"pictures_a_call": size}), flush=True)  # noqa: T201 - this is the answer
+                candidate = Candidate(made[1].pictures_a_call or 1, made[1].form or USUAL)
+            print(json.dumps({"made": str(candidate)}), flush=True)  # noqa: T201 - this is the answer
     finally:
         lock.release()
 
@@ -56,7 +59,7 @@ def main(make_engine: Callable[[Device, Settings], Engine] = Engine) -> None:
     """Tune for the job that the argument is, as JSON."""
     keep_memory()
     # Whatever a person has set of it.
-    settings = load_settings().model_copy(update={"pictures_a_call": 0, "log_level": "ERROR"})
+    settings = load_settings().model_copy(update={"pictures_a_call": 0, "tuning": True, "log_level": "ERROR"})
     configure_logging(settings)
     try:
         tune(JobSpec.model_validate_json(sys.argv[1]), settings, make_engine)

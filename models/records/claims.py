@@ -39,6 +39,10 @@ from models.types.states import JobState, Outcome
 #: How many of the jobs that wait the longest are looked at for one that needs what the device is set up for: 100,000
 #: must not make a job wait.
 _LOOKED_AT = 1_000
+#: How many jobs of a kind are counted: what that many repay is worth doing for any number.
+_COUNTED_TO = 20_000
+#: Given a job, and what counts the jobs of its kind that wait, the number of jobs that may be made in one call.
+MostTogether = Callable[[JobSpec, Callable[[], int]], int]
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,17 @@ def _pick() -> ColumnElement[int | None]:
     return func.coalesce(*(choice.scalar_subquery() for choice in choices))
 
 
+def _is_of_kind() -> ColumnElement[bool]:
+    """Return what holds for jobs that can go together, as far as a device is concerned."""
+    return and_(
+        *(
+            one == bindparam(f"kind_{part.name}", type_=one.type)
+            for part, one in zip(fields(Kind), columns(Kind), strict=True)
+        ),
+        Job.guidance == bindparam("of_guidance"),
+    )
+
+
 def _company() -> Select[int]:
     """Return the numbers of jobs that can go together with the bound job, those first that wait the longest.
 
@@ -152,11 +167,7 @@ def _company() -> Select[int]:
         select(Job.id)
         .join(looked_at, looked_at.c.id == Job.id)
         .where(
-            *(
-                one == bindparam(f"kind_{part.name}", type_=one.type)
-                for part, one in zip(fields(Kind), columns(Kind), strict=True)
-            ),
-            Job.guidance == bindparam("of_guidance"),
+            _is_of_kind(),
             Job.failures == 0,
             Job.losses == 0,
         )
@@ -189,6 +200,9 @@ _CLAIM = (
     .returning(Job.id)
 )
 _COMPANY = _company()
+_COUNTED = select(func.count()).select_from(
+    select(Job.id).where(is_published(), _is_of_kind()).limit(_COUNTED_TO).subquery()
+)
 _JOIN = update(_JOBS).where(Job.id.in_(bindparam("jobs", expanding=True))).values(_BEGUN)
 _OF_JOB = (
     select(Job, Batch.name, Batch.uid, Batch.checks)
@@ -234,16 +248,16 @@ def claim(
     message: JobMessage,
     boot_id: int,
     setup: Setup | None = None,
-    most_together: Callable[[JobSpec], int] = lambda _: 1,
+    most_together: MostTogether = lambda *_: 1,
 ) -> list[Claim]:
     """Turn a message into an attempt, counted before it starts; nothing where no job waits.
 
     A message is worth one job, and the record says which: see `_pick`, where `setup` is what the device is set up for.
     Nothing, too, for a message that names a batch of another database.
 
-    With it come others that can go together with it, as many as wait at this moment and `most_together` allows of the
-    job: a power of two in all, since some devices compile kernels for each number. There is a message for each of them
-    that is worth nothing any more.
+    With it come others that can go together with it, as many as wait at this moment and `most_together` allows: a power
+    of two in all, since some devices compile kernels for each number. There is a message for each of them that is worth
+    nothing any more. `most_together` is given the job, and what counts those of its kind that wait, itself counted.
 
     Raises:
         QueuePausedError: no job begins now.
@@ -259,8 +273,11 @@ def claim(
             raise QueuePausedError
         return []
     claims = [_begin(session, job_id, boot_id, moment)]
-    if (most := most_together(claims[0].spec)) > 1 and not (claims[0].failures or claims[0].losses):
-        others = _others(session, job_id, claims[0].spec, most - 1)
+    spec = claims[0].spec
+    if (most := most_together(spec, lambda: _waiting(session, spec))) > 1 and not (
+        claims[0].failures or claims[0].losses
+    ):
+        others = _others(session, job_id, spec, most - 1)
         if others:
             session.execute(_JOIN, begun | {"jobs": others})
         claims += [_begin(session, other, boot_id, moment) for other in others]
@@ -269,12 +286,18 @@ def claim(
 
 def _others(session: Session, job_id: int, spec: JobSpec, most: int) -> list[int]:
     """Return the numbers of jobs that make a power of two together with the job, of at most so many more."""
-    kind = Kind.of(spec)
-    bound = {f"kind_{part.name}": getattr(kind, part.name) for part in fields(Kind)}
     priority = session.scalar(select(Job.priority).where(Job.id == job_id))
-    bound |= {"of_priority": priority, "of_guidance": spec.guidance, "most": most}
-    found = session.scalars(_COMPANY, bound).all()
+    found = session.scalars(_COMPANY, _kind_of(spec) | {"of_priority": priority, "most": most}).all()
     return list(found[: 2 ** ((len(found) + 1).bit_length() - 1) - 1])
+
+
+def _waiting(session: Session, spec: JobSpec) -> int:
+    return 1 + (session.scalar(_COUNTED, _kind_of(spec)) or 0)
+
+
+def _kind_of(spec: JobSpec) -> dict[str, object]:
+    kind = Kind.of(spec)
+    return {f"kind_{part.name}": getattr(kind, part.name) for part in fields(Kind)} | {"of_guidance": spec.guidance}
 
 
 def _begin(session: Session, job_id: int, boot_id: int, moment: datetime) -> Claim:

@@ -30,12 +30,13 @@ from models.records.columns import (
     Moment,
     MomentOrNone,
     Word,
+    WordOrNone,
 )
 from models.types.presets import EXACT
 from models.types.states import JobState, Outcome
 
 #: The version in `migrations` that makes these tables.
-SCHEMA_VERSION = "0016"
+SCHEMA_VERSION = "0017"
 _PUBLISHED = text("published_at IS NOT NULL AND finished_at IS NULL")
 
 
@@ -313,6 +314,8 @@ class Attempt(Base):
     steps_per_s: Mapped[float | None]
     #: Pictures made in the same call, this one counted; gap, sleep and the parts beside the device's are shares of it.
     pictures_a_call: Mapped[int | None]
+    #: The form in which the denoiser worked.
+    form: Mapped[WordOrNone]
     #: Made by a second try: memory ran out, or it was not finite.
     made_again: Mapped[bool] = mapped_column(default=False, server_default=false())
     #: Decoded a second time in float32 after NaN or infinity.

@@ -86,6 +86,8 @@ class Measurement:
     steps_per_s: float | None = None
     #: How many pictures were made in the same call, this one counted; what is in seconds here is its share of that.
     pictures_a_call: int | None = None
+    #: The form in which the denoiser worked.
+    form: str | None = None
     made_again: bool = False
     decoded_again: bool = False
     prompt_tokens: int | None = None

@@ -1,4 +1,4 @@
-"""Having a process of its own find out how many pictures a call are fastest, so that torch is imported there."""
+"""Having a process of its own find out how pictures are made in the least time, so that torch is imported there."""
 
 import json
 import signal
@@ -6,20 +6,23 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from models.call_sizes import SIZES
 from models.types.errors import DeviceError
 from models.types.job import JobSpec
 
 TUNE = "worker.tune"
 
 
-def tuned_calls(spec: JobSpec, program: str = TUNE) -> Iterator[int]:
-    """Yield how many pictures each call made, until it is known; a size that ends the process is left out from then on.
+#: How often the process may end before it is done: each time a candidate is left out, and more than these fail all.
+_ENDS = 8
+
+
+def tuned_calls(spec: JobSpec, program: str = TUNE) -> Iterator[str]:
+    """Yield how each call was made, until all is known; what ends the process is left out from then on.
 
     Raises:
         DeviceError: if the pictures cannot be made, with the reason.
     """
-    for _ in SIZES:
+    for _ in range(_ENDS):
         command = [sys.executable, "-m", program, spec.model_dump_json()]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
@@ -28,7 +31,7 @@ def tuned_calls(spec: JobSpec, program: str = TUNE) -> Iterator[int]:
                     said = json.loads(line)
                     if "error" in said:
                         raise DeviceError(f"not tuned: {said['error']}")
-                    yield int(said["pictures_a_call"])
+                    yield said["made"]
             except BaseException:
                 # Ctrl+C, too.
                 process.terminate()

@@ -126,9 +126,26 @@ def together(records, boot, write, message):
     records.change(message.job, state=JobState.CANCELLED)
 
     def claim(most):
-        return [claim.job_id for claim in write(claims.claim, message, boot, None, lambda _: most)]
+        return [claim.job_id for claim in write(claims.claim, message, boot, None, lambda *_: most)]
 
     return claim
+
+
+def test_those_of_the_kind_that_wait_are_counted_for_who_asks(records, boot, write, published, message):
+    records.change(message.job, state=JobState.CANCELLED)
+    numbers = published("batch", [SMALL] * 5 + [WIDE] * 2)
+    # Another guidance cannot go along, and what is running or has no message does not wait.
+    records.change(numbers[1], guidance=3.0)
+    records.change(numbers[2], published_at=None)
+    counted = []
+
+    def most(spec, waiting):
+        counted.append((spec.width, waiting()))
+        return 1
+
+    for _ in range(3):
+        write(claims.claim, message, boot, None, most)
+    assert counted == [(SMALL, 3), (SMALL, 1), (SMALL, 2)]
 
 
 def test_a_message_is_worth_as_many_as_can_go_together_by_powers_of_two(records, published, together):

@@ -167,7 +167,7 @@ class RecordMachine(RuleBasedStateMachine, RecordModel):
         message = JobMessage(job=job.id, batch=self.batches[job.batch].uid)
         boot = self._living(lock)
         most = data.draw(st.sampled_from([1, 1, 2, 3, 8]))
-        claimed, first = self.write(claims.claim, message, boot, None, lambda _: most), self._next(job)
+        claimed, first = self.write(claims.claim, message, boot, None, lambda *_: most), self._next(job)
         if first is None:
             assert claimed == []
             return

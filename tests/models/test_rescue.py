@@ -39,7 +39,7 @@ def test_all_of_the_newest_call_are_to_blame_and_what_was_made_before_is_not(rec
     messages = records.messages(records.batch(jobs=5))
     write(publication.mark_published, [message.job for message in messages], now())
     before = write(claims.claim, messages[0], boot)
-    newest = write(claims.claim, messages[0], boot, None, lambda _: 4)
+    newest = write(claims.claim, messages[0], boot, None, lambda *_: 4)
     assert (len(before), len(newest)) == (1, 4)
     assert write(rescue, records.boot(), TRIES).queued == [message.job for message in messages]
     assert [records.job(message.job).losses for message in messages] == [0, 1, 1, 1, 1]

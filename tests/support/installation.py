@@ -207,7 +207,7 @@ class Installation:
             # What a machine has for it differs, and so would the log.
             "NIGHTSHIFT_KEEP_AWAKE": "false",
             # How many are fastest differs from run to run; what tests it says so.
-            "NIGHTSHIFT_PICTURES_A_CALL": "1",
+            "NIGHTSHIFT_TUNING": "false",
             # Beside anything else that runs, OpenMP's threads wait for each other longer than they work.
             "OMP_NUM_THREADS": "1",
             **settings,

@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.call_sizes import read_trials
 from models.records.tables import Attempt
+from models.tuning import Candidate, read_trials
 
-COUNT = 40
+#: Enough to repay some trials.
+COUNT = 120
 
 
 @pytest.fixture(scope="module")
 def nightshift(installation):
-    with installation(NIGHTSHIFT_PICTURES_A_CALL="0") as made:
+    with installation(NIGHTSHIFT_TUNING="true") as made:
         yield made
 
 
@@ -20,10 +21,10 @@ def nightshift(installation):
 def made(nightshift):
     """Return two batches of the same jobs: of a worker that finds out, and of one that makes one at a time."""
     batches = []
-    for number in ("0", "1"):
-        asked = ("--prompt", "a red boot", "--count", COUNT, "--steps", 2, "--seed", 1)
+    for tuning in ("true", "false"):
+        asked = ("--prompt", "a red boot", "--count", COUNT, "--steps", 6, "--seed", 1)
         batches.append(nightshift.enqueue_at_once(*asked))
-        worker = nightshift.start_worker(NIGHTSHIFT_PICTURES_A_CALL=number)
+        worker = nightshift.start_worker(NIGHTSHIFT_TUNING=tuning)
         nightshift.wait_until_finished(batches[-1])
         assert worker.stop() == 0
     return batches
@@ -41,7 +42,7 @@ def test_it_tries_larger_calls_with_the_pictures_that_were_asked_for(nightshift,
     assert set(found) <= {1, 2, 4, 8, 16}
     assert alone == [1] * COUNT
     (trials,) = read_trials(nightshift.data_dir).values()
-    assert trials.calls[1] >= 2
+    assert trials.of[Candidate(1)].calls >= 2
     assert trials.trying is None
 
 

@@ -18,6 +18,11 @@ CPU = Cpu("cpu", torch.float32)
 PROMPTS = "a red boot", "a blue sandal", "a green loafer", "a white sneaker", "a (black:1.3) shoe", "a pink slipper"
 
 
+def many():
+    """Count the jobs that wait."""
+    return 1_000
+
+
 def no_step(_step):
     pass
 
@@ -105,8 +110,8 @@ def test_texts_of_several_lengths_go_together_and_change_nothing(engine, jobs):
 
 def test_one_without_guidance_goes_alone_on_the_cpu(engine, jobs):
     (guided,), (plain,) = jobs(1), jobs(1, guidance=1.0)
-    assert engine.most_together(guided) == 8
-    assert engine.most_together(plain) == 1
+    assert engine.most_together(guided, many) == 8
+    assert engine.most_together(plain, many) == 1
 
 
 def test_one_that_is_cancelled_ends_alone_and_the_others_are_what_they_are(engine, jobs):
@@ -150,8 +155,8 @@ def test_out_of_memory_halves_the_call_and_is_remembered(engine, jobs, faults):
     made = made_together(engine, specs)
     assert [one[1].pictures_a_call for one in made] == [2] * 8
     assert all(np.array_equal(pixels(one), other) for one, other in zip(made, usual, strict=True))
-    assert engine.most_together(specs[0]) == 2
-    assert engine.most_together(specs[0].model_copy(update={"width": 192})) == 8
+    assert engine.most_together(specs[0], many) == 2
+    assert engine.most_together(specs[0].model_copy(update={"width": 192}), many) == 8
 
 
 @pytest.mark.parametrize(
@@ -163,8 +168,8 @@ def test_no_call_is_tried_that_would_leave_the_machine_too_little_memory(engine,
     before, peak = (MemoryReading(available=part and round(part * total)) for part in (available, lowest))
     job, wide = jobs(1)[0], jobs(1, width=192)[0]
     engine._calls.note_memory(job, 2, before, peak)
-    assert engine.most_together(job) == most
-    assert engine.most_together(wide) == 8
+    assert engine.most_together(job, many) == most
+    assert engine.most_together(wide, many) == 8
 
 
 def test_one_that_is_not_finite_is_tried_again_alone(engine, jobs, faults):

@@ -4,13 +4,12 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from models.records.claims import Claim, claim, refuse, unanswered_claims
+from models.records.claims import Claim, MostTogether, claim, refuse, unanswered_claims
 from models.records.control import paused_since
 from models.records.database import Database
 from models.settings import Settings
 from models.types.errors import AttemptStoppedError, DatabaseError, InvalidJobError, QueuePausedError
 from models.types.identity import Setup
-from models.types.job import JobSpec
 from models.types.message import JobMessage
 from worker.care.file_handles import require_file_handle
 from worker.care.in_hand import InHand
@@ -36,11 +35,11 @@ class Claimer:
         boot_id: int,
         in_hand: InHand,
         rest: Callable[[], None],
-        most_together: Callable[[JobSpec], int],
+        most_together: MostTogether,
     ) -> None:
         """Have `rest` called when a pause is over, in which the device waited for a person.
 
-        `most_together` says of a job with how many it may go together at most, itself counted.
+        `most_together` says with how many a job may go together: see `claim`.
         """
         self._database = database
         self._settings = settings

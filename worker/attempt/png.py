@@ -8,6 +8,7 @@ from PIL.Image import Image
 from PIL.PngImagePlugin import PngInfo
 
 from models.pictures.mark import KEY
+from models.tuning import USUAL
 from models.types.job import JobSpec
 from models.types.presets import EXACT
 from models.types.schedulers import SCHEDULERS
@@ -28,7 +29,12 @@ def encode_png(picture: Image, parameters: str, mark: str | None = None) -> byte
 
 
 def parameters_text(
-    spec: JobSpec, checkpoint: str, revision: str, version: str, pictures_a_call: int | None = None
+    spec: JobSpec,
+    checkpoint: str,
+    revision: str,
+    version: str,
+    pictures_a_call: int | None = None,
+    form: str | None = None,
 ) -> str:
     """Return A1111's `parameters`: prompt, negative prompt, and one line of settings.
 
@@ -50,8 +56,9 @@ def parameters_text(
         "Model": Path(checkpoint).name.removesuffix(".safetensors"),
         "RNG": "CPU",
         "Preset": None if spec.preset == EXACT else spec.preset,
-        # On some devices a picture depends on how many were made at once, by rounding.
+        # On some devices a picture depends on these two, by rounding.
         "Pictures a call": pictures_a_call if pictures_a_call != 1 else None,
+        "Denoiser": form if form != USUAL else None,
         "Version": f"Nightshift {version}",
     }
     line = ", ".join(f"{key}: {_quoted(value)}" for key, value in fields.items() if value is not None)

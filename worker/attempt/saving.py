@@ -33,7 +33,10 @@ class Saver:
         claim, spec = attempt.claim, attempt.claim.spec
         begun = time.perf_counter()
         mark = picture_mark(claim.batch_uid, claim.job_id)
-        text = parameters_text(spec, spec.checkpoint, attempt.load.revision, _VERSION, attempt.measured.pictures_a_call)
+        measured = attempt.measured
+        text = parameters_text(
+            spec, spec.checkpoint, attempt.load.revision, _VERSION, measured.pictures_a_call, measured.form
+        )
         content = encode_png(attempt.picture, text, mark)
         encoded_s = time.perf_counter() - begun
 

@@ -8,11 +8,11 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from models.checkpoints import checkpoint_defaults
 from models.settings import Settings
+from models.tuning import USUAL
 from models.types.errors import CheckpointError
 from models.types.identity import Shape, Weights
 from models.types.job import JobSpec
@@ -20,11 +20,11 @@ from models.types.measurement import LoadMeasurement, Measurement
 from worker.engine.devices.device import Device
 from worker.engine.loading import LoadedCheckpoint, load_checkpoint
 from worker.engine.local_checkpoint import LocalCheckpoint, find_checkpoint
-from worker.engine.making.call_sizes import CallSizes, libraries
-from worker.engine.making.calls import Calls, Generated
+from worker.engine.making.calls import Generated
 from worker.engine.making.canary import Canary
 from worker.engine.making.device_errors import checked, memory_explained
 from worker.engine.making.generation import Generation, generate
+from worker.engine.making.tuned_calls import TunedCalls
 from worker.engine.memory import MemoryWatch, read_memory
 from worker.events import Event
 from worker.log import event, gigabytes, log
@@ -38,7 +38,7 @@ class _Current:
     loaded: LoadedCheckpoint
     load: LoadMeasurement
     #: What was made since the load: the first call of each is untypical (kernels compiled, memory allocated).
-    warm: set[tuple[Shape, int]]
+    warm: set[tuple[Shape, int, str]]
 
 
 class Engine:
@@ -55,9 +55,7 @@ class Engine:
         self._settings = settings
         self._load_checkpoint = load
         self._canary = Canary(device)
-        self._calls = Calls(device, self._canary)
-        #: None where a person has said how many a call.
-        self._sizes = None if settings.pictures_a_call else CallSizes(device, settings.data_dir, libraries())
+        self._calls = TunedCalls(device, self._canary, settings)
         self._current: _Current | None = None
         self._thread: int | None = None
         self._made_any = False
@@ -93,33 +91,25 @@ class Engine:
             raise made
         return made
 
-    def most_together(self, spec: JobSpec) -> int:
-        """Return how many jobs like this one the next call should make, where as many wait."""
+    def most_together(self, spec: JobSpec, waiting: Callable[[], int]) -> int:
+        """Return how many jobs like this one the next call should make, where as many wait.
+
+        `waiting` counts the jobs that do, which have to repay what is tried.
+        """
         if self._current is None:
             # The last checkpoint could not be loaded: so the next one's job is to find out whether its can.
             return 1
-        asked = (
-            self._settings.pictures_a_call if self._sizes is None else self._sizes.known(spec, self._family).next_size()
-        )
-        return min(asked, self._calls.most_together(self._current.loaded, spec) or asked)
-
-    def knows_most(self, spec: JobSpec) -> bool:
-        """Tell whether `most_together` is what was found out, and not one of the sizes that are tried."""
-        if self._sizes is None:
-            return True
-        known, most = self._sizes.known(spec, self._family), self.most_together(spec)
-        # Fewer than it would try next fit into memory, or may go together.
-        return known.is_settled or (most < known.next_size() and not known.wants(most))
-
-    def _kernels(self, spec: JobSpec, size: int) -> tuple[Shape, int]:
-        """Return what a call of so many pictures needs kernels for."""
-        return Shape.of(spec), size if self.device.compiles_each_size else 1
-
-    @property
-    def _family(self) -> str:
         # Claims come before the load that they need, which is of the same family: there is but one.
+        return self._calls.most_together(self._current.loaded, spec, waiting)
+
+    def is_tuned(self, spec: JobSpec) -> bool:
+        """Tell whether all was tried that may make jobs like this one in less time."""
         assert self._current is not None
-        return type(self._current.loaded.family).__name__
+        return self._calls.is_tuned(self._current.loaded, spec)
+
+    def _kernels(self, spec: JobSpec, size: int, form: str = USUAL) -> tuple[Shape, int, str]:
+        """Return what a call of so many pictures needs kernels for."""
+        return Shape.of(spec), size if self.device.compiles_each_size else 1, form
 
     def make_together(
         self, specs: Sequence[JobSpec], on_step: Sequence[Callable[[int], None]]
@@ -136,34 +126,26 @@ class Engine:
         """
         self._own_thread()
         assert self._current is not None
-        current, kernels = self._current, self._kernels(specs[0], len(specs))
-        first_of_boot, cold = not self._made_any, kernels not in current.warm
+        current, first_of_boot = self._current, not self._made_any
         with MemoryWatch(self.device, self._settings.memory_sample_s) as memory:
-            with nullcontext() if self._sizes is None else self._sizes.trying(specs[0], self._family, len(specs)):
-                found = self._calls.make(current.loaded, specs, on_step)
+            call = self._calls.make(current.loaded, specs, on_step)
             self._canary.require_computing()
-            for each in found:
+            for each in call.found:
                 if isinstance(each, Generated):
                     self._canary.require_made(each.made.picture, each.made.given)
+        kernels = self._kernels(specs[0], len(specs), call.form)
+        cold = call.is_cold or kernels not in current.warm
         made: list[Made | BaseException] = []
-        whole = True
-        for spec, each in zip(specs, found, strict=True):
+        for spec, each in zip(specs, call.found, strict=True):
             if isinstance(each, BaseException):
                 made.append(each)
-                whole = False
                 continue
-            made.append((each.made, _measured(each, spec, memory, first_of_boot=first_of_boot, cold=cold)))
+            measured = _measured(each, spec, memory, first_of_boot=first_of_boot, cold=cold)
+            made.append((each.made, replace(measured, form=call.form)))
             current.warm.add(kernels)
             self._made_any = True
-            if each.made.pictures_a_call != len(specs) or each.again:
-                whole = False
-        if whole:
+        if all(isinstance(each, Generated) and each.is_of(len(specs)) for each in call.found):
             self._calls.note_memory(specs[0], len(specs), memory.before, memory.peak)
-        if whole and self._sizes is not None:
-            assert isinstance(found[0], Generated)
-            denoise_s = found[0].made.timings.denoise_s
-            assert denoise_s is not None
-            self._sizes.note(specs[0], self._family, len(specs), denoise_s / specs[0].steps)
         return made
 
     def reload(self) -> LoadMeasurement:
@@ -176,9 +158,7 @@ class Engine:
         """
         self._own_thread()
         assert self._current is not None
-        weights, self._current = self._current.load.weights, None
-        gc.collect()
-        return self._load(weights)
+        return self._load(self._current.load.weights)
 
     def _own_thread(self) -> None:
         # Two threads at work on Metal at once crash the process, so the first caller stays the only one.
@@ -190,8 +170,9 @@ class Engine:
 
     def _load(self, weights: Weights) -> LoadMeasurement:
         local = find_checkpoint(weights.checkpoint)
-        # The old weights go first: two checkpoints at once may not fit.
+        # The old weights go first: two checkpoints at once may not fit. Pipelines refer to themselves.
         self._current = None
+        gc.collect()
         self.device.empty_cache()
         log.info("loading %s from %s …", local.name, local.path, extra=event(Event.LOAD_BEGUN))
         before = read_memory(self.device)

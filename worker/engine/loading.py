@@ -13,6 +13,7 @@ from models.settings import Settings
 from models.types.errors import CheckpointError
 from models.types.identity import Knobs
 from models.types.schedulers import SCHEDULERS
+from worker.engine.denoising.denoiser import Denoiser
 from worker.engine.devices.device import Device
 from worker.engine.families.family import Family
 from worker.engine.families.registry import family_of
@@ -62,6 +63,7 @@ class LoadedCheckpoint:
     prompt_embeddings: PromptEmbeddings
     #: Over the checkpoint's own noise schedule.
     schedulers: Schedulers
+    denoiser: Denoiser
     knobs: Knobs
 
 
@@ -83,7 +85,7 @@ def load_checkpoint(checkpoint: LocalCheckpoint, device: Device, settings: Setti
             f"checkpoint {checkpoint.name} cannot be loaded: {checkpoint.path}: {reason}{remedy(checkpoint)}"
         ) from error
     family.require_usable(checkpoint, pipeline, settings)
-    family.prepare(pipeline)
+    denoiser = family.denoiser(pipeline, device)
     pipeline.set_progress_bar_config(disable=True)
     knobs = knobs_of(settings)
     turn(pipeline, knobs)
@@ -94,5 +96,6 @@ def load_checkpoint(checkpoint: LocalCheckpoint, device: Device, settings: Setti
         pipeline,
         PromptEmbeddings(family.encoder(pipeline, device.torch, weights=settings.prompt_weights)),
         Schedulers(pipeline.scheduler.config),
+        denoiser,
         knobs,
     )

@@ -1,7 +1,7 @@
 """`producer tune`."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -10,8 +10,8 @@ from typing import Any
 import click
 from rich.table import Table
 
-from models.call_sizes import FILE, SIZES, CallKind, Trials, forget_trials, read_trials
 from models.settings import load_settings
+from models.tuning import FILE, CallKind, Trials, forget_trials, read_trials
 from models.types.errors import NightshiftError
 from producer.commands.make.job_options import given, pace_options
 from producer.format import NOT_MEASURED, seconds
@@ -30,10 +30,11 @@ _STEPS = 4
 @click.option("--anew", is_flag=True, help="Forget what is known of all devices first.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
 def command(show: bool, anew: bool, as_json: bool, **flags: Any) -> None:
-    """Find out now how many pictures a call of the device are fastest, and show it.
+    """Find out now how the device makes pictures in the least time, and show it.
 
-    Workers find it out with pictures that were asked for; here some are made and thrown away, for a size and a
-    scheduler. What is known is kept in the data folder, for each device.
+    How many pictures go through the device in one call, and in which form the denoiser works: what gives other pictures
+    is left out. Workers find it out with pictures that were asked for; here some are made and thrown away, for a size
+    and a scheduler. What is known is kept in the data folder, for each device.
     """
     settings = load_settings()
     if anew:
@@ -44,14 +45,17 @@ def command(show: bool, anew: bool, as_json: bool, **flags: Any) -> None:
         plan = plan_jobs([Request(None, {"prompt": "a photo"})], asked, settings.checkpoint, "tune")
         (job,) = plan.jobs
         for call in tuned_calls(job.spec.model_copy(update={"steps": min(job.spec.steps, _STEPS)})):
-            click.echo(f"made {call} in one call", err=True)
+            click.echo(f"made {call}", err=True)
     with _named(settings.data_dir / FILE):
         known = read_trials(settings.data_dir)
     if as_json:
         click.echo(json.dumps([_row(kind, trials) for kind, trials in known.items()], indent=2))
     elif known:
-        console().print(_table(known))
-        if settings.pictures_a_call:
+        for kind, trials in known.items():
+            console().print(_table(kind, trials))
+        if not settings.tuning:
+            click.echo("NIGHTSHIFT_TUNING is false, and workers do not go by this")
+        elif settings.pictures_a_call:
             click.echo(f"NIGHTSHIFT_PICTURES_A_CALL is {settings.pictures_a_call}, and goes before this")
     else:
         click.echo(f"nothing is known yet: workers find it out, and keep it in {settings.data_dir / FILE}")
@@ -67,31 +71,33 @@ def _named(file: Path) -> Iterator[None]:
 
 
 def _row(kind: CallKind, trials: Trials) -> dict[str, Any]:
-    found = {"in_force": trials.next_size(), "is_settled": trials.is_settled, "times_as_fast": trials.gain}
-    return asdict(kind) | asdict(trials) | found
+    best = trials.fastest()
+    return asdict(kind) | trials.as_dict() | {"fastest": asdict(best), "times_as_fast": trials.gain(best)}
 
 
-def _table(known: Mapping[CallKind, Trials]) -> Table:
-    sizes = [str(size) for size in SIZES]
+def _table(kind: CallKind, trials: Trials) -> Table:
+    guided = "" if kind.guided else ", without guidance"
     shown = table(
-        "Seconds of a step for one picture, by how many are made in one call",
-        *("device", "pictures", *sizes, "in force", "as fast as one"),
-        right=(*sizes, "in force", "as fast as one"),
+        f"{kind.width}x{kind.height}, {kind.scheduler}{guided}, by {kind.device_name} ({kind.device}), {kind.dtype}, "
+        f"{kind.threads} threads",
+        *("made", "a step for one picture", "as fast as one", "until ready", "differs by", ""),
+        right=("a step for one picture", "as fast as one", "until ready", "differs by"),
     )
-    for kind, trials in known.items():
-        guided = "" if kind.guided else ", without guidance"
-        gain = NOT_MEASURED if trials.gain is None else f"{trials.gain:.2f} times"
+    best = trials.fastest()
+    for candidate, trial in trials.of.items():
+        gain = trials.gain(candidate)
         shown.add_row(
-            f"{kind.device}: {kind.device_name}, {kind.dtype}, {kind.threads} threads",
-            f"{kind.width}x{kind.height}, {kind.scheduler}{guided}",
-            *(_cell(trials, size) for size in SIZES),
-            str(trials.next_size()) if trials.is_settled else f"trying {trials.next_size()}",
-            gain,
+            str(candidate),
+            seconds(trial.seconds),
+            NOT_MEASURED if gain is None else f"{gain:.2f} times",
+            "" if trial.ready_s is None else seconds(trial.ready_s),
+            _difference(trial.difference),
+            f"not tried again: {trial.dropped}" if trial.dropped else "the fastest" if candidate == best else "",
         )
     return shown
 
 
-def _cell(trials: Trials, size: int) -> str:
-    if trials.fatal is not None and size >= trials.fatal:
-        return "ended the worker" if size == trials.fatal else "-"
-    return seconds(trials.seconds[size]) if size in trials.seconds else "-"
+def _difference(difference: float | None) -> str:
+    if difference is None:
+        return ""
+    return f"{difference:.1e}" if difference else "nothing"

@@ -41,6 +41,10 @@ class Cuda(Device):
         """Return the driver's name of the device."""
         return torch.cuda.get_device_name(self.torch)
 
+    def driver(self) -> str | None:
+        """Return the versions of CUDA that torch is built for and that the driver has."""
+        return f"CUDA {torch.version.cuda or torch.version.hip}, driver {torch._C._cuda_getDriverVersion()}"  # type: ignore[attr-defined]
+
     def select(self) -> None:
         """Make this the calling thread's device.
 

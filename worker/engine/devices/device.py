@@ -64,6 +64,10 @@ class Device(ABC):
     def describe(self) -> str:
         """Return the driver's or system's name of the device."""
 
+    def driver(self) -> str | None:
+        """Return what comes between torch and the device, and its version."""
+        return None
+
     def select(self) -> None:
         """Make this the calling thread's device, where there can be several.
 

@@ -1,5 +1,7 @@
 """Apple's GPUs, through Metal."""
 
+import platform
+
 import torch
 
 from worker.engine.devices.device import Device
@@ -23,6 +25,10 @@ class Mps(Device):
     def describe(self) -> str:
         """Return the name that Metal has for the GPU, which is the chip's, and how many cores it has."""
         return f"{torch.backends.mps.get_name()} GPU, {torch.backends.mps.get_core_count()} cores (Metal)"
+
+    def driver(self) -> str | None:
+        """Return the system's version, which Metal comes with."""
+        return f"macOS {platform.mac_ver()[0]}"
 
     def select(self) -> None:
         """Have an allocation that would pass the recommended maximum free cached blocks first, and fail if it must.

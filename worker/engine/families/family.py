@@ -8,6 +8,7 @@ import torch
 
 from models.settings import Settings
 from models.types.job import JobSpec
+from worker.engine.denoising.denoiser import Denoiser
 from worker.engine.devices.device import Device
 from worker.engine.local_checkpoint import LocalCheckpoint
 from worker.engine.making.prompt_embeddings import EncodedText
@@ -32,8 +33,9 @@ class Family(ABC):
             CheckpointError: saying why.
         """
 
-    def prepare(self, pipeline: Any) -> None:  # noqa: B027 - not every family has to
-        """Have a usable pipeline give each picture what it gets alone, where that takes more than `denoise`."""
+    @abstractmethod
+    def denoiser(self, pipeline: Any, device: Device) -> Denoiser:
+        """Have a usable pipeline denoise by what this returns, which gives each picture what it gets alone."""
 
     @abstractmethod
     def encoder(self, pipeline: Any, device: torch.device, *, weights: bool) -> Callable[[str], EncodedText]:

@@ -13,9 +13,12 @@ from models.checkpoints import is_hub_id
 from models.settings import Settings
 from models.types.errors import CheckpointError
 from models.types.job import JobSpec
+from worker.engine.denoising import batch_invariance
+from worker.engine.denoising.denoiser import Denoiser
+from worker.engine.denoising.registry import forms_of
 from worker.engine.devices.cpu import Cpu
 from worker.engine.devices.device import Device
-from worker.engine.families import batch_invariance, clip_text
+from worker.engine.families import clip_text
 from worker.engine.families.family import Family
 from worker.engine.families.single_file import predicts_velocity, require_all_tensors, require_stable_diffusion
 from worker.engine.local_checkpoint import LocalCheckpoint, hub_snapshot, remedy
@@ -48,9 +51,10 @@ class StableDiffusion(Family):
             pipeline.scheduler.register_to_config(prediction_type="v_prediction")
         return pipeline
 
-    def prepare(self, pipeline: Any) -> None:
-        """Make the UNet invariant."""
+    def denoiser(self, pipeline: Any, device: Device) -> Denoiser:
+        """Make the UNet invariant, and have it work in all forms that may be faster on the device."""
         batch_invariance.make_invariant(pipeline.unet)
+        return Denoiser(pipeline.unet, device, forms_of(device))
 
     def require_usable(self, checkpoint: LocalCheckpoint, pipeline: Any, settings: Settings) -> None:
         """Look at the UNet's channels, the tokenizer and the safety checker."""

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import psutil
 
+from models.tuning import Candidate
 from models.types.errors import DeviceFaultError, GenerationError, NightshiftError
 from models.types.identity import Shape
 from models.types.job import JobSpec
 from models.types.measurement import MemoryReading
+from worker.engine.denoising.denoiser import CandidateError
 from worker.engine.devices.device import Device
 from worker.engine.knobs import with_less_memory
 from worker.engine.loading import LoadedCheckpoint
@@ -32,6 +34,10 @@ class Generated:
     made: Generation
     #: Whether it took a second try.
     again: bool
+
+    def is_of(self, size: int) -> bool:
+        """Tell whether it came of one call of so many pictures, as that was meant to be."""
+        return self.made.pictures_a_call == size and not self.again
 
 
 class _AllEndedError(NightshiftError):
@@ -93,6 +99,7 @@ class Calls:
 
         Raises:
             DeviceFaultError: if the device no longer computes.
+            CandidateError: if it has to be made otherwise than the denoiser was told to.
         """
         if len(specs) == 1:
             return [self._alone(loaded, specs[0], on_step[0])]
@@ -101,7 +108,7 @@ class Calls:
             found = checked(self._canary, lambda: generate_together(loaded, self._device, specs, steps))
         except _AllEndedError:
             return [steps.ended[place] for place in range(len(specs))]
-        except DeviceFaultError:
+        except (DeviceFaultError, CandidateError):
             raise
         except BaseException as error:  # noqa: BLE001 - whatever it is, it may be the fault of one of them
             size = len(specs) // 2 if is_out_of_memory(error) else 1
@@ -123,6 +130,12 @@ class Calls:
         # Not within the handler: the error holds what the failed call had in memory.
         gc.collect()
         self._device.empty_cache()
+        return self.make_in_parts(loaded, specs, on_step, size)
+
+    def make_in_parts(
+        self, loaded: LoadedCheckpoint, specs: Sequence[JobSpec], on_step: Sequence[OnStep], size: int
+    ) -> list[Generated | BaseException]:
+        """Make so many a call; see `make`."""
         made: list[Generated | BaseException] = []
         for start in range(0, len(specs), size):
             part = slice(start, start + size)
@@ -143,7 +156,7 @@ class Calls:
         """Make one picture; where it `failed` so before, by its second try.
 
         Raises:
-            DeviceFaultError: the error that it ended with was no fault of the job's.
+            DeviceFaultError, CandidateError: the error that it ended with was no fault of the job's.
         """
         try:
             return memory_explained(
@@ -151,7 +164,7 @@ class Calls:
                 lambda: checked(self._canary, lambda: self._generate(loaded, spec, on_step, failed)),
                 f"at {spec.width}x{spec.height}: make it smaller",
             )
-        except DeviceFaultError:
+        except (DeviceFaultError, CandidateError):
             raise
         except BaseException as error:  # noqa: BLE001 - the others of its call go on
             return error
@@ -177,5 +190,7 @@ class Calls:
         log.warning("%s (%dx%d)", what, spec.width, spec.height, extra=event(Event.ATTEMPT_MADE_AGAIN))
         gc.collect()
         self._device.empty_cache()
+        # In the usual form, whose fault it is not then.
+        loaded.denoiser.work(Candidate(1), spec.steps)
         with with_less_memory(loaded.pipeline, loaded.knobs) if sliced else nullcontext():
             return Generated(generate(loaded, self._device, spec, on_step), again=True)

@@ -64,3 +64,8 @@ def make_invariant(unet: nn.Module) -> None:
 def expect(unet: nn.Module, pictures: int) -> None:
     """Have the next call make so many pictures."""
     _calls[unet].pictures = pictures
+
+
+def expected(unet: nn.Module) -> int:
+    """Return how many pictures the next call makes."""
+    return _calls[unet].pictures
