@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from models.records.identity_columns import are_of, columns, from_row
 from models.records.tables import Attempt, Job
 from models.types.identity import Kind
+from models.types.presets import EXACT
 from models.types.states import JobState, Outcome
 
 #: Newest successes that tell what is made in general.
@@ -45,6 +46,14 @@ def mix_of_kinds(session: Session, batch_id: int | None) -> Counter[Kind]:
         made = select(Attempt.job_id).where(Attempt.outcome == Outcome.SUCCEEDED)
         query = query.where(Job.id.in_(made.order_by(Attempt.id.desc()).limit(_NEWEST)))
     return Counter({from_row(Kind, row): row[-1] for row in session.execute(query)})
+
+
+def presets(session: Session, batch_id: int | None) -> dict[str, int]:
+    """Return how many jobs were asked for by each preset; nothing where all are as they were asked for."""
+    query = select(Job.preset, func.count()).group_by(Job.preset).order_by(Job.preset)
+    rows = session.execute(query if batch_id is None else query.where(Job.batch_id == batch_id))
+    found = {row[0]: row[1] for row in rows}
+    return {} if found.keys() <= {EXACT} else found
 
 
 @dataclass(frozen=True)

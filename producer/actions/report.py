@@ -8,15 +8,17 @@ from typing import Any
 
 from models.figures.estimates import Estimate, expected, host_of, time_left
 from models.figures.hardware import Pace, are_comparable, paces
-from models.figures.kinds import mix_of_kinds, only_kind
+from models.figures.kinds import mix_of_kinds, only_kind, presets
 from models.figures.memory_trend import FEWEST_PICTURES, MemoryTrend, memory_trend
 from models.figures.progress import BatchProgress, batch_progress, failures_by_cause, is_judged, lost_attempts
 from models.figures.sums import Sums
 from models.figures.throughput import LoadSums, MemoryFigures, add_up, memory_figures, sums_by_load, wall_seconds
+from models.figures.tuned import Tuned, tuned
 from models.records.acceptance import Standing, Unreached, standing, unreached
 from models.records.batches import KnownBatch, find_batch
 from models.records.boots import GuardFigures, guard_figures
 from models.records.database import Session
+from models.tuning import CallKind, Trials
 from models.types.identity import Kind, Knobs
 from producer.actions.speed import SpeedFigures, speed_figures
 
@@ -83,6 +85,10 @@ class Report:
     guard: list[GuardFigures]
     failures: dict[str, int]
     lost_attempts: int
+    #: How many jobs were asked for by each preset, where any was.
+    presets: dict[str, int]
+    #: What workers have found out of how such pictures are made in the least time.
+    tuned: list[Tuned]
     estimates: list[Estimate]
     #: How many kinds of pictures the estimates are of, in the proportion in which they were asked for.
     estimated_kinds: int
@@ -98,8 +104,17 @@ class Report:
         return data
 
 
-def build_report(session: Session, batch_name: str | None, *, everything: bool) -> Report:
-    """Return the figures of one batch (the newest where none is named), or of everything."""
+def build_report(
+    session: Session,
+    batch_name: str | None,
+    *,
+    everything: bool,
+    tuning: Mapping[CallKind, Trials] | None = None,
+) -> Report:
+    """Return the figures of one batch (the newest where none is named), or of everything.
+
+    `tuning` is what is known of it on this machine.
+    """
     batch = None if everything else find_batch(session, batch_name)
     batch_id = None if batch is None else batch.id
     loads = sums_by_load(session, batch_id)
@@ -127,6 +142,8 @@ def build_report(session: Session, batch_name: str | None, *, everything: bool) 
         guard=_guard(session, loads, sums, progress),
         failures=failures_by_cause(session, batch_id),
         lost_attempts=lost_attempts(session, batch_id),
+        presets=presets(session, batch_id),
+        tuned=tuned(tuning or {}, {load.load.device_name for load in loads}, mix),
         estimates=[found for found in estimates if found.seconds is not None],
         estimated_kinds=len(mix),
         hardware=hardware if are_comparable(hardware) else [],

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from models.figures.memory_trend import FEWEST_PICTURES, SETTLING_JOBS, MemoryTrend
+from models.figures.tuned import Tuned
 from models.records.boots import GuardFigures
 from models.types.causes import Cause
 from models.types.states import GuardStep, JobState
@@ -63,6 +64,7 @@ def report_parts(report: Report) -> Iterator[Part]:
         yield "No picture is finished yet: speed, memory and estimates are not measured."
     else:
         yield from _speed(report.speed)
+        yield from map(_tuned, report.tuned)
         yield _memory(report)
         if report.memory_pressure is not None:
             yield f"\nMemory pressure, by macOS, at its worst: {_PRESSURE_WORDS[report.memory_pressure]}"
@@ -87,6 +89,8 @@ def _progress(report: Report) -> Iterator[Part]:
     line = f"{progress.made:,} of {progress.total:,} pictures made"
     extra = [f"{counts[s]:,} {s}" for s in JobState if s is not JobState.SUCCEEDED and counts[s]]
     yield ", ".join([line, *extra])
+    if report.presets:
+        yield f"by preset: {', '.join(f'{count:,} {preset}' for preset, count in report.presets.items())}"
     if report.acceptance is not None:
         yield f"{acceptance(progress, report.acceptance)}; {per_hour(report.acceptance.accepted_per_hour)}"
         for picture in report.acceptance.unreached:
@@ -111,7 +115,7 @@ def _load(load: LoadFigures) -> Table:
         ("machine", f"{load.host}, {size(load.memory_total_bytes)} memory, {load.versions.get('system', '')}"),
         ("dtype", load.dtype),
         ("checkpoint", f"{load.checkpoint} ({load.revision.removeprefix('sha256:')[:12]})"),
-        ("tuning", knobs_in_words(load.knobs)),
+        ("knobs", knobs_in_words(load.knobs)),
         ("versions", versions),
         ("load", f"{seconds(load.load_s)}; resident memory grew by {size(load.load_rss_bytes)}, warm-up included"),
         ("warm-up", f"{seconds(load.warmup_s)} ({load.warmup_steps} steps, thrown away)"),
@@ -145,8 +149,8 @@ def _speed(speed: SpeedFigures) -> Iterator[Part]:
     yield shown
     if speed.cold_pictures:
         yield (
-            f"{speed.cold_pictures} first of their size after a load, or made at a second try, are left out of steady "
-            "state."
+            f"{speed.cold_pictures} first of their size after a load or of a trial, or made at a second try, are left "
+            "out of steady state."
         )
     if speed.by_kind:
         yield _by_kind(speed.by_kind, speed.steady_pictures)
@@ -172,6 +176,12 @@ def _speed(speed: SpeedFigures) -> Iterator[Part]:
     yield f"It waited from one picture to the next: {seconds(speed.gap_mean_s)}"
     yield f"Saving, beside the device: {_BY_KIND if speed.by_kind else f'{seconds(speed.save_mean_s)} a picture'}"
     yield f"Queue wait: mean {duration(speed.queue_wait_mean_s)}, longest {duration(speed.queue_wait_max_s)}"
+
+
+def _tuned(found: Tuned) -> str:
+    guided = "" if found.guided else ", without guidance"
+    picture = f"{found.width}x{found.height}, {found.scheduler}{guided}"
+    return f"Fastest on {found.device_name} at {picture}: {found.candidate}, {found.times_as_fast:.2f} x one at a time"
 
 
 def _by_kind(speeds: list[KindSpeed], pictures: int) -> Table:

@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 from models.figures.memory_trend import TREND_KINDS
 from models.records.batches import PlannedJob, create_batch
 from models.records.tables import Attempt, Boot, GuardAction, Job, Load
+from models.tuning import CallKind, Candidate, Trials, write_trials
 from models.types.causes import Cause
 from models.types.job import JobSpec
 from models.types.states import GuardStep, JobState, Outcome
@@ -148,6 +149,37 @@ def test_json_and_csv_agree(nightshift: Installation):
     assert float(rows["speed.parts.denoise.share"]) == report["speed"]["parts"]["denoise"]["share"]
     assert rows["speed.gap_mean_s"] == ""
     assert int(rows["estimates.2.pictures"]) == report["estimates"][2]["pictures"] == 1000
+
+
+def test_what_was_tuned_is_shown_for_the_pictures_and_devices_of_the_report(nightshift: Installation):
+    record(nightshift, "night", [8.0, 9.0])
+    known = {}
+    mps = ("mps", f"mps of {socket.gethostname()}", "float16", 8, "torch 2.13.0", "StableDiffusion")
+    for *picture, seconds in (
+        (512, 512, True, "PNDM", 0.5),
+        (512, 512, True, "Heun", 0.2),
+        (768, 512, True, "PNDM", 0.3),
+    ):
+        trials = known[CallKind(*mps, *picture)] = Trials()
+        for _ in range(4):
+            trials.note(Candidate(1), 1.0)
+            trials.note(Candidate(2, "padded attention"), seconds)
+            trials.note(Candidate(2), 0.8)
+    known[CallKind("cuda:0", "another", *mps[2:], 512, 512, True, "PNDM")] = trials
+    nightshift.data_dir.mkdir(parents=True, exist_ok=True)
+    write_trials(nightshift.data_dir, known)
+    (line,) = [line for line in lines(nightshift.producer("report").stdout) if line.startswith("Fastest on ")]
+    assert line == f"Fastest on {mps[1]} at 512x512, PNDM: 2 a call, padded attention, 2.00 x one at a time"
+    (told,) = json.loads(nightshift.producer("report", "--json").stdout)["tuned"]
+    assert (told["candidate"], told["times_as_fast"]) == ({"size": 2, "form": "padded attention"}, 2.0)
+
+
+def test_presets_are_counted_where_there_are_any(nightshift: Installation):
+    record(nightshift, "night", [8.0])
+    assert "by preset" not in nightshift.producer("report").stdout
+    with nightshift.database.writing() as session:
+        session.execute(update(Job).where(Job.id == 1).values(preset="fast"))
+    assert "by preset: 2 exact, 1 fast" in lines(nightshift.producer("report").stdout)
 
 
 def test_the_hardware_table_compares_devices(nightshift: Installation):

@@ -16,6 +16,7 @@ from PIL import Image
 
 from models.records.batches import spec_of
 from models.records.tables import Attempt, Batch
+from models.tuning import FILE, Candidate, read_trials
 from models.types.states import JobState, Outcome
 
 JOBS = 12
@@ -46,6 +47,16 @@ def test_it_makes_every_picture_and_leaves_nothing_running(nightshift: Installat
     assert f"The pictures are in {folder}" in done.stdout
     assert len(list(folder.glob("*.png"))) == JOBS
     assert nightshift.left_running() == []
+
+
+def test_it_tunes_unless_it_is_told_not_to(nightshift: Installation):
+    many = ("run", "--prompt", "a red shoe", "--count", "40", "--steps", "8", "--new")
+    assert nightshift.producer(*many, "--no-tune", NIGHTSHIFT_TUNING="true").returncode == 0
+    assert {attempt.pictures_a_call for attempt in nightshift.rows(Attempt)} == {1}
+    assert not (nightshift.data_dir / FILE).exists()
+    assert nightshift.producer(*many, NIGHTSHIFT_TUNING="true").returncode == 0
+    (trials,) = read_trials(nightshift.data_dir).values()
+    assert Candidate(1) in trials.of
 
 
 def test_ctrl_c_finishes_the_picture_and_the_same_command_goes_on(nightshift: Installation):

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from models.figures.progress import BatchProgress, batch_progress, failures
+from models.figures.tuned import known_tuning
 from models.pictures.opening import open_store
 from models.records.batches import KnownBatch
 from models.records.database import Database
@@ -30,8 +31,9 @@ from producer.terminal.tables import console
 
 @click.command
 @job_options
+@click.option("--no-tune", is_flag=True, help="Try nothing that may be faster: one picture a call, in the usual form.")
 @click.pass_context
-def command(ctx: click.Context, /, **options: Any) -> None:
+def command(ctx: click.Context, /, no_tune: bool, **options: Any) -> None:
     """Do everything on this machine: server, worker, queue, progress, report. Leaves nothing running.
 
     Run again with the same arguments, it goes on with its unfinished batch, and says so of a finished one; --new makes
@@ -42,7 +44,8 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     order = read_order(load_settings(), **options)
     # The worker that is started here is for the first job's checkpoint.
     checkpoint = order.plan.checkpoints[0]
-    settings = load_settings().model_copy(update={"checkpoint": checkpoint})
+    settings = load_settings()
+    settings = settings.model_copy(update={"checkpoint": checkpoint, "tuning": settings.tuning and not no_tune})
     for other in order.plan.checkpoints:
         settings.require_allowed(other)
     warn_of_prompts(order, settings)
@@ -96,7 +99,7 @@ def _follow(ctx: click.Context, database: Database, batch: KnownBatch, own: Loca
 def _tell(database: Database, batch: KnownBatch, settings: Settings) -> None:
     with database.reading() as session:
         failed = failures(session, batch.id, limit=5)
-        report = build_report(session, batch.name, everything=False)
+        report = build_report(session, batch.name, everything=False, tuning=known_tuning(settings.data_dir))
     print_report(console(), report)
     for failure in failed:
         click.echo(f"job {failure.job_id}: {printable(failure.error)}")

@@ -11,6 +11,7 @@ import click
 
 from models.figures.hardware import paces
 from models.figures.made_pictures import all_made_pictures, newest_from
+from models.figures.tuned import known_tuning
 from models.pictures.opening import open_store
 from models.records.batches import find_batch
 from models.records.database import Database
@@ -64,8 +65,9 @@ def command(
         raise click.UsageError("BATCH and --all exclude each other, and so do --json, --csv and --html")
     if inline and html is None:
         raise click.UsageError("--inline is for --html FILE")
-    with Database(load_settings().database).reading() as session:
-        report = build_report(session, batch, everything=everything)
+    settings = load_settings()
+    with Database(settings.database).reading() as session:
+        report = build_report(session, batch, everything=everything, tuning=known_tuning(settings.data_dir))
     if html is not None:
         _write_page(html, report, None if everything else report.scope, inline=inline)
     elif as_json:
