@@ -73,9 +73,9 @@ def make(count: int, programs: int) -> list[float]:
     from models.checkpoints import checkpoint_defaults
     from models.settings import load_settings
     from models.types.job import JobSpec
+    from worker.engine.checkpoints.local_checkpoint import find_checkpoint
     from worker.engine.devices.registry import choose_device
     from worker.engine.loading import load_checkpoint
-    from worker.engine.local_checkpoint import find_checkpoint
     from worker.engine.making.generation import generate
     from worker.engine.threads import leave_processors_to_others
 

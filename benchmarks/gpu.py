@@ -192,7 +192,7 @@ def _make_in_a_loop(checkpoint: str, prompts: str, size: int, steps: int, a_call
     import torch
     from diffusers import StableDiffusionPipeline
 
-    from worker.engine.local_checkpoint import find_checkpoint
+    from worker.engine.checkpoints.local_checkpoint import find_checkpoint
 
     is_cuda = torch.cuda.is_available()
     pipeline = StableDiffusionPipeline.from_pretrained(

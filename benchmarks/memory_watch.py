@@ -12,9 +12,9 @@ from contextlib import nullcontext
 from models.checkpoints import checkpoint_defaults
 from models.settings import load_settings
 from models.types.job import JobSpec
+from worker.engine.checkpoints.local_checkpoint import find_checkpoint
 from worker.engine.devices.registry import choose_device
 from worker.engine.loading import load_checkpoint
-from worker.engine.local_checkpoint import find_checkpoint
 from worker.engine.making.generation import generate
 from worker.engine.memory import MemoryWatch, read_memory
 

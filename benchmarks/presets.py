@@ -28,9 +28,9 @@ from training import kind
 from training.evaluation import STABLE_DIFFUSION, Drawn, figures, prompts
 from training.pictures import drawn as pictures_drawn
 from training.pictures import gathered
+from worker.engine.checkpoints.local_checkpoint import find_checkpoint
 from worker.engine.devices.registry import choose_device
 from worker.engine.loading import load_checkpoint
-from worker.engine.local_checkpoint import find_checkpoint
 from worker.engine.making.generation import generate
 
 #: Least mean SSIM, least 5th percentile of it, how many times less work, and how far colour and kind may fall.

@@ -106,9 +106,9 @@ def _serve(checkpoint: str) -> None:
     from models.settings import load_settings
     from models.types.job import JobSpec
     from worker.program import PROCESSORS  # isort: skip - it makes ready for torch, so it comes first
+    from worker.engine.checkpoints.local_checkpoint import find_checkpoint
     from worker.engine.devices.registry import choose_device
     from worker.engine.loading import load_checkpoint
-    from worker.engine.local_checkpoint import find_checkpoint
     from worker.engine.making.generation import generate
     from worker.engine.threads import leave_processors_to_others
 

@@ -23,7 +23,8 @@ ENV_FILE = ".env"
 _URLS = ("broker_url", "database_url")
 #: Where jobs, pictures and rows go, and whose weights and code are run: no file may set these without a word.
 _WEIGHTY = (
-    *("broker_url", "data_dir", "database_url", "checkpoint", "checkpoint_folders", "single_file_config"),
+    *("broker_url", "data_dir", "database_url", "checkpoint", "checkpoint_folders", "lora_folders"),
+    "single_file_config",
     "remote_control",
 )
 #: Read by docker-compose.yml.
@@ -49,6 +50,9 @@ class Settings(BaseSettings):
     checkpoint_folders: str = Field(
         "",
         description="folders that jobs may take checkpoints from, `:` between; empty: `checkpoints` in the data folder",
+    )
+    lora_folders: str = Field(
+        "", description="folders that jobs may take LoRAs from, `:` between; empty: `loras` in the data folder"
     )
     pin_checkpoint: bool = Field(False, description="refuse jobs that name another checkpoint")
     single_file_config: str = Field(
@@ -195,8 +199,12 @@ class Settings(BaseSettings):
     @property
     def places_of_checkpoints(self) -> list[Path]:
         """The folders that jobs may take checkpoints from."""
-        named = [Path(folder).expanduser() for folder in self.checkpoint_folders.split(os.pathsep) if folder]
-        return named or [self.data_dir / "checkpoints"]
+        return _folders(self.checkpoint_folders) or [self.data_dir / "checkpoints"]
+
+    @property
+    def places_of_loras(self) -> list[Path]:
+        """The folders that jobs may take LoRAs from."""
+        return _folders(self.lora_folders) or [self.data_dir / "loras"]
 
     def require_allowed(self, checkpoint: str) -> None:
         """Refuse a checkpoint on this disk that jobs may not name; hub ids and the worker's own may always be named.
@@ -223,6 +231,10 @@ class Settings(BaseSettings):
         if any(key.upper() == variable for key in dotenv_values(ENV_FILE)):
             return ENV_FILE
         return "default"
+
+
+def _folders(named: str) -> list[Path]:
+    return [Path(folder).expanduser() for folder in named.split(os.pathsep) if folder]
 
 
 @cache

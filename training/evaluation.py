@@ -21,9 +21,9 @@ from training.drawing import SIZE
 from training.kind import drawn_kinds
 from training.palette import COLOURS, KINDS
 from training.wordings import USUAL
+from worker.engine.checkpoints.local_checkpoint import find_checkpoint
 from worker.engine.devices.registry import choose_device
 from worker.engine.loading import load_checkpoint
-from worker.engine.local_checkpoint import find_checkpoint
 from worker.engine.making.generation import generate
 
 _NAMES: Final = {"sneaker": "casual shoes", "high-top": "high-top sneakers", "loafer": "loafers", "boot": "boots"}

@@ -45,6 +45,7 @@ class Event(StrEnum):
     JOBS_RESCUED = "jobs.rescued", "Jobs were put back that an earlier worker left running."
     LOAD_BEGUN = "load.begun", "A checkpoint is being loaded."
     LOAD_DONE = "load.done", "A checkpoint is loaded."
+    LORAS_USED = "loras.used", "Other LoRAs are in use now, or none."
     MESSAGE_DROPPED = "message.dropped", "A message was dropped: it is no job, or one that is not to be had."
     MESSAGE_NEWER = "message.newer", "A message of a newer version was put back for a newer worker."
     PICTURE_NOT_KEPT = (

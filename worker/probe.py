@@ -15,9 +15,9 @@ from worker.log import quiet_libraries
 
 quiet_libraries(load_settings())
 
+from worker.engine.checkpoints.local_checkpoint import find_checkpoint  # noqa: E402
 from worker.engine.devices.chip import chip  # noqa: E402
 from worker.engine.devices.registry import available_devices, choose_device, every_device  # noqa: E402
-from worker.engine.local_checkpoint import find_checkpoint  # noqa: E402
 from worker.engine.memory import read_memory  # noqa: E402
 
 

@@ -64,7 +64,9 @@ class Fingerprint:
         if drawn_from is not None:
             asked = asked.model_copy(update={"prompt": drawn_from, "negative_prompt": ""})
         # What is settled by default now was no field when earlier batches were recorded.
-        self._digest.update(asked.model_dump_json(exclude={"preset"} if spec.preset == EXACT else None).encode())
+        unsaid = {"preset"} if spec.preset == EXACT else set()
+        unsaid |= set() if spec.lora else {"lora"}
+        self._digest.update(asked.model_dump_json(exclude=unsaid).encode())
 
     def add_acceptance(self, acceptance: Acceptance) -> None:
         """Add which pictures are accepted, where that is asked for."""

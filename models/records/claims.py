@@ -147,6 +147,7 @@ def _is_of_kind() -> ColumnElement[bool]:
             for part, one in zip(fields(Kind), columns(Kind), strict=True)
         ),
         Job.guidance == bindparam("of_guidance"),
+        Job.lora == bindparam("of_lora"),
     )
 
 
@@ -297,7 +298,10 @@ def _waiting(session: Session, spec: JobSpec) -> int:
 
 def _kind_of(spec: JobSpec) -> dict[str, object]:
     kind = Kind.of(spec)
-    return {f"kind_{part.name}": getattr(kind, part.name) for part in fields(Kind)} | {"of_guidance": spec.guidance}
+    return {f"kind_{part.name}": getattr(kind, part.name) for part in fields(Kind)} | {
+        "of_guidance": spec.guidance,
+        "of_lora": spec.lora,
+    }
 
 
 def _begin(session: Session, job_id: int, boot_id: int, moment: datetime) -> Claim:

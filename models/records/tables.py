@@ -36,7 +36,7 @@ from models.types.presets import EXACT
 from models.types.states import JobState, Outcome
 
 #: The version in `migrations` that makes these tables.
-SCHEMA_VERSION = "0017"
+SCHEMA_VERSION = "0018"
 _PUBLISHED = text("published_at IS NOT NULL AND finished_at IS NULL")
 
 
@@ -97,6 +97,8 @@ class Job(Base):
     height: Mapped[int]
     scheduler: Mapped[Word]
     checkpoint: Mapped[LongText]
+    #: As `models.types.lora` lists them.
+    lora: Mapped[LongText] = mapped_column(default="", server_default=text("''"))
     #: By which scheduler and steps were settled.
     preset: Mapped[Word] = mapped_column(default=EXACT, server_default=EXACT)
     priority: Mapped[int]
@@ -316,6 +318,10 @@ class Attempt(Base):
     pictures_a_call: Mapped[int | None]
     #: The form in which the denoiser worked.
     form: Mapped[WordOrNone]
+    #: [{"name": "olive", "scale": 0.8, "sha256": "…"}]
+    loras: Mapped[list[dict[str, Any]] | None] = mapped_column(Json)
+    #: What it took before this picture to have other LoRAs in use, or none.
+    switch_s: Mapped[float | None]
     #: Made by a second try: memory ran out, or it was not finite.
     made_again: Mapped[bool] = mapped_column(default=False, server_default=false())
     #: Decoded a second time in float32 after NaN or infinity.

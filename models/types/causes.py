@@ -70,6 +70,7 @@ class Cause(StrEnum):
         "the checkpoint cannot be used: `producer download` fetches what is missing",
         Outcome.FAILED,
     )
+    LORA = "lora", "a LoRA cannot be used: the error names the file and says why", Outcome.FAILED
     INVALID = "invalid", "the row was changed by hand and holds what no job may have", Outcome.FAILED
     UNEXPECTED = (
         "unexpected",

@@ -55,6 +55,12 @@ class CheckpointError(NightshiftError):
     cause = Cause.CHECKPOINT
 
 
+class LoraError(NightshiftError):
+    """A LoRA is missing, damaged, for other weights, or of a layout that is not known whole."""
+
+    cause = Cause.LORA
+
+
 class DeviceError(NightshiftError):
     """The device that was asked for is absent, or another worker has it."""
 

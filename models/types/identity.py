@@ -41,9 +41,12 @@ class Shape(Identity):
 class Setup(Shape, Weights):
     """What a device is set up for: jobs of one setup run together."""
 
+    #: As `models.types.lora` lists them.
+    lora: str
+
 
 @dataclass(frozen=True)
-class Kind(Setup):
+class Kind(Shape, Weights):
     """What decides how long a job takes on one device: jobs of one kind take as long as each other."""
 
     steps: int

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from models.types.lora import Lora, canonical_loras, parse_loras
 from models.types.presets import EXACT, canonical_preset
 from models.types.printable import is_printable
 from models.types.schedulers import canonical_name
@@ -21,6 +22,7 @@ MAX_GUIDANCE = 100.0
 #: Up to here the prompt alone counts (Ho and Salimans, Classifier-Free Diffusion Guidance, as diffusers writes w).
 NO_GUIDANCE = 1.0
 MAX_PROMPT = 10_000
+MAX_LORAS = 4_000
 #: The numbers of rows are 32-bit integers where a database tells them apart.
 MAX_KEY = 2**31 - 1
 #: Redis serves 0 first and 9 last.
@@ -46,12 +48,25 @@ def _printable_only(text: str) -> str:
     return text
 
 
+def _one_text(value: object) -> object:
+    """Return the text of a list of texts, as JSON and repeated flags have it."""
+    if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
+        return ", ".join(part for part in value if part)
+    return value
+
+
 Prompt = Annotated[str, Field(max_length=MAX_PROMPT), AfterValidator(_no_nul)]
 Size = Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE), AfterValidator(_multiple_of_eight)]
 Steps = Annotated[int, Field(ge=1, le=MAX_STEPS)]
 Guidance = Annotated[float, Field(ge=0, le=MAX_GUIDANCE, allow_inf_nan=False)]
 SchedulerName = Annotated[str, AfterValidator(canonical_name)]
 PresetName = Annotated[str, AfterValidator(canonical_preset)]
+Loras = Annotated[
+    str,
+    BeforeValidator(_one_text),
+    Field(max_length=MAX_LORAS),
+    AfterValidator(canonical_loras),
+]
 CheckpointName = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1024), AfterValidator(_printable_only)
 ]
@@ -80,6 +95,11 @@ class JobSpec(BaseModel):
     height: Size = Field(description="Pixels, a multiple of 8. Default: the checkpoint's (512 for SD 1.5).")
     scheduler: SchedulerName = Field(description="Such as PNDM, Euler a, DPM++ 2M Karras. Default: PNDM.")
     checkpoint: CheckpointName = Field(description="Hub id, folder, .safetensors file, or demo.")
+    lora: Loras = Field(
+        "",
+        description="LoRAs, such as olive:0.8, each a file in NIGHTSHIFT_LORA_FOLDERS or a hub id, and how much it "
+        "counts. Default: none.",
+    )
     preset: PresetName = Field(
         EXACT,
         description="exact, as asked for; fast, hardly to be told from it; or turbo, faster yet. Both settle scheduler "
@@ -90,6 +110,11 @@ class JobSpec(BaseModel):
     def guided(self) -> bool:
         """Whether the negative prompt is looked at, and goes through the denoiser beside the prompt."""
         return self.guidance > NO_GUIDANCE
+
+    @property
+    def loras(self) -> tuple[Lora, ...]:
+        """The LoRAs, in the order in which they are added to the weights."""
+        return parse_loras(self.lora)
 
 
 #: Drawn seeds stay short enough to be typed again, and leave room for the seeds that follow.

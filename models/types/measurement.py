@@ -37,6 +37,16 @@ def extreme(readings: list[MemoryReading]) -> MemoryReading:
 
 
 @dataclass(frozen=True)
+class UsedLora:
+    """A LoRA that a picture was made with."""
+
+    name: str
+    scale: float
+    #: Of its file's tensors.
+    sha256: str
+
+
+@dataclass(frozen=True)
 class LoadMeasurement:
     """What bringing weights to the device and warming up took; memory is before the one and after the other."""
 
@@ -88,6 +98,10 @@ class Measurement:
     pictures_a_call: int | None = None
     #: The form in which the denoiser worked.
     form: str | None = None
+    #: In the order in which they were added to the weights; None where there were none.
+    loras: tuple[UsedLora, ...] | None = None
+    #: What it took before this picture to have other LoRAs in use, or none.
+    switch_s: float | None = None
     made_again: bool = False
     decoded_again: bool = False
     prompt_tokens: int | None = None
@@ -103,6 +117,7 @@ class Measurement:
         """Return the values by the column names of `models.records.tables.Attempt`."""
         nested = ("timings", *_MOMENTS)
         values = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in nested}
+        values["loras"] = self.loras and [asdict(lora) for lora in self.loras]
         values |= asdict(self.timings)
         for moment in _MOMENTS:
             reading: MemoryReading | None = getattr(self, moment)

@@ -18,7 +18,7 @@ _BREAK = re.compile(r"\s*+\bBREAK\b\s*+")
 _SCHEDULED = re.compile(r"(?<!\\)\[[^\[\]\\:|]*+[:|][^\[\]]*+\]")
 _NUMBER = re.compile(r":\s*+([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))\s*+\)")
 _AND = re.compile(r"\bAND\b")
-_EXTRA = re.compile(r"<(?:lora|lyco|hypernet):[^<>\n]*+>")
+_EXTRA = re.compile(r"<(?:lyco|hypernet):[^<>\n]*+>")
 _SIGNS = frozenset("()[]\\")
 
 
@@ -51,7 +51,7 @@ def left_as_words(text: str) -> Iterator[str]:
     if _SCHEDULED.search(text):
         yield "words that would change over the steps, as in [a:b:0.5]"
     if _EXTRA.search(text):
-        yield "a LoRA, as in <lora:name:1>"
+        yield "a network, as in <hypernet:name:1>"
     if any(float(found[1]) < _LEAST for found in _NUMBER.finditer(text)):
         yield "weights below 0, which count as 0"
 

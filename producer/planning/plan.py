@@ -22,6 +22,7 @@ from models.settings import PREFIX
 from models.types.errors import CheckpointError
 from models.types.identity import Kind
 from models.types.job import DRAWN_SEEDS, MAX_SEED, CheckpointName, JobSpec
+from models.types.lora import taken_out
 from models.types.presets import EXACT, PRESETS, settled_by
 from models.types.schedulers import SCHEDULERS
 from producer.planning.planned_jobs import PlannedJobs, jobs_for
@@ -133,6 +134,10 @@ class _Orders:
         # Whoever read a request without a prompt has said so; its other values are looked at all the same.
         is_whole = "prompt" in request.values
         asked = {"prompt": "any", "checkpoint": self._default_checkpoint, "count": 1, **self.given, **request.values}
+        if isinstance(asked["prompt"], str):
+            asked["prompt"], tags = taken_out(asked["prompt"])
+            # A1111's syntax adds to what is asked for beside it.
+            asked["lora"] = [*_listed(asked.get("lora", "")), tags]
         checkpoint, defaults, problem = asked["checkpoint"], CheckpointDefaults().model_dump(), None
         if isinstance(checkpoint, str):
             checkpoint, defaults, problem = self._look_up(checkpoint)
@@ -176,6 +181,10 @@ class _Orders:
             return f"{PREFIX}CHECKPOINT"
         checkpoint = request.values.get("checkpoint", self.given.get("checkpoint", self._default_checkpoint))
         return f"{place(f'{checkpoint}/{DEFAULTS_FILE}')}: {name}"
+
+
+def _listed(value: object) -> list[object]:
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _settled_by_preset(

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from models.settings import Settings
+from models.types.lora import taken_out
 from models.types.presets import settled_by
 from models.types.printable import printable
 from producer.prompts.problems import Problems
@@ -81,7 +82,9 @@ class Sources:
             # Whoever names a flag beside a picture wants that picture changed.
             # A preset settles these in place of the picture's.
             settled = {*flags, *settled_by(flags.get("preset"))}
-            values = {name: value for name, value in request.values.items() if name not in settled}
+            prompt, tags = taken_out(str(request.values.get("prompt", "")))
+            own = {**request.values, "prompt": prompt, "lora": tags} if tags else request.values
+            values = {name: value for name, value in own.items() if name not in settled}
             yield replace(request, values=values)
         _warn(warnings)
 

@@ -46,7 +46,7 @@ def made(records, boot, write, message):
 
 
 def setup_of(job, width):
-    return Setup(job.checkpoint, width, job.height, job.guidance > 1)
+    return Setup(job.checkpoint, width, job.height, job.guidance > 1, job.lora)
 
 
 def test_jobs_are_made_in_the_order_in_which_they_wait(published, made):

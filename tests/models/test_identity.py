@@ -11,7 +11,15 @@ from models.records.tables import Job
 from models.types.identity import Configuration, Kind, Knobs, Setup, Shape, Tuning, Weights
 
 OF_JOBS = (Weights, Shape, Setup, Kind)
-OTHER = {"checkpoint": "other", "width": 192, "height": 192, "guidance": 1.0, "steps": 99, "scheduler": "DDIM"}
+OTHER = {
+    "checkpoint": "other",
+    "width": 192,
+    "height": 192,
+    "guidance": 1.0,
+    "steps": 99,
+    "scheduler": "DDIM",
+    "lora": "olive:0.8",
+}
 
 
 @pytest.fixture
@@ -47,11 +55,10 @@ def test_what_differs_in_a_field_of_its_own_is_another_one_and_nothing_else_is(j
 
 
 def test_a_part_is_taken_from_what_is_made_of_it():
-    kind = Kind("demo", 128, 192, True, 12, "DDIM")
-    assert Weights.of(kind) == Weights("demo")
-    assert Shape.of(kind) == Shape(128, 192, True)
-    assert Setup.of(kind) == Setup("demo", 128, 192, True)
-    assert Setup.of(kind) != Kind.of(kind)
+    kind, setup = Kind("demo", 128, 192, True, 12, "DDIM"), Setup("demo", 128, 192, True, "olive:0.8")
+    for each in (kind, setup):
+        assert Weights.of(each) == Weights("demo")
+        assert Shape.of(each) == Shape(128, 192, True)
     configuration = Configuration("Apple M2 Max", "mps", "float16", Knobs(), "demo")
     assert (Tuning.of(configuration), Weights.of(configuration)) == (
         Tuning("Apple M2 Max", "mps", "float16", Knobs()),

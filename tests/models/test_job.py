@@ -26,7 +26,9 @@ BAD = [
     {"steps": 0}, {"steps": 501}, {"guidance": -0.1}, {"guidance": 100.1}, {"guidance": math.nan},
     {"guidance": math.inf}, {"width": 56}, {"width": 2056}, {"height": 56}, {"height": 2056}, {"width": 129},
     {"checkpoint": ""}, {"checkpoint": "  "}, {"checkpoint": "x" * 1025}, {"checkpoint": "a\0b"},
-    {"scheduler": "Eulr"}, {"scheduler": ""}, {"lora": "x"},
+    {"scheduler": "Eulr"}, {"scheduler": ""}, {"vae": "x"},
+    {"lora": "a:b"}, {"lora": "a:11"}, {"lora": "a:nan"}, {"lora": ":1"}, {"lora": "a, a:2"}, {"lora": "a<b"},
+    {"lora": "a\nb"}, {"lora": ", ".join(map(str, range(17)))}, {"lora": 1}, {"lora": [1]},
 ]  # fmt: skip
 
 

@@ -55,9 +55,9 @@ def test_weights_are_those_of_a1111(text, parts):
         ("a [red:blue:0.5] shoe", ["change over the steps"]),
         ("a [red|blue] shoe", ["change over the steps"]),
         (r"\[a:b\]", []),
-        ("a <lora:shoes:0.8>", ["a LoRA"]),
+        ("a <hypernet:shoes:0.8>", ["a network"]),
         ("(x:-0.5)", ["below 0"]),
-        ("a AND [b:c:3] <lora:x:1>", ["AND", "change over the steps", "a LoRA"]),
+        ("a AND [b:c:3] <lyco:x:1>", ["AND", "change over the steps", "a network"]),
     ],
 )
 def test_what_is_not_understood_is_told_of(text, said):

@@ -50,7 +50,7 @@ def test_what_a1111_wrote():
         "height": "640",
         "model": "v1-5",
     }
-    assert left == ["Clip skip", "Lora hashes", "a GPU's noise"]
+    assert left == ["Clip skip", "a GPU's noise"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from single_file import write_single_file
 
 from models.checkpoints import DEMO_FOLDER
 from models.records.tables import Attempt, Load
-from worker.engine.local_checkpoint import find_checkpoint
+from worker.engine.checkpoints.local_checkpoint import find_checkpoint
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 #: Its embedding is not a number in the checkpoint `poisoned`.

@@ -8,9 +8,9 @@ import torch
 from models.checkpoints import DEMO
 from models.settings import Settings
 from models.types.job import JobSpec
+from worker.engine.checkpoints.local_checkpoint import find_checkpoint
 from worker.engine.devices.cpu import Cpu
 from worker.engine.loading import LoadedCheckpoint, load_checkpoint
-from worker.engine.local_checkpoint import find_checkpoint
 
 
 @pytest.fixture(scope="session", autouse=True)

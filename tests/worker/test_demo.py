@@ -169,6 +169,6 @@ def test_its_evaluation_holds_what_the_project_promises_and_its_card_quotes_it()
 
 def test_it_works_from_any_folder(tmp_path):
     """The weights are found beside the code, not beside whoever calls."""
-    code = "from worker.engine.local_checkpoint import find_checkpoint; print(find_checkpoint('demo').path)"
+    code = "from worker.engine.checkpoints.local_checkpoint import find_checkpoint; print(find_checkpoint('demo').path)"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
     assert Path(done.stdout.strip()) == DEMO_FOLDER

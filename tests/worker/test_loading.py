@@ -15,11 +15,11 @@ from single_file import write_single_file
 from models.checkpoints import DEMO_FOLDER
 from models.settings import Settings
 from models.types.errors import CheckpointError
+from worker.engine.checkpoints.local_checkpoint import PIPELINES, find_checkpoint
 from worker.engine.devices.cpu import Cpu
 from worker.engine.families import registry
 from worker.engine.families.family import Family
 from worker.engine.families.registry import family_of
-from worker.engine.local_checkpoint import PIPELINES, find_checkpoint
 from worker.engine.making.generation import generate
 
 UNET = Path("unet", "diffusion_pytorch_model.safetensors")

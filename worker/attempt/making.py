@@ -48,6 +48,8 @@ class Maker:
         self._engine = engine
         self._loads = loads
         self._load_id: int | None = None
+        #: What it took to have the LoRAs of the next call in use.
+        self._switch_s: float | None = None
         #: When the device was last done, None where something else than work has come since.
         self._done: float | None = None
         self._sleep = Sleep()
@@ -60,13 +62,16 @@ class Maker:
         """Have what the jobs need in memory; a switch is a load of its own, and no part of the pictures.
 
         Raises:
-            CheckpointError, GenerationError: as `Engine.use` does.
+            CheckpointError, GenerationError, LoraError: as `Engine.use` and `Engine.use_loras` do.
             DatabaseError: the worker was told to end before the load could be recorded.
         """
-        load = self._engine.use(Weights.of(attempts[0].claim.spec))
+        spec = attempts[0].claim.spec
+        load = self._engine.use(Weights.of(spec))
         load_id = self._loads.number_of(load)
-        if load_id != self._load_id:
+        switch_s = self._engine.use_loras(spec.loras)
+        if load_id != self._load_id or switch_s is not None:
             self._load_id, self._done = load_id, None
+        self._switch_s = switch_s
         return [replace(attempt, load=load, load_id=load_id) for attempt in attempts]
 
     def make(self, attempts: Sequence[Attempt]) -> list[Attempt]:
@@ -97,7 +102,11 @@ class Maker:
                 attempt,
                 picture=what[0].picture,
                 measured=replace(
-                    what[1], gap_s=None if gap_s is None else gap_s / count, slept_s=slept_s, total_s=total_s
+                    what[1],
+                    gap_s=None if gap_s is None else gap_s / count,
+                    slept_s=slept_s,
+                    total_s=total_s,
+                    switch_s=None if self._switch_s is None else self._switch_s / count,
                 ),
             )
             for attempt, what, gap_s in zip(attempts, made, gaps_s, strict=True)

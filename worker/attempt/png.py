@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL.Image import Image
@@ -10,6 +11,8 @@ from PIL.PngImagePlugin import PngInfo
 from models.pictures.mark import KEY
 from models.tuning import USUAL
 from models.types.job import JobSpec
+from models.types.lora import tagged
+from models.types.measurement import UsedLora
 from models.types.presets import EXACT
 from models.types.schedulers import SCHEDULERS
 
@@ -35,6 +38,7 @@ def parameters_text(
     version: str,
     pictures_a_call: int | None = None,
     form: str | None = None,
+    loras: Sequence[UsedLora] = (),
 ) -> str:
     """Return A1111's `parameters`: prompt, negative prompt, and one line of settings.
 
@@ -54,6 +58,7 @@ def parameters_text(
         # A1111's short hash is the first ten digits of a single file's sha256.
         "Model hash": digest[:10] if digest and checkpoint.endswith(".safetensors") else None,
         "Model": Path(checkpoint).name.removesuffix(".safetensors"),
+        "Lora hashes": ", ".join(f"{lora.name}: {lora.sha256[:12]}" for lora in loras) or None,
         "RNG": "CPU",
         "Preset": None if spec.preset == EXACT else spec.preset,
         # On some devices a picture depends on these two, by rounding.
@@ -63,7 +68,7 @@ def parameters_text(
     }
     line = ", ".join(f"{key}: {_quoted(value)}" for key, value in fields.items() if value is not None)
     negative = [f"Negative prompt: {spec.negative_prompt}"] if spec.negative_prompt else []
-    return "\n".join([spec.prompt, *negative, line])
+    return "\n".join([tagged(spec.prompt, spec.loras), *negative, line])
 
 
 def _quoted(value: object) -> str:

@@ -35,7 +35,13 @@ class Saver:
         mark = picture_mark(claim.batch_uid, claim.job_id)
         measured = attempt.measured
         text = parameters_text(
-            spec, spec.checkpoint, attempt.load.revision, _VERSION, measured.pictures_a_call, measured.form
+            spec,
+            spec.checkpoint,
+            attempt.load.revision,
+            _VERSION,
+            measured.pictures_a_call,
+            measured.form,
+            measured.loras or (),
         )
         content = encode_png(attempt.picture, text, mark)
         encoded_s = time.perf_counter() - begun

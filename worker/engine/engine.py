@@ -16,10 +16,12 @@ from models.tuning import USUAL
 from models.types.errors import CheckpointError
 from models.types.identity import Shape, Weights
 from models.types.job import JobSpec
+from models.types.lora import Lora, listed
 from models.types.measurement import LoadMeasurement, Measurement
+from worker.engine.checkpoints.local_checkpoint import LocalCheckpoint, find_checkpoint
 from worker.engine.devices.device import Device
 from worker.engine.loading import LoadedCheckpoint, load_checkpoint
-from worker.engine.local_checkpoint import LocalCheckpoint, find_checkpoint
+from worker.engine.loras.fused import FusedLoras, LoraFiles
 from worker.engine.making.calls import Generated
 from worker.engine.making.canary import Canary
 from worker.engine.making.device_errors import checked, memory_explained
@@ -39,6 +41,7 @@ class _Current:
     load: LoadMeasurement
     #: What was made since the load: the first call of each is untypical (kernels compiled, memory allocated).
     warm: set[tuple[Shape, int, str]]
+    loras: FusedLoras
 
 
 class Engine:
@@ -56,6 +59,7 @@ class Engine:
         self._load_checkpoint = load
         self._canary = Canary(device)
         self._calls = TunedCalls(device, self._canary, settings)
+        self._lora_files = LoraFiles(settings.places_of_loras)
         self._current: _Current | None = None
         self._thread: int | None = None
         self._made_any = False
@@ -78,6 +82,24 @@ class Engine:
             )
         self._settings.require_allowed(weights.checkpoint)
         return self._load(weights)
+
+    def use_loras(self, loras: Sequence[Lora]) -> float | None:
+        """Have these LoRAs and no others be in use; return the seconds that took, None where they were already.
+
+        Raises:
+            LoraError: naming the file that cannot be used; none is in use then.
+        """
+        self._own_thread()
+        assert self._current is not None
+        begun = time.perf_counter()
+        if not self._current.loras.use(loras, self._lora_files):
+            return None
+        self._current.loaded.prompt_embeddings.forget()
+        self.device.synchronize()
+        switch_s = time.perf_counter() - begun
+        said = listed(loras) or "none"
+        log.info("LoRAs in use: %s (%.3f s)", said, switch_s, extra=event(Event.LORAS_USED, switch_s=switch_s))
+        return switch_s
 
     def make(self, spec: JobSpec, on_step: Callable[[int], None]) -> Made:
         """Return the picture that `spec` asks for, made alone; see `make_together`.
@@ -141,7 +163,7 @@ class Engine:
                 made.append(each)
                 continue
             measured = _measured(each, spec, memory, first_of_boot=first_of_boot, cold=cold)
-            made.append((each.made, replace(measured, form=call.form)))
+            made.append((each.made, replace(measured, form=call.form, loras=current.loras.used or None)))
             current.warm.add(kernels)
             self._made_any = True
         if all(isinstance(each, Generated) and each.is_of(len(specs)) for each in call.found):
@@ -223,7 +245,8 @@ class Engine:
             after=after,
         )
         self._canary.forget_last()
-        self._current = _Current(loaded, load, {self._kernels(spec, 1)})
+        loras = FusedLoras(loaded.family.lora_parts(loaded.pipeline))
+        self._current = _Current(loaded, load, {self._kernels(spec, 1)}, loras)
         return load
 
 

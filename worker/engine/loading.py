@@ -13,12 +13,12 @@ from models.settings import Settings
 from models.types.errors import CheckpointError
 from models.types.identity import Knobs
 from models.types.schedulers import SCHEDULERS
+from worker.engine.checkpoints.local_checkpoint import LocalCheckpoint, remedy
 from worker.engine.denoising.denoiser import Denoiser
 from worker.engine.devices.device import Device
 from worker.engine.families.family import Family
 from worker.engine.families.registry import family_of
 from worker.engine.knobs import knobs_of, turn
-from worker.engine.local_checkpoint import LocalCheckpoint, remedy
 from worker.engine.making.prompt_embeddings import PromptEmbeddings
 
 #: What the libraries raise over files that are missing, broken or of something else. `NotImplementedError` is

@@ -52,6 +52,8 @@ def _print_job(details: JobDetails) -> None:
     shown.show_header = False
     for name, field in JobSpec.model_fields.items():
         value = row[name]
+        if name == "lora" and not value:
+            continue
         shown.add_row(name.replace("_", " "), f"{value:g}" if field.annotation is float else printable(str(value)))
     for name, value in (row["attributes"] or {}).items():
         shown.add_row(printable(name), printable(value))
@@ -80,6 +82,8 @@ def _print_attempt(attempt: AttemptDetails) -> None:
     shown.add_row("waited in the queue", seconds(row["queue_wait_s"]))
     if row["error"]:
         shown.add_row(row["cause"] or "error", printable(row["error"]))
+    for lora in row["loras"] or ():
+        shown.add_row("LoRA", f"{printable(lora['name'])}, {lora['scale']:g}, sha256 {lora['sha256']}")
     if row["total_s"] is not None:
         parts = ("encode", "denoise", "decode", "validate")
         took = ", ".join(f"{part} {seconds(row[f'{part}_s'])}" for part in parts)

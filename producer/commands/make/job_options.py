@@ -71,7 +71,13 @@ _OPTIONS = (
         type=click.Path(exists=True, file_okay=False, path_type=Path),
         help="Folder of wildcards. Default: the text files beside the prompts, and a folder wildcards there.",
     ),
-    *map(field_option, [name for name in JobSpec.model_fields if name != "prompt"]),
+    *map(field_option, [name for name in JobSpec.model_fields if name not in ("prompt", "lora")]),
+    click.option(
+        "--lora",
+        multiple=True,
+        metavar="NAME[:SCALE]",
+        help=f"{JobSpec.model_fields['lora'].description} May be repeated.",
+    ),
     click.option(
         "--checks",
         metavar="SETS,CHECKS",
@@ -156,4 +162,4 @@ def _acceptance(checks: str | None, target: int | None, replacements: int | None
 
 def given(flags: Mapping[str, object]) -> Mapping[str, object]:
     """Return those of the flags that the command line names."""
-    return {name: value for name, value in flags.items() if value is not None}
+    return {name: value for name, value in flags.items() if value not in (None, ())}

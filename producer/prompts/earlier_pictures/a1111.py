@@ -15,7 +15,9 @@ _TEMPLATES = ("Template:", "Negative Template:")
 #: What a job can say, by A1111's names.
 _FIELDS = {"Steps": "steps", "CFG scale": "guidance", "Seed": "seed"}
 #: What changes nothing of a picture, or is read apart.
-_READ = {*_FIELDS, "Sampler", "Schedule type", "Size", "Model", "Model hash", "Version", "RNG"}
+_READ = {*_FIELDS, "Sampler", "Schedule type", "Size", "Model", "Model hash", "Lora hashes", "Version", "RNG"}
+#: What our own pictures say beside that, and what no other may need.
+_READ |= {"Preset", "Pictures a call", "Denoiser"}
 #: What A1111 takes for `Automatic` (modules/sd_samplers_kdiffusion.py), where that is not the plain one.
 _AUTOMATIC = {"DPM++ 2M": "Karras", "DPM++ SDE": "Karras"}
 #: Of a schedule that no scheduler here has, the sampler's own is taken, and that is said.

@@ -33,7 +33,7 @@ class Traced(Form):
     """A recording for each shape."""
 
     name = "traced"
-    expected_s = 1.0
+    expected_s = 0.5
 
     def __init__(self) -> None:
         self._recordings: OrderedDict[object, Pass] = OrderedDict()

@@ -1,16 +1,17 @@
 """What a family of checkpoints has of its own: how it is read, how texts are encoded, how pictures are made."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import nn
 
 from models.settings import Settings
 from models.types.job import JobSpec
+from worker.engine.checkpoints.local_checkpoint import LocalCheckpoint
 from worker.engine.denoising.denoiser import Denoiser
 from worker.engine.devices.device import Device
-from worker.engine.local_checkpoint import LocalCheckpoint
 from worker.engine.making.prompt_embeddings import EncodedText
 
 
@@ -36,6 +37,10 @@ class Family(ABC):
     @abstractmethod
     def denoiser(self, pipeline: Any, device: Device) -> Denoiser:
         """Have a usable pipeline denoise by what this returns, which gives each picture what it gets alone."""
+
+    @abstractmethod
+    def lora_parts(self, pipeline: Any) -> Mapping[str, nn.Module]:
+        """Return the parts that a LoRA may change, as its file calls them."""
 
     @abstractmethod
     def encoder(self, pipeline: Any, device: torch.device, *, weights: bool) -> Callable[[str], EncodedText]:

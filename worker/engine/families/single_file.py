@@ -10,8 +10,8 @@ from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint, con
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from models.types.errors import CheckpointError
-from worker.engine.parts import Difference, require_no_difference
-from worker.engine.weights_files import WeightsFile
+from worker.engine.checkpoints.parts import Difference, require_no_difference
+from worker.engine.checkpoints.weights_files import WeightsFile
 
 _UNET, _VAE, _TEXT = "model.diffusion_model.", "first_stage_model.", "cond_stage_model.transformer."
 _FIRST = f"{_UNET}input_blocks.0.0.weight"

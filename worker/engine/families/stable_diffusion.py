@@ -1,18 +1,22 @@
 """Stable Diffusion 1.5 and what is trained from it."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import StableDiffusionPipeline
+from torch import nn
 
 from models.checkpoints import is_hub_id
 from models.settings import Settings
 from models.types.errors import CheckpointError
 from models.types.job import JobSpec
+from worker.engine.checkpoints.local_checkpoint import LocalCheckpoint, hub_snapshot, remedy
+from worker.engine.checkpoints.parts import SAFETY_CHECKER, read_parts
+from worker.engine.checkpoints.weights_files import read_header
 from worker.engine.denoising import batch_invariance
 from worker.engine.denoising.denoiser import Denoiser
 from worker.engine.denoising.registry import forms_of
@@ -21,10 +25,7 @@ from worker.engine.devices.device import Device
 from worker.engine.families import clip_text
 from worker.engine.families.family import Family
 from worker.engine.families.single_file import predicts_velocity, require_all_tensors, require_stable_diffusion
-from worker.engine.local_checkpoint import LocalCheckpoint, hub_snapshot, remedy
 from worker.engine.making.prompt_embeddings import EncodedText
-from worker.engine.parts import SAFETY_CHECKER, read_parts
-from worker.engine.weights_files import read_header
 
 #: CLIP's tokenizers know every byte; one that knows less was made up, because its files are missing.
 _FEWEST_TOKENS = 256
@@ -65,6 +66,10 @@ class StableDiffusion(Family):
                 f"NIGHTSHIFT_SAFETY_CHECKER is on, but checkpoint {checkpoint.name} brings no safety checker: "
                 "take one that does, or turn it off"
             )
+
+    def lora_parts(self, pipeline: Any) -> Mapping[str, nn.Module]:
+        """The UNet and the text encoder."""
+        return {"unet": pipeline.unet, "text_encoder": pipeline.text_encoder}
 
     def encoder(self, pipeline: Any, device: torch.device, *, weights: bool) -> Callable[[str], EncodedText]:
         """Encode with the one text encoder."""

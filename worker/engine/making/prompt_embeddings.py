@@ -37,6 +37,10 @@ class PromptEmbeddings:
         # Over a function and not a method: a circle would keep the weights in memory when they are to make room.
         self.of = lru_cache(maxsize=_MOST)(encode)
 
+    def forget(self) -> None:
+        """Encode all texts anew: the encoder is another."""
+        self.of.cache_clear()
+
     def both(self, prompt: str, negative_prompt: str) -> tuple[EncodedText, EncodedText]:
         """Return both texts, the shorter filled up with the empty text, since guidance takes one length."""
         one, other = self.of(prompt), self.of(negative_prompt)

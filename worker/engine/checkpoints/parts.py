@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from models.checkpoints import INDEX_FILE
 from models.types.errors import CheckpointError
-from worker.engine.weights_files import read_header
+from worker.engine.checkpoints.weights_files import read_header
 
 SAFETY_CHECKER = "safety_checker"
 _SHOWN = 3

@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from models.types.errors import CheckpointError
 
 #: The length of the header comes first, as 8 bytes, and the header is JSON (safetensors' format).
-_LENGTH_BYTES = 8
+LENGTH_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ def read_header(path: Path) -> WeightsFile:
 
 def _why_unreadable(path: Path) -> str:
     with path.open("rb") as file:
-        start = file.read(_LENGTH_BYTES + 1)
+        start = file.read(LENGTH_BYTES + 1)
     if not start:
         return "is empty; copy it again"
-    if start[_LENGTH_BYTES:] == b"{":
+    if start[LENGTH_BYTES:] == b"{":
         return "is cut short or damaged; copy it again"
     return "is no safetensors file, whatever its name says"

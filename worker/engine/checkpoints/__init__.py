@@ -1,0 +1,1 @@
+"""Checkpoints on this disk: where they lie, and what their files hold."""

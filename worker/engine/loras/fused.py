@@ -1,0 +1,116 @@
+"""LoRAs in use: added to the weights themselves, so that a step takes as long as without them.
+
+Switching puts back what was there, to the bit: subtracting what was added would leave what rounding made of it.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from models.types.lora import Lora
+from models.types.measurement import UsedLora
+from worker.engine.loras.file import LoraFile, find_lora, read_lora
+from worker.engine.loras.layouts import Change, changes
+
+#: Bytes of files that are kept, the ones used last.
+_KEPT = 1 << 29
+
+
+@dataclass(frozen=True)
+class _Identity:
+    """What is another where a file was replaced."""
+
+    path: Path
+    size: int
+    changed_ns: int
+
+
+class LoraFiles:
+    """Reads LoRAs, and keeps some of those that were read."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = list(folders)
+        self._read: OrderedDict[_Identity, LoraFile] = OrderedDict()
+
+    def is_still_there(self, file: LoraFile) -> bool:
+        """Tell whether a file is what it was when it was read; of one that is gone, what was read is enough."""
+        try:
+            status = file.path.stat()
+        except OSError:
+            return True
+        return self._read.get(_Identity(file.path, status.st_size, status.st_mtime_ns)) is file
+
+    def read(self, name: str) -> LoraFile:
+        """Return what a LoRA's file holds at this moment.
+
+        Raises:
+            LoraError: as `find_lora` and `read_lora` do.
+        """
+        path = find_lora(name, self._folders)
+        status = path.stat()
+        identity = _Identity(path, status.st_size, status.st_mtime_ns)
+        if identity not in self._read:
+            self._read[identity] = read_lora(path)
+        self._read.move_to_end(identity)
+        while len(self._read) > 1 and sum(file.size for file in self._read.values()) > _KEPT:
+            self._read.popitem(last=False)
+        return self._read[identity]
+
+
+class FusedLoras:
+    """The LoRAs of one loaded pipeline."""
+
+    def __init__(self, parts: Mapping[str, nn.Module]) -> None:
+        """Have no LoRA be in use yet."""
+        self._parts = parts
+        #: The weights of the layers that are changed, as they were loaded.
+        self._loaded: dict[nn.Module, Tensor] = {}
+        self._asked: tuple[Lora, ...] = ()
+        self._files: tuple[LoraFile, ...] = ()
+
+    @property
+    def used(self) -> tuple[UsedLora, ...]:
+        """Those in use."""
+        pairs = zip(self._asked, self._files, strict=True)
+        return tuple(UsedLora(lora.stem, lora.scale, file.sha256) for lora, file in pairs)
+
+    @torch.no_grad()
+    def use(self, loras: Sequence[Lora], files: LoraFiles) -> bool:
+        """Have these be in use and no others, and return whether others were before; after an error none is.
+
+        Raises:
+            LoraError: naming the file that cannot be used.
+        """
+        asked = tuple(loras)
+        if asked == self._asked and all(map(files.is_still_there, self._files)):
+            return False
+        self._put_back()
+        read = tuple(files.read(lora.name) for lora in asked)
+        wanted: dict[nn.Module, list[tuple[float, Change]]] = {}
+        for lora, file in zip(asked, read, strict=True):
+            for module, change in changes(file, self._parts).items():
+                wanted.setdefault(module, []).append((lora.scale, change))
+        for module, parts in wanted.items():
+            weight = module.weight
+            assert isinstance(weight, Tensor)
+            self._loaded[module] = weight.clone()
+            total = weight.float()
+            if total is weight:
+                total = weight.clone()
+            for scale, change in parts:
+                total.add_(change.delta(weight), alpha=scale)
+            # In place: what was compiled or recorded of the pipeline goes on with it.
+            weight.copy_(total)
+        self._asked, self._files = asked, read
+        return True
+
+    def _put_back(self) -> None:
+        for module, weight in self._loaded.items():
+            assert isinstance(module.weight, Tensor)
+            module.weight.copy_(weight)
+        self._loaded.clear()
+        self._asked = self._files = ()
