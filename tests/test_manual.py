@@ -10,20 +10,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from docs.generated import PAGES, made
+from models.checkpoints import DEMO_FOLDER
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 #: In the order in which a reader comes to them: a page goes on with what the one before has made.
 READ = [
     ROOT / "README.md",
-    *(DOCS / f"{page}.md" for page in ("prompts", "checks", "datasets")),
+    *(DOCS / f"{page}.md" for page in ("prompts", "checks", "loras", "datasets")),
     ROOT / "examples" / "train_lora.md",
     *(DOCS / f"{page}.md" for page in ("figures", "operations", "troubleshooting", "settings")),
 ]
 ALL = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md")), ROOT / "examples" / "train_lora.md"]
 MOST_BYTES = 8192
+#: One of the demo's that a LoRA may change.
+LAYER = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q.weight"
 PATIENCE_S = 120
 
 #: Lines that need what this machine may not have, or that would stay on it: tests/compose, test_download.py and
@@ -94,6 +99,15 @@ class Terminal:
         self._worker = None
 
 
+def _write_lora(file: Path) -> None:
+    """Write a LoRA that adds nothing to one layer of the demo."""
+    layer = "lora_unet_" + LAYER.removesuffix(".weight").replace(".", "_")
+    width = load_file(DEMO_FOLDER / "unet" / "diffusion_pytorch_model.safetensors")[LAYER].shape[0]
+    tensors = {"lora_down.weight": torch.ones(1, width), "lora_up.weight": torch.zeros(width, 1)}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_file({f"{layer}.{name}": tensor for name, tensor in (tensors | {"alpha": torch.tensor(1.0)}).items()}, file)
+
+
 @pytest.fixture
 def terminal(tmp_path: Path, environment: dict[str, str]) -> Iterator[Terminal]:
     (tmp_path / "shoes.txt").write_text("\n".join((ROOT / "examples" / "shoes.txt").read_text().splitlines()[:4]))
@@ -102,6 +116,8 @@ def terminal(tmp_path: Path, environment: dict[str, str]) -> Iterator[Terminal]:
     path = f"{sysconfig.get_path('scripts')}:/usr/local/bin:/usr/bin:/bin"
     *_, template = blocks("text", DOCS / "prompts.md")
     (tmp_path / "casual.txt").write_text(template)
+    for name in ("olive", "leather"):
+        _write_lora(Path(environment["NIGHTSHIFT_DATA_DIR"]) / "loras" / f"{name}.safetensors")
     shell = Terminal(tmp_path, environment | {"PATH": path, "HOME": str(tmp_path)})
     yield shell
     shell.stop_worker()

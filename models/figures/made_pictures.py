@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -30,6 +31,8 @@ class MadePicture:
     is_accepted: bool
     #: Of the checkpoint; None in rows of an attempt that names no load.
     revision: str | None
+    #: LoRAs that were in use: name, scale and sha256 of each.
+    loras: Sequence[Mapping[str, Any]]
     #: Seconds that the device was busy with it.
     total_s: float | None
     finished_at: datetime | None
@@ -50,7 +53,7 @@ def made_pictures(
     """Return the next pictures of a batch, or of all, in these states: those behind job `after`, in the jobs' order."""
     of_batch = [] if batch_id is None else [Job.batch_id == batch_id]
     rows = session.execute(
-        select(Job, Batch.name, Load.revision, Attempt.total_s)
+        select(Job, Batch.name, Load.revision, Attempt.loras, Attempt.total_s)
         .join(Batch, Batch.id == Job.batch_id)
         .join(Attempt, Attempt.job_id == Job.id)
         .outerjoin(Load, Load.id == Attempt.load_id)
@@ -72,6 +75,7 @@ def made_pictures(
             row.Job.attributes or {},
             row.Job.state == JobState.SUCCEEDED,
             row.revision,
+            row.loras or (),
             row.total_s,
             row.Job.finished_at,
             row.Job.accepted_by_person,

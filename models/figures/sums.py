@@ -18,8 +18,9 @@ from models.types.measurement import MEMORY_KINDS, PARTS
 WORST = {kind: "lowest" if kind == "available" else "peak" for kind in MEMORY_KINDS}
 #: Columns of a query whose names and values a `Sums` takes over.
 _AS_THEY_ARE = (
-    *("count", "calls", "busy_s", "slept_s", "gaps", "gap_s", "waits", "queue_wait_s", "longest_wait_s", "steps"),
-    *("first_start", "last_finish", "first_s", "last_s", "first_id", "last_id", "picture_bytes", "memory_pressure"),
+    *("count", "calls", "switches", "switch_s", "busy_s", "slept_s", "gaps", "gap_s", "waits", "queue_wait_s"),
+    *("longest_wait_s", "steps", "first_start", "last_finish", "first_s", "last_s", "first_id", "last_id"),
+    *("picture_bytes", "memory_pressure"),
 )
 
 
@@ -30,6 +31,9 @@ class Sums:
     count: int
     #: Of the device; where a picture was made together with others, its share of one.
     calls: float
+    #: To other LoRAs, or to none, and what that took.
+    switches: float
+    switch_s: float
     cold: int
     busy_s: float
     #: None where none of the pictures has it measured.
@@ -64,6 +68,8 @@ class Sums:
         return Sums(
             count=self.count + other.count,
             calls=self.calls + other.calls,
+            switches=self.switches + other.switches,
+            switch_s=self.switch_s + other.switch_s,
             cold=self.cold + other.cold,
             busy_s=self.busy_s + other.busy_s,
             slept_s=_of_both(_plus, self.slept_s, other.slept_s),
@@ -142,10 +148,13 @@ def sums_queries(*where: ColumnElement[bool]) -> tuple[Select[Any], Select[Any]]
     Two queries along an index are cheaper than deciding row by row, and building them takes longer than a
     query of few rows, so they are built once for all loads.
     """
+    # Rows of a version that made one at a time do not say so.
+    share = 1.0 / func.coalesce(Attempt.pictures_a_call, 1)
     columns: dict[str, ColumnElement[Any]] = {
         "count": func.count(),
-        # Rows of a version that made one at a time do not say so.
-        "calls": func.coalesce(func.sum(1.0 / func.coalesce(Attempt.pictures_a_call, 1)), 0.0),
+        "calls": func.coalesce(func.sum(share), 0.0),
+        "switches": func.coalesce(func.sum(share).filter(Attempt.switch_s.is_not(None)), 0.0),
+        "switch_s": func.coalesce(func.sum(Attempt.switch_s), 0.0),
         "busy_s": func.coalesce(func.sum(Attempt.total_s), 0.0),
         "min_s": func.min(Attempt.total_s),
         "max_s": func.max(Attempt.total_s),

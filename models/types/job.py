@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from models.types.lora import Lora, canonical_loras, parse_loras
 from models.types.presets import EXACT, canonical_preset
@@ -48,25 +48,13 @@ def _printable_only(text: str) -> str:
     return text
 
 
-def _one_text(value: object) -> object:
-    """Return the text of a list of texts, as JSON and repeated flags have it."""
-    if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
-        return ", ".join(part for part in value if part)
-    return value
-
-
 Prompt = Annotated[str, Field(max_length=MAX_PROMPT), AfterValidator(_no_nul)]
 Size = Annotated[int, Field(ge=MIN_SIZE, le=MAX_SIZE), AfterValidator(_multiple_of_eight)]
 Steps = Annotated[int, Field(ge=1, le=MAX_STEPS)]
 Guidance = Annotated[float, Field(ge=0, le=MAX_GUIDANCE, allow_inf_nan=False)]
 SchedulerName = Annotated[str, AfterValidator(canonical_name)]
 PresetName = Annotated[str, AfterValidator(canonical_preset)]
-Loras = Annotated[
-    str,
-    BeforeValidator(_one_text),
-    Field(max_length=MAX_LORAS),
-    AfterValidator(canonical_loras),
-]
+Loras = Annotated[str, Field(max_length=MAX_LORAS), AfterValidator(canonical_loras)]
 CheckpointName = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1024), AfterValidator(_printable_only)
 ]

@@ -32,6 +32,9 @@ class SpeedFigures:
     cold_pictures: int
     #: Made in one call of the device, in the mean of those calls.
     pictures_a_call: float | None
+    #: How often other LoRAs, or none, came into use, and what that took in all; no part of any picture's time.
+    lora_switches: int
+    lora_switch_s: float
     steady_pictures: int
     mean_s: float | None
     median_s: float | None
@@ -86,6 +89,8 @@ def speed_figures(
         pictures=sums.count,
         cold_pictures=sums.cold,
         pictures_a_call=sums.pictures_a_call,
+        lora_switches=round(sums.switches),
+        lora_switch_s=sums.switch_s,
         steady_pictures=sums.steady_count,
         mean_s=sums.mean_s if is_one else None,
         median_s=percentile(0.5),

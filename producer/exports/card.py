@@ -67,6 +67,9 @@ def card(
             checkpoint, "see the checkpoint's own page; it may limit what the pictures are used for"
         )
         lines.append(f"- {checkpoint}, revision {revision}: {count:,} pictures. Licence: {licence}.")
+    with_loras = Counter((str(s.columns["lora"]), str(s.columns["lora_sha256"])) for s in samples if s.columns["lora"])
+    for (loras, digests), count in with_loras.items():
+        lines.append(f"- With LoRA {_plain(loras)} (sha256 {digests or 'not recorded'}): {count:,} pictures.")
     if times:
         lines.append(f"- {sum(times):,.0f} seconds in all, {sum(times) / len(times):.2f} a picture.")
     lines += ["", "## Checks", ""]

@@ -32,6 +32,7 @@ def plain_text(text: str) -> str:
 
 def _columns(made: MadePicture, names: Mapping[str, str], *, timed: bool) -> Mapping[str, object]:
     own = {"job": made.job_id, "batch": made.batch, "accepted": made.is_accepted, "revision": made.revision or ""}
+    own |= {"lora_sha256": ", ".join(lora["sha256"] for lora in made.loras)}
     columns = own | made.spec.model_dump() | ({"total_s": made.total_s} if timed else {})
     columns |= {column: made.attributes.get(name, "") for name, column in names.items()}
     return {name: plain_text(value) if isinstance(value, str) else value for name, value in columns.items()}

@@ -45,7 +45,7 @@ class Gallery:
                 "prompt": self._prompts.number(spec["prompt"]),
                 # A seed may have more digits than a number has in a browser.
                 "seed": str(spec["seed"]),
-                "settings": self._settings.number({name: spec[name] for name in spec if name not in _OWN}),
+                "settings": self._settings.number(_settings(spec)),
                 "attributes": self._attributes.number(_with_colour(made.attributes, " and ".join(named))),
                 "accepted": made.is_accepted,
                 "person": made.accepted_by_person is not None,
@@ -68,6 +68,10 @@ class Gallery:
             "findings": self._findings.values,
             "flags": {name: f"--{name.replace('_', '-')}" for name in JobSpec.model_fields},
         }
+
+
+def _settings(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in spec.items() if name not in _OWN and (name != "lora" or value)}
 
 
 def _with_colour(attributes: Mapping[str, str], named: str) -> dict[str, str]:

@@ -46,6 +46,8 @@ class Plan:
     kinds: Counter[Kind]
     #: How many pictures the prompts ask for by themselves, without a target.
     asked: int
+    #: The LoRAs that jobs name, each with the line that names it first.
+    loras: Mapping[str, int | None]
 
     @property
     def checkpoints(self) -> list[str]:
@@ -76,6 +78,7 @@ def plan_jobs(
     # The flags alone first: a wrong one is a mistake even where every line overrides it.
     orders.settle(Request(None, {"prompt": "any", "checkpoint": DEMO, **orders.given}))
     jobs, kinds, digest = PlannedJobs(), Counter[Kind](), Fingerprint()
+    loras: dict[str, int | None] = {}
     for request in requests:
         order = orders.settle(request)
         if order is None:
@@ -85,6 +88,8 @@ def plan_jobs(
             break
         seed_asked = "seed" in request.values or "seed" in orders.given
         kinds[Kind.of(order.spec)] += order.count
+        for lora in order.spec.loras:
+            loras.setdefault(lora.name, request.line)
         for seed in range(order.spec.seed, order.spec.seed + order.count):
             spec = order.spec.model_copy(update={"seed": seed})
             jobs.append(PlannedJob(spec, request.line, request.attributes))
@@ -95,7 +100,7 @@ def plan_jobs(
     if acceptance.target is not None:
         jobs = jobs_for(acceptance.target, jobs)
         kinds = Counter(Kind.of(job.spec) for job in jobs)
-    return Plan(jobs, digest.hex(), kinds, asked)
+    return Plan(jobs, digest.hex(), kinds, asked, loras)
 
 
 class _Order(BaseModel):
@@ -136,8 +141,9 @@ class _Orders:
         asked = {"prompt": "any", "checkpoint": self._default_checkpoint, "count": 1, **self.given, **request.values}
         if isinstance(asked["prompt"], str):
             asked["prompt"], tags = taken_out(asked["prompt"])
-            # A1111's syntax adds to what is asked for beside it.
-            asked["lora"] = [*_listed(asked.get("lora", "")), tags]
+            if tags and isinstance(lora := asked.get("lora", ""), str):
+                # A1111's syntax adds to what is asked for beside it.
+                asked["lora"] = f"{lora}, {tags}"
         checkpoint, defaults, problem = asked["checkpoint"], CheckpointDefaults().model_dump(), None
         if isinstance(checkpoint, str):
             checkpoint, defaults, problem = self._look_up(checkpoint)
@@ -181,10 +187,6 @@ class _Orders:
             return f"{PREFIX}CHECKPOINT"
         checkpoint = request.values.get("checkpoint", self.given.get("checkpoint", self._default_checkpoint))
         return f"{place(f'{checkpoint}/{DEFAULTS_FILE}')}: {name}"
-
-
-def _listed(value: object) -> list[object]:
-    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _settled_by_preset(

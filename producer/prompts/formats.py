@@ -53,6 +53,13 @@ EXAMPLES = (
         ("--prompts", "shoes.jsonl"),
     ),
     Example(
+        "LoRAs",
+        "<lora:name:0.8> in a prompt, a column or key lora, and --lora name LoRAs by their files in "
+        "NIGHTSHIFT_LORA_FOLDERS, and how much each counts.",
+        {"loras.csv": 'prompt,lora\na red shoe,olive:0.8\na blue boot,"olive, leather:0.5"\n'},
+        ("--prompts", "loras.csv"),
+    ),
+    Example(
         "Earlier pictures",
         "The parameters inside a PNG file that was made here, by A1111, ComfyUI, InvokeAI, NovelAI or Fooocus, or in "
         "each of a folder. Of one that was made here, the same "

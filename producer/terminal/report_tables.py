@@ -173,6 +173,9 @@ def _speed(speed: SpeedFigures) -> Iterator[Part]:
     a_call = speed.pictures_a_call or 1.0
     together = f"\nMade {a_call:.1f} pictures a call, in the mean" if a_call > 1 else ""
     yield f"{together}\nThe device was busy, of the time in which pictures waited: {busy}"
+    if speed.lora_switches:
+        each = seconds(speed.lora_switch_s / speed.lora_switches)
+        yield f"LoRAs switched: {speed.lora_switches:,} times, {each} each"
     yield f"It waited from one picture to the next: {seconds(speed.gap_mean_s)}"
     yield f"Saving, beside the device: {_BY_KIND if speed.by_kind else f'{seconds(speed.save_mean_s)} a picture'}"
     yield f"Queue wait: mean {duration(speed.queue_wait_mean_s)}, longest {duration(speed.queue_wait_max_s)}"

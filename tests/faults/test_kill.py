@@ -8,6 +8,7 @@ from models.types.states import JobState
 #: Where a worker is killed, and whether that costs the job an attempt.
 PLACES = {
     "claiming": False,
+    "switching": True,
     "encoding": True,
     "step": True,
     "decoding": True,

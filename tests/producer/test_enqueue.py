@@ -293,13 +293,13 @@ def test_cancel_and_retry(nightshift: Installation):
 
 
 def test_syntax_that_is_not_understood_is_told_of_with_its_line(nightshift: Installation, tmp_path):
-    (tmp_path / "p.txt").write_text("a (red:1.3) shoe\na AND b <lora:x:1>\n[red:blue:0.5] shoe\n")
+    (tmp_path / "p.txt").write_text("a (red:1.3) shoe\na AND b <hypernet:x:1>\n[red:blue:0.5] shoe\n")
     done = nightshift.producer("enqueue", "--prompts", tmp_path / "p.txt", "--dry-run")
     assert done.returncode == 0
     assert "prompts with syntax that is taken as words: 2" in done.stdout
     first, second = done.stderr.splitlines()
     assert first.startswith("producer: warning: line 2: taken as words, not understood: AND, which would mix")
-    assert "a LoRA, as in <lora:name:1>" in first
+    assert "a network, as in <hypernet:name:1>" in first
     assert "line 3: taken as words, not understood: words that would change over the steps" in second
     plain = nightshift.producer(
         "enqueue", "--prompts", tmp_path / "p.txt", "--dry-run", NIGHTSHIFT_PROMPT_WEIGHTS="false"

@@ -288,6 +288,50 @@ def test_a_preset_settles_scheduler_and_steps_and_is_kept():
     assert exact.steps > fast.steps
 
 
+@pytest.mark.parametrize(
+    ("own", "flags", "lora", "prompt"),
+    [
+        ({"lora": "olive:0.8"}, {}, "olive:0.8", "a shoe"),
+        ({"lora": "worn, olive:0.80"}, {}, "olive:0.8, worn", "a shoe"),
+        ({"lora": "olive.safetensors:1"}, {}, "olive", "a shoe"),
+        ({}, {"lora": "olive, worn:2"}, "olive, worn:2", "a shoe"),
+        # A line's own goes before the flag; A1111's syntax adds to either.
+        ({"lora": "olive"}, {"lora": "worn"}, "olive", "a shoe"),
+        ({"lora": ""}, {"lora": "worn"}, "", "a shoe"),
+        ({"prompt": "a shoe <lora:olive:0.8>"}, {}, "olive:0.8", "a shoe"),
+        ({"prompt": "a <lora:olive> shoe, <lora:worn:.5>"}, {"lora": "x"}, "olive, worn:0.5, x", "a shoe"),
+        ({"prompt": "a shoe <lora:>"}, {}, "", "a shoe"),
+        ({"prompt": "a shoe <hypernet:olive:1>"}, {}, "", "a shoe <hypernet:olive:1>"),
+    ],
+)
+def test_loras_of_lines_flags_and_prompts(own, flags, lora, prompt):
+    (spec,) = specs({"prompt": "a shoe", **own}, flags=flags)
+    assert (spec.lora, spec.prompt) == (lora, prompt)
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ({"prompt": "a shoe <lora:olive:x>"}, "lora: LoRA olive: 'x' is no number; write olive:0.8, such as"),
+        ({"lora": "olive:99"}, "lora: LoRA olive: 99 is not between -10 and 10"),
+        ({"lora": "olive, olive:2"}, "lora: LoRA olive is asked for twice"),
+        ({"lora": "a:b:c"}, "lora: LoRA a: 'b:c' is no number; write a:0.8, such as"),
+        ({"lora": 3}, "lora: 3 is not text"),
+        ({"prompt": "<lora:olive>"}, "prompt: is empty; write what the picture shows"),
+    ],
+)
+def test_loras_that_cannot_be_are_named(own, said):
+    (problem,) = problems_of({"prompt": "a shoe", **own})
+    assert problem.endswith(said)
+
+
+def test_a_plan_knows_its_loras_and_the_same_jobs_without_any_are_the_same_batch():
+    found = plan({"prompt": "a"}, {"prompt": "b <lora:olive:2>"}, {"prompt": "c", "lora": "olive, worn"})
+    assert list(found.loras) == ["olive", "worn"]
+    assert plan({"prompt": "a", "lora": ""}).fingerprint == plan({"prompt": "a"}).fingerprint
+    assert plan({"prompt": "a", "lora": "olive"}).fingerprint != plan({"prompt": "a"}).fingerprint
+
+
 def test_what_a_line_says_goes_before_a_flag_a_preset_too():
     flag, own = {"preset": "fast", "steps": 8}, {"steps": 30}
     assert [(one.preset, one.steps) for one in specs({}, own, flags=flag)] == [("fast", 8), ("exact", 30)]

@@ -13,6 +13,7 @@ from models.records.batches import find_batch
 from models.records.database import Database
 from models.settings import load_settings
 from models.types.errors import BadInputError, StorageError
+from models.types.job import JobSpec
 from models.types.printable import printable
 from models.types.states import JobState
 from producer.exports.contact_sheet import Cell, Row, pages, rows_by_attribute, rows_of
@@ -73,13 +74,17 @@ def _rows(pictures: Sequence[MadePicture], store: PictureStore, columns: int | N
     # One value says nothing; more columns than that are no table any more.
     telling = sorted((name for name in values if 1 < len(values[name]) <= 50), key=lambda name: -len(values[name]))
     if columns is not None or not telling:
-        return rows_of([_cell(picture, store, picture.spec.prompt) for picture in pictures], columns or _COLUMNS), ()
+        return rows_of([_cell(picture, store, _words(picture.spec)) for picture in pictures], columns or _COLUMNS), ()
     across, down = telling[0], telling[1] if len(telling) > 1 else None
     cells = [
         (_cell(picture, store, _others(picture.attributes, across, down)), picture.attributes) for picture in pictures
     ]
     headings = list(dict.fromkeys(printable(picture.attributes.get(across, "")) for picture in pictures))
     return rows_by_attribute(cells, down, across), headings
+
+
+def _words(spec: JobSpec) -> str:
+    return ", ".join(filter(None, [spec.prompt, spec.lora and f"LoRA {spec.lora}"]))
 
 
 def _others(attributes: Mapping[str, str], *named: str | None) -> str:

@@ -21,6 +21,7 @@ from producer.actions.progress import each_counted
 from producer.cli import FAILED
 from producer.commands.make.job_options import job_options, read_order
 from producer.format import NOT_MEASURED, duration, moment, size, states
+from producer.planning.lacking_loras import lacking_loras
 from producer.planning.plan import Order
 from producer.planning.planned_jobs import count_duplicates
 from producer.prompts.habits import habits
@@ -133,7 +134,12 @@ def _fill(
 
 
 def warn_of_prompts(order: Order, settings: Settings) -> tuple[int, int]:
-    """Say which prompts are cut, and which have syntax that is not understood; return how many of each."""
+    """Say which LoRAs are not here, which prompts are cut, and which have syntax that is not understood.
+
+    Returns how many prompts are of the last two.
+    """
+    # They may be on the worker's machine.
+    _warn(lacking_loras(order.plan, settings), "LoRAs")
     jobs, weights = order.plan.jobs, settings.prompt_weights
     with progress_bar("counting tokens", len(jobs)) as advance:
         cut = (

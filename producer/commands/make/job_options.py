@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 import click
 
+from models.lora_files import LORA_SUFFIX
 from models.records.batches import Acceptance
-from models.settings import Settings
+from models.settings import Settings, load_settings
 from models.types.errors import BadInputError
 from models.types.job import DEFAULT_PRIORITY, LOWEST_PRIORITY, PACE_FIELDS, JobSpec
 from producer.actions.progress import each_counted
@@ -31,6 +32,19 @@ def field_option(name: str) -> Callable[[_Function], _Function]:
     field = JobSpec.model_fields[name]
     kind = field.annotation if field.annotation in (int, float) else str
     return click.option(f"--{name.replace('_', '-')}", type=kind, help=field.description)
+
+
+def _named_by_path(text: str) -> str:
+    """Return a LoRA's file that is named by its path as jobs name it: by its place in a folder of LoRAs."""
+    name, colon, scale = text.partition(":")
+    file = Path(name).expanduser()
+    if file.suffix != LORA_SUFFIX or not file.is_file():
+        return text
+    file = file.resolve()
+    for folder in load_settings().places_of_loras:
+        if file.is_relative_to(folder.resolve()):
+            return f"{file.relative_to(folder.resolve())}{colon}{scale}"
+    return f"{file}{colon}{scale}"
 
 
 _OPTIONS = (
@@ -76,6 +90,7 @@ _OPTIONS = (
         "--lora",
         multiple=True,
         metavar="NAME[:SCALE]",
+        callback=lambda _context, _option, names: ", ".join(map(_named_by_path, names)) if names else None,
         help=f"{JobSpec.model_fields['lora'].description} May be repeated.",
     ),
     click.option(
@@ -162,4 +177,4 @@ def _acceptance(checks: str | None, target: int | None, replacements: int | None
 
 def given(flags: Mapping[str, object]) -> Mapping[str, object]:
     """Return those of the flags that the command line names."""
-    return {name: value for name, value in flags.items() if value not in (None, ())}
+    return {name: value for name, value in flags.items() if value is not None}

@@ -11,6 +11,7 @@ from models.records.batches import KnownBatch
 from models.records.database import Database
 from models.records.publication import forget_published
 from models.settings import Settings, load_settings
+from models.types.errors import BadInputError
 from models.types.printable import printable
 from models.types.states import JobState
 from producer.actions.enqueue import publish_jobs, record_batch, same_batch
@@ -22,7 +23,9 @@ from producer.format import states
 from producer.local.earlier_run import only_run
 from producer.local.interrupts import on_next_interrupt, treat_all_as_ctrl_c
 from producer.local.queue import LocalQueue, local_queue
+from producer.planning.lacking_loras import lacking_loras
 from producer.planning.plan import Order
+from producer.prompts.problems import place
 from producer.terminal.follow import follow
 from producer.terminal.progress_bar import progress_bar
 from producer.terminal.report_tables import print_report
@@ -48,6 +51,9 @@ def command(ctx: click.Context, /, no_tune: bool, **options: Any) -> None:
     settings = settings.model_copy(update={"checkpoint": checkpoint, "tuning": settings.tuning and not no_tune})
     for other in order.plan.checkpoints:
         settings.require_allowed(other)
+    # The worker is on this machine.
+    if lacking := list(lacking_loras(order.plan, settings)):
+        raise BadInputError([f"{place(order.source, line)}: {said}" if line else said for line, said in lacking])
     warn_of_prompts(order, settings)
     database = Database(settings.database)
     treat_all_as_ctrl_c()

@@ -37,7 +37,8 @@
 
   function command(picture) {
     const values = { prompt: prompts[picture.prompt], seed: picture.seed, ...settings[picture.settings] };
-    const options = Object.keys(flags).map((name) => `${flags[name]}=${quoted(String(values[name]))}`);
+    const named = Object.keys(flags).filter((name) => name in values);
+    const options = named.map((name) => `${flags[name]}=${quoted(String(values[name]))}`);
     return ["producer enqueue --new", ...options].join(" ");
   }
 

@@ -66,6 +66,10 @@ class FaultyEngine(Engine):
     def __init__(self, device, settings):
         super().__init__(device, settings, load)
 
+    def use_loras(self, loras):
+        reach("switching")
+        return super().use_loras(loras)
+
     def make_together(self, specs, on_step):
         def step(number):
             reach("step")
