@@ -2,10 +2,10 @@
 
 The most telling parts first: `doctor --device`; pictures of the demo, each judged; the worker killed twice; and then
 Stable Diffusion 1.5's architecture with random weights in half precision: a plain loop of one picture a call and
-`producer run` in turn, what `producer tune` found out, plain loops of more pictures a call, the preset `fast`, and
-`producer bench`. Each is told of as it ends, and one that fails or has no time left does not end the others. FOLDER has
-then `results.json` and what the parts wrote. Needs no network. `--checkpoint demo --size 128 --steps 2 --pictures 4`
-tries the run itself, on any machine.
+`producer run` in turn, `producer tune` between the first two rounds, the preset `fast`, plain loops of more pictures a
+call, and `producer bench`. Each is told of as it ends, and one that fails or has no time left does not end the others.
+FOLDER has then `results.json` and what the parts wrote. Needs no network. `--checkpoint demo --size 128 --steps 2
+--pictures 4` tries the run itself, on any machine.
 """
 
 import argparse
@@ -128,7 +128,7 @@ def _size(asked: argparse.Namespace) -> list[str]:
 
 
 def _compare(run: Run, checkpoint: str, asked: argparse.Namespace) -> None:
-    """Plain loops against `producer run`, which finds out in the first round how many a call are fastest."""
+    """Plain loops against `producer run`: as far as its first round finds out what is fastest, and then all of it."""
     ours = ["run", "--prompts", str(run.folder / "prompts.txt"), "--checkpoint", checkpoint, "--new", *_size(asked)]
     variables = run.data_dir("full") | {"NIGHTSHIFT_CHECKPOINT": checkpoint}
     for number in range(1, asked.rounds + 1):
@@ -137,7 +137,8 @@ def _compare(run: Run, checkpoint: str, asked: argparse.Namespace) -> None:
         seconds = _seconds_of_newest(run)
         if plain is not None and seconds is not None and made.status == 0:
             run.add(Part(f"round {number}", 0, 0.0, [], {"producer run / plain loop": plain / seconds}))
-    run.part("what was found out", [str(PRODUCER), "tune", "--show"], variables)
+        if number == 1:
+            run.part("tune", [str(PRODUCER), "tune", "--checkpoint", checkpoint, *_size(asked)], variables)
     run.part("fast", [str(PRODUCER), *ours[:-2], "--preset", "fast"], variables)
     for a_call in asked.a_call:
         _loop(run, f"plain loop, {a_call} a call", checkpoint, asked, a_call)

@@ -28,7 +28,7 @@ from models.records.tables import Attempt, Batch, Job
 from models.types.clock import now
 from models.types.identity import Knobs, Weights
 from models.types.measurement import LoadMeasurement, MemoryReading
-from producer.actions.report import build_report
+from producer.actions.reports.report import build_report
 
 PRODUCER = Path(sysconfig.get_path("scripts"), "producer")
 LIMIT_S = 2.0

@@ -30,6 +30,7 @@ GROUPS = {
     },
     "Look at pictures": {
         "show": ("look.show:command", "Show all that is known of a job, and its picture."),
+        "compare": ("look.compare:command", "Make the same pictures in variants, and say which is better."),
         "grid": ("look.grid:command", "Put a batch's pictures on a contact sheet."),
         "check": ("look.check:command", "Judge the pictures of a batch."),
         "accept": ("look.decide:accept", "Accept pictures, whatever the checks say."),
@@ -43,7 +44,7 @@ GROUPS = {
         "doctor": ("machine.doctor:command", "Check device, memory, disk, Redis, database, checkpoint."),
         "download": ("machine.download:command", "Fetch a checkpoint from the hub."),
         "service": ("machine.service:command", "Keep a worker running, from the machine's start on."),
-        "tune": ("machine.tune:command", "Find out how many pictures a call are fastest."),
+        "tune": ("machine.tune:command", "Find out how pictures are made in the least time."),
         "bench": ("machine.bench:command", "Measure this machine."),
         "retry": ("control:retry", "Queue the failed jobs of a batch again."),
         "publish": ("control:publish", "Put jobs on the queue that are not there."),

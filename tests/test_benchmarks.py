@@ -69,7 +69,7 @@ def test_the_run_for_a_machine_with_a_card_does_all_its_parts_on_one_without(tmp
     assert {
         "doctor",
         "demo, each judged",
-        "what was found out",
+        "tune",
         "fast",
         "plain loop, 2 a call",
         "bench",

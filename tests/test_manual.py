@@ -116,7 +116,7 @@ def terminal(tmp_path: Path, environment: dict[str, str]) -> Iterator[Terminal]:
     path = f"{sysconfig.get_path('scripts')}:/usr/local/bin:/usr/bin:/bin"
     *_, template = blocks("text", DOCS / "prompts.md")
     (tmp_path / "casual.txt").write_text(template)
-    for name in ("olive", "leather"):
+    for name in ("olive", "leather", "shoes/olive-500", "shoes/olive-1000"):
         _write_lora(Path(environment["NIGHTSHIFT_DATA_DIR"]) / "loras" / f"{name}.safetensors")
     shell = Terminal(tmp_path, environment | {"PATH": path, "HOME": str(tmp_path)})
     yield shell

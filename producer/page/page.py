@@ -12,7 +12,7 @@ from models.figures.coverage import coverage
 from models.figures.timeline import events, stretches
 from models.records.database import Session
 from models.types.clock import now
-from producer.actions.report import Report
+from producer.actions.reports.report import Report
 from producer.files import write_text
 from producer.format import moment
 from producer.page.figures import bars, shown_parts

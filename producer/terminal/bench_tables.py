@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from producer.actions.bench_results import BenchResult, Figure
+from producer.actions.reports.bench_results import BenchResult, Figure
 from producer.format import NOT_MEASURED, knobs_in_words, seconds, size
 from producer.terminal.tables import table
 

@@ -12,9 +12,9 @@ from models.figures.tuned import Tuned
 from models.records.boots import GuardFigures
 from models.types.causes import Cause
 from models.types.states import GuardStep, JobState
-from producer.actions.bench_results import from_pace
-from producer.actions.report import LoadFigures, Report
-from producer.actions.speed import KindSpeed, SpeedFigures
+from producer.actions.reports.bench_results import from_pace
+from producer.actions.reports.report import LoadFigures, Report
+from producer.actions.reports.speed import KindSpeed, SpeedFigures
 from producer.format import (
     MEMORY_WORDS,
     NOT_MEASURED,

@@ -9,7 +9,7 @@ from models.figures.estimates import expected
 from models.figures.kinds import only_kind, remaining_kinds, sums_by_kind
 from models.records.batches import PlannedJob, create_batch
 from models.types.states import JobState
-from producer.actions.report import build_report
+from producer.actions.reports.report import build_report
 from producer.terminal.report_tables import report_parts
 
 

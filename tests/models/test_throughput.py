@@ -14,7 +14,7 @@ from models.figures.throughput import SteadyState, add_up, memory_figures, stead
 from models.records.tables import Attempt, Boot
 from models.types.measurement import DEVICE_PARTS, MEMORY_KINDS, PARTS
 from models.types.states import Outcome
-from producer.actions.report import build_report
+from producer.actions.reports.report import build_report
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 #: Bytes that each kind of memory is drawn around.

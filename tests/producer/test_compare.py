@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from installation import Installation
 
-from producer.actions.bench_results import BenchFile, read_bench_file
+from producer.actions.reports.bench_results import BenchFile, read_bench_file
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "published-figures.json"
 RESULT = {

@@ -16,8 +16,8 @@ from models.records.workers import WorkerState, known_workers
 from models.settings import Settings, load_settings
 from models.types.errors import BadInputError, NightshiftError
 from models.types.job import DEFAULT_PRIORITY
-from producer.actions.bench_results import BenchFile, BenchResult, from_pace
 from producer.actions.enqueue import publish_jobs, record_batch
+from producer.actions.reports.bench_results import BenchFile, BenchResult, from_pace
 from producer.commands.make.job_options import given, pace_options
 from producer.local.earlier_run import only_run
 from producer.local.interrupts import on_next_interrupt, treat_all_as_ctrl_c

@@ -1,6 +1,6 @@
 """The options by which `enqueue` and `run` say what to make."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from models.types.errors import BadInputError
 from models.types.job import DEFAULT_PRIORITY, LOWEST_PRIORITY, PACE_FIELDS, JobSpec
 from producer.actions.progress import each_counted
 from producer.planning.plan import MAX_JOBS, Order, plan_jobs
+from producer.prompts.axes import Axis, expanded
 from producer.prompts.formats import show_formats
 from producer.prompts.problems import Problems
 from producer.prompts.sources import TEMPLATES, Sources
@@ -135,8 +136,10 @@ def pace_options(function: _Function) -> _Function:
     return function
 
 
-def read_order(settings: Settings, *, name: str | None, new: bool, priority: int, **options: Any) -> Order:
-    """Read what to make and plan its jobs.
+def read_order(
+    settings: Settings, *, name: str | None, new: bool, priority: int, axes: Sequence[Axis] = (), **options: Any
+) -> Order:
+    """Read what to make and plan its jobs; with `axes` each of them in all variants.
 
     Raises:
         BadInputError: with every problem of the sources and the flags at once.
@@ -147,6 +150,8 @@ def read_order(settings: Settings, *, name: str | None, new: bool, priority: int
     with progress_bar("reading prompts") as advance:
         problems = Problems()
         requests = each_counted(sources.requests(settings, flags, problems), advance)
+        if axes:
+            requests = expanded(requests, axes, flags)
         plan = plan_jobs(requests, flags, settings.checkpoint, sources.name, acceptance, problems)
     return Order(plan, name, sources.name, priority, acceptance, new)
 

@@ -15,7 +15,7 @@ from models.types.errors import BadInputError
 from models.types.printable import printable
 from models.types.states import JobState
 from producer.actions.enqueue import publish_jobs, record_batch, same_batch
-from producer.actions.report import build_report
+from producer.actions.reports.report import build_report
 from producer.cli import FAILED
 from producer.commands.make.enqueue import amount, warn_of_prompts
 from producer.commands.make.job_options import job_options, read_order

@@ -18,8 +18,8 @@ from models.records.database import Database
 from models.settings import load_settings
 from models.types.errors import BadInputError
 from models.types.states import MADE
-from producer.actions.bench_results import from_pace, read_bench_file
-from producer.actions.report import Report, build_report
+from producer.actions.reports.bench_results import from_pace, read_bench_file
+from producer.actions.reports.report import Report, build_report
 from producer.terminal.bench_tables import compared
 from producer.terminal.report_tables import print_report
 from producer.terminal.tables import console

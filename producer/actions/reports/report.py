@@ -20,7 +20,7 @@ from models.records.boots import GuardFigures, guard_figures
 from models.records.database import Session
 from models.tuning import CallKind, Trials
 from models.types.identity import Kind, Knobs
-from producer.actions.speed import SpeedFigures, speed_figures
+from producer.actions.reports.speed import SpeedFigures, speed_figures
 
 #: The seed's estimates: validation during training, then data sets.
 _SHOWN_UNREACHED = 5

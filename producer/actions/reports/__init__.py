@@ -1,0 +1,1 @@
+"""What reports say: figures of a batch, of machines, of variants; plain values in and out."""
