@@ -18,6 +18,7 @@ from worker.engine.devices.cpu import Cpu
 from worker.engine.engine import Engine
 from worker.engine.loras import fused
 from worker.engine.loras.fused import FusedLoras, LoraFiles
+from worker.engine.loras.layouts import Change
 
 CPU = Cpu("cpu", torch.float32)
 
@@ -198,6 +199,26 @@ def test_fifty_switches_leave_the_weights_as_they_were_loaded(loaded, loras, fol
     loras.use([], files)
     assert digest(loaded.pipeline) == usual
     assert len(set(seen.values())) == len(seen)
+
+
+def test_where_memory_runs_out_half_way_nothing_stays(loaded, loras, folder, files, monkeypatch):
+    usual = digest(loaded.pipeline)
+    save(kohya(random_layers(loaded.pipeline)), folder / "olive.safetensors")
+    added, delta = [], Change.delta
+
+    def run_out(self, like):
+        added.append(like)
+        if len(added) == 5:
+            raise MemoryError
+        return delta(self, like)
+
+    with monkeypatch.context() as short:
+        short.setattr(Change, "delta", run_out)
+        with pytest.raises(MemoryError):
+            loras.use([Lora("olive")], files)
+    assert digest(loaded.pipeline) == usual
+    assert loras.use([Lora("olive")], files)
+    assert digest(loaded.pipeline) != usual
 
 
 def test_few_files_are_kept(loaded, loras, folder, files, monkeypatch):

@@ -219,6 +219,8 @@ def test_a_form_that_gives_other_pictures_or_none_is_dropped_and_takes_no_pictur
     for each in made:
         assert all(np.array_equal(*pair) for pair in zip(pixels(each), usual, strict=False))
     assert f"2 a call, {form.name} at 128x128 {says}" in caplog.text
+    # What a call that came to nothing took is in these seconds.
+    assert all(one[1].cold for one in made[-1])
     assert trials(tmp_path).of[Candidate(2, form.name)].dropped.startswith(says)
     # Neither by this worker nor by the next.
     for engine in (new_engine(), new_engine()):

@@ -88,11 +88,16 @@ class Engine:
 
         Raises:
             LoraError: naming the file that cannot be used; none is in use then.
+            GenerationError: out of memory; the same.
         """
         self._own_thread()
         assert self._current is not None
-        begun = time.perf_counter()
-        if not self._current.loras.use(loras, self._lora_files):
+        begun, current = time.perf_counter(), self._current
+        if not memory_explained(
+            self.device,
+            lambda: current.loras.use(loras, self._lora_files),
+            "while LoRAs were added: close other applications",
+        ):
             return None
         self._current.loaded.prompt_embeddings.forget()
         self.device.synchronize()

@@ -94,6 +94,16 @@ class FusedLoras:
         for lora, file in zip(asked, read, strict=True):
             for module, change in changes(file, self._parts).items():
                 wanted.setdefault(module, []).append((lora.scale, change))
+        try:
+            self._add(wanted)
+        except BaseException:
+            # Memory may run out half-way.
+            self._put_back()
+            raise
+        self._asked, self._files = asked, read
+        return True
+
+    def _add(self, wanted: Mapping[nn.Module, Sequence[tuple[float, Change]]]) -> None:
         for module, parts in wanted.items():
             weight = module.weight
             assert isinstance(weight, Tensor)
@@ -105,8 +115,6 @@ class FusedLoras:
                 total.add_(change.delta(weight), alpha=scale)
             # In place: what was compiled or recorded of the pipeline goes on with it.
             weight.copy_(total)
-        self._asked, self._files = asked, read
-        return True
 
     def _put_back(self) -> None:
         for module, weight in self._loaded.items():

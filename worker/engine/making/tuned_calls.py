@@ -1,9 +1,10 @@
 """Making calls as is fastest on the device, as far as that is known, and finding it out with them."""
 
 import gc
+import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from models.settings import Settings
 from models.tuning import SIZES, USUAL, CallKind, Candidate, Trial, Trials, budget_s
@@ -111,13 +112,13 @@ class TunedCalls:
         if candidate is None or candidate.size != len(specs):
             candidate = Candidate(len(specs))
         is_new = candidate != Candidate(1) and self._tuner.known(kind).is_new(candidate)
-        work = loaded.denoiser.work(candidate, specs[0].steps, compare=is_new)
+        work, begun = loaded.denoiser.work(candidate, specs[0].steps, compare=is_new), time.perf_counter()
         try:
             with self._tuner.trying(kind, candidate) if is_new else nullcontext():
                 found = self._calls.make(loaded, specs, on_step)
         except CandidateError as error:
             if is_new or not (error.__cause__ and is_out_of_memory(error.__cause__)):
-                self._tuner.drop(kind, candidate, str(error), work.ready_s + work.compare_s)
+                self._tuner.drop(kind, candidate, str(error), time.perf_counter() - begun)
         else:
             self._learn(loaded, kind, specs[0], work, found)
             form = candidate.form if work.passes else USUAL
@@ -126,7 +127,9 @@ class TunedCalls:
         self._canary.require_computing()
         gc.collect()
         self._device.empty_cache()
-        return self._usual(loaded, specs, on_step, len(specs) if candidate.form != USUAL else len(specs) // 2)
+        made = self._usual(loaded, specs, on_step, len(specs) if candidate.form != USUAL else len(specs) // 2)
+        # Their seconds have those of the call that came to nothing in them.
+        return replace(made, is_cold=True)
 
     def _usual(self, loaded: LoadedCheckpoint, specs: Sequence[JobSpec], on_step: Sequence[OnStep], size: int) -> Call:
         """Make so many a call in the usual form."""
