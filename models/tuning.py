@@ -15,7 +15,7 @@ USUAL: Final = "usual"
 _CALLS, _CALLS_TO_STOP = 2, 4
 #: What a candidate has to win, as a share of the time: more pictures cost memory and come later.
 _GAIN = 0.03
-#: What trials may take longer than the fastest that is known, as a share of the time that the waiting jobs take.
+#: What trials may take longer than the fastest that is known, as a share of the time that all jobs take.
 _SHARE = 0.02
 
 
@@ -205,9 +205,9 @@ def _float(kept: Any) -> float | None:
     return None if kept is None else float(kept)
 
 
-def budget_s(pictures: int, seconds: float) -> float:
-    """Return the seconds that trials may cost where so many pictures wait, each of which takes so long."""
-    return _SHARE * pictures * seconds
+def budget_s(work_s: float) -> float:
+    """Return the seconds that trials may cost beside so many of work."""
+    return _SHARE * work_s
 
 
 def read_trials(folder: Path) -> dict[CallKind, Trials]:

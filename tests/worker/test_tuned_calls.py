@@ -1,6 +1,8 @@
 """Calls as is fastest: trials of what was asked for, within a budget, and nothing lost by one that fails."""
 
+import time
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 import pytest
@@ -204,6 +206,17 @@ def test_trials_cost_no_more_than_a_fiftieth_of_what_waits(new_engine, jobs, for
     assert (Candidate(2) in tried) is (budget_s > 2.1)
     assert (Candidate(2, "slow to make") in tried) is (budget_s > 80)
     assert engine._calls._tuner.spent_s(next(iter(read_trials(tmp_path)))) <= max(budget_s, 0.1) + 6
+
+
+def test_many_small_batches_repay_a_trial_together(new_engine, jobs, tmp_path, monkeypatch):
+    """Four pictures at a time wait, which repay nothing by themselves."""
+    engine = new_engine()
+    monkeypatch.setattr(time, "perf_counter", count(step=0.5).__next__)
+    tried = []
+    for _ in range(30):
+        call(engine, jobs, waiting=4)
+        tried.append(Candidate(2) in trials(tmp_path).of)
+    assert (tried[3], tried[-1]) == (False, True)
 
 
 @pytest.mark.parametrize(

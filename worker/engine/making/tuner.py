@@ -34,6 +34,7 @@ class Tuner:
         self._libraries = libraries
         self._trials: dict[CallKind, Trials] = {}
         self._spent_s: dict[CallKind, float] = {}
+        self._worked_s: dict[CallKind, float] = {}
 
     def kind(self, spec: JobSpec, family: str) -> CallKind:
         """Return what calls with jobs like this one are compared within."""
@@ -66,6 +67,14 @@ class Tuner:
     def spent_s(self, kind: CallKind) -> float:
         """Return the seconds that this worker's trials have cost beside the pictures that came of them."""
         return self._spent_s.get(kind, 0.0)
+
+    def worked_s(self, kind: CallKind) -> float:
+        """Return the seconds of this worker's calls."""
+        return self._worked_s.get(kind, 0.0)
+
+    def note_work(self, kind: CallKind, seconds: float) -> None:
+        """Note how long a call took, trial or not."""
+        self._worked_s[kind] = self.worked_s(kind) + seconds
 
     @contextmanager
     def trying(self, kind: CallKind, candidate: Candidate) -> Iterator[None]:
