@@ -61,6 +61,9 @@ def command(
         raise click.UsageError("--axis queues a comparison; BATCH, --sheet and --json are for one that is there")
     if options["target"] is not None:
         raise click.UsageError("--target makes rejected pictures again, and so would compare other seeds")
+    if options["checks"] is not None:
+        # Variants of a picture are meant to be near it.
+        options["checks"] += ",-duplicates"
     try:
         parsed = [parse_axis(text, settings.places_of_loras) for text in axes]
     except ValueError as error:
