@@ -1,6 +1,7 @@
 """The house is as `docs/architecture.md` says, and stays small enough to be found one's way in."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -35,3 +36,9 @@ def test_a_folder_has_few_siblings(folder):
 def test_no_module_is_long():
     scripts = (ROOT / "producer/page/templates").glob("*.js")
     assert [str(path) for path in (*MODULES, *scripts) if len(path.read_text().splitlines()) > MOST_LINES] == []
+
+
+def test_no_two_files_of_tests_are_called_alike():
+    """pytest imports them by their names alone."""
+    names = Counter(file.name for file in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []

@@ -102,7 +102,8 @@ def new_engine(tmp_path, settings, clock):
 @pytest.fixture
 def jobs(spec):
     return lambda count, **values: [
-        spec(prompt=f"a red boot {place}", seed=place, **{"steps": 3} | values) for place in range(count)
+        spec(prompt=f"a red boot {place}", seed=place, **{"steps": 3, "width": 64, "height": 64} | values)
+        for place in range(count)
     ]
 
 
@@ -158,7 +159,7 @@ def test_sizes_come_first_then_forms_and_all_pictures_are_the_same(new_engine, j
     for each in made:
         assert all(np.array_equal(*pair) for pair in zip(pixels(each), usual, strict=False))
     assert how(call(engine, jobs)) == Candidate(2, "traced")
-    assert "fastest at 128x128: 2 a call, traced, 2.50 times as fast as one at a time" in caplog.text
+    assert "fastest at 64x64: 2 a call, traced, 2.50 times as fast as one at a time" in caplog.text
     known = trials(tmp_path)
     assert {candidate: trial.difference for candidate, trial in known.of.items()} == {
         Candidate(1): None,
@@ -231,7 +232,7 @@ def test_a_form_that_gives_other_pictures_or_none_is_dropped_and_takes_no_pictur
     usual = alone(4)
     for each in made:
         assert all(np.array_equal(*pair) for pair in zip(pixels(each), usual, strict=False))
-    assert f"2 a call, {form.name} at 128x128 {says}" in caplog.text
+    assert f"2 a call, {form.name} at 64x64 {says}" in caplog.text
     # What a call that came to nothing took is in these seconds.
     assert all(one[1].cold for one in made[-1])
     assert trials(tmp_path).of[Candidate(2, form.name)].dropped.startswith(says)
