@@ -16,6 +16,7 @@ from huggingface_hub.errors import (
 )
 
 from models.checkpoints import canonical_checkpoint, is_hub_id
+from models.lora_files import LORA_SUFFIX
 from models.types.errors import CheckpointError
 
 # The hub library tells of its retries on its own; the one line at the end says what matters.
@@ -25,8 +26,8 @@ _WEIGHTS = re.compile(r"(model|diffusion_pytorch_model)(\.fp16)?\.safetensors")
 _SAFETY = {"safety_checker", "feature_extractor"}
 
 
-def download(name: str, *, revision: str | None, half: bool, safety_checker: bool) -> Path:
-    """Fetch checkpoint `name` into the hub's cache and return its folder; what is there already is kept.
+def download(name: str, *, revision: str | None, half: bool, safety_checker: bool, lora: bool = False) -> Path:
+    """Fetch checkpoint or LoRA `name` into the hub's cache and return its folder; what is there already is kept.
 
     Raises:
         CheckpointError: if the name is no hub id, the hub has no such repository, or cannot be reached.
@@ -36,9 +37,13 @@ def download(name: str, *, revision: str | None, half: bool, safety_checker: boo
         raise CheckpointError(f"{name} is no hub id such as owner/name; a folder or file needs no download")
     try:
         listed = HfApi().list_repo_files(name, revision=revision)
-        wanted = choose_files(listed, half=half, safety_checker=safety_checker)
-        if "model_index.json" not in wanted:
-            raise CheckpointError(f"{name} on the hub is no diffusers checkpoint: it has no model_index.json")
+        wanted = lora_files(listed) if lora else choose_files(listed, half=half, safety_checker=safety_checker)
+        if lora and not wanted:
+            raise CheckpointError(f"{name} on the hub is no LoRA: it has no .safetensors file")
+        if not lora and "model_index.json" not in wanted:
+            raise CheckpointError(
+                f"{name} on the hub is no diffusers checkpoint: it has no model_index.json; --lora fetches a LoRA"
+            )
         return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
     except GatedRepoError as error:
         raise CheckpointError(f"{name} is gated: accept its terms on the hub, then `hf auth login`") from error
@@ -55,6 +60,15 @@ def download(name: str, *, revision: str | None, half: bool, safety_checker: boo
             "NIGHTSHIFT_CHECKPOINT to a folder or .safetensors file, HF_HOME to a cache that holds it, or HF_ENDPOINT "
             "to a mirror"
         ) from error
+
+
+def lora_files(listed: list[str]) -> list[str]:
+    """Return a repository's LoRAs, and what may say their alpha; nothing of one that has a checkpoint's folders."""
+    if "model_index.json" in listed:
+        return []
+    found = [file for file in listed if "/" not in file and file.endswith(LORA_SUFFIX)]
+    beside = {"adapter_config.json", *(file.removesuffix(LORA_SUFFIX) + ".json" for file in found)}
+    return found and [*found, *(file for file in listed if file in beside)]
 
 
 def choose_files(listed: list[str], *, half: bool, safety_checker: bool) -> list[str]:

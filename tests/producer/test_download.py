@@ -1,12 +1,17 @@
 """`producer download` against a hub on this machine, and what `doctor` says of a checkpoint before and after."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from hub_server import COMMIT, HubServer
 from installation import Installation
+from lora_files import save
 
 from models.checkpoints import DEMO_FOLDER
 from producer.actions.download import choose_files
@@ -93,6 +98,43 @@ def test_what_is_fetched_is_what_the_worker_finds(online: Installation, hub: Hub
     found = {check["name"]: check for check in online_checks(online)}
     assert found["checkpoint"]["remedy"] is None
     assert COMMIT[:10] in found["checkpoint"]["found"]
+
+
+@pytest.mark.parametrize("name", ["pytorch_lora_weights.safetensors", "shoes.safetensors"])
+def test_a_lora_is_fetched_and_found_by_its_repository(online: Installation, hub: HubServer, tmp_path: Path, name: str):
+    file = save({"x": torch.ones(1)}, tmp_path / name)
+    hub.files = {
+        name: file,
+        "README.md": tmp_path / "r",
+        "sample/picture.png": tmp_path / "p",
+        "old.bin": tmp_path / "o",
+    }
+    for other in ("r", "p", "o"):
+        (tmp_path / other).write_text("nobody needs it")
+    refused = online.producer("download")
+    assert refused.returncode == 1
+    assert "--lora fetches a LoRA" in refused.stderr
+    done = online.producer("download", "owner/shoes", "--lora")
+    assert done.returncode == 0, done.stderr
+    assert set(hub.fetched) == {name}
+    assert "use it with --lora owner/shoes" in done.stdout
+    worker_sees = (
+        "from worker.engine.loras.file import find_lora; print(find_lora('owner/shoes', []).read_bytes().hex())"
+    )
+    seen = subprocess.run(
+        [sys.executable, "-c", worker_sees],
+        env=online.environment | {"PATH": os.environ["PATH"], "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert seen.stdout.strip() == file.read_bytes().hex()
+
+
+def test_a_repository_without_a_lora_is_said(online: Installation, hub: HubServer):
+    refused = online.producer("download", "owner/shoes", "--lora")
+    assert refused.returncode == 1
+    assert "owner/shoes on the hub is no LoRA" in refused.stderr
 
 
 def test_a_revision_is_used_by_its_folder(online: Installation):

@@ -13,6 +13,7 @@ from models.types.errors import LoraError
 from models.types.lora import Lora, parse_loras
 from worker.engine.devices.cpu import Cpu
 from worker.engine.loras import fused
+from worker.engine.loras.file import find_lora
 from worker.engine.loras.fused import FusedLoras, LoraFiles
 from worker.engine.loras.layouts import Change
 
@@ -229,6 +230,36 @@ def test_few_files_are_kept(loaded, loras, folder, files, monkeypatch):
     assert sum(file.size for file in files._read.values()) <= 2 * size
 
 
+def test_one_that_is_not_kept_any_more_is_still_in_use(loaded, loras, folder, files, monkeypatch):
+    for seed, name in enumerate("ab"):
+        save(kohya(random_layers(loaded.pipeline, seed)), folder / f"{name}.safetensors")
+    monkeypatch.setattr(fused, "_KEPT", 1)
+    both = [Lora("a"), Lora("b")]
+    assert loras.use(both, files)
+    assert not loras.use(both, files)
+
+
+def test_a_file_that_goes_while_it_is_read_is_said(files, folder, loaded, monkeypatch):
+    file = save(kohya(layers_of(loaded.pipeline)), folder / "olive.safetensors")
+
+    def find_and_lose(name, folders):
+        path = find_lora(name, folders)
+        file.unlink()
+        return path
+
+    monkeypatch.setattr("worker.engine.loras.fused.find_lora", find_and_lose)
+    with pytest.raises(LoraError, match=r"olive\.safetensors"):
+        files.read("olive")
+
+
+@pytest.mark.skipif(not hasattr(torch, "float8_e4m3fn"), reason="this torch has no such numbers")
+def test_numbers_of_eight_bits_are_numbers(loaded, loras, folder, files):
+    layers = layers_of(loaded.pipeline)
+    eight = {name: tensor.to(torch.float8_e4m3fn) for name, tensor in kohya(layers).items()}
+    save(eight, folder / "olive.safetensors")
+    assert loras.use([Lora("olive")], files)
+
+
 def layers_of(pipeline):
     return random_layers(pipeline, names=ATTENTION[:1], parts=("unet",))
 
@@ -263,6 +294,13 @@ REFUSED = {
     "SDXL": (lambda t: t | {"lora_te2_text_model_x.alpha": torch.ones(1)}, "one of SDXL"),
     "Flux": (lambda t: t | {"transformer.x.lora_A.weight": torch.ones(1)}, "another family"),
     "peft's own names": (lambda t: {"base_model.model.x.lora_A.weight": torch.ones(1)}, "of no layer"),
+    "alphas for one layer": (lambda t: changed(t, ".alpha", lambda x: torch.ones(2)), "is no single number"),
+    "a rank of 0": (
+        lambda t: changed(changed(t, "down.weight", lambda x: x[:0]), "up.weight", lambda x: x[:, :0]),
+        "fit",
+    ),
+    "a number for a matrix": (lambda t: changed(t, "lora_down.weight", lambda x: x[0, 0]), "do not fit"),
+    "a row for a matrix": (lambda t: changed(t, "lora_up.weight", lambda x: x[0]), "do not fit"),
     "nothing": (lambda t: {}, "holds no layer"),
 }
 
@@ -317,12 +355,19 @@ def test_alpha_beside_the_file_is_taken_where_the_file_has_none(loaded, loras, f
         ({"unet.lora_alpha": 4, "unet.use_rslora": True}, 4 / 8**0.5),
         ({"unet.lora_alpha": 4, "unet.alpha_pattern": {"attn1.to_q": 2}}, 2 / 8),
         ({"unet.lora_alpha": 4, "unet.alpha_pattern": {"attn9.to_q": 2}}, 4 / 8),
+        ({"unet.lora_alpha": 4, "unet.alpha_pattern": {r"^down_blocks\.\w+": 2}}, None),
+        ({"unet.lora_alpha": 4, "unet.alpha_pattern": {"(": 2}}, None),
     ],
 )
 def test_what_the_header_says_of_alpha(loaded, loras, folder, files, said, factor):
     (layer, *_) = random_layers(loaded.pipeline, names=("attn1.to_q",), parts=("unet",))
     save(diffusers([layer])[0], folder / "olive.safetensors", {"lora_adapter_metadata": json.dumps(said)})
     before = weights_of(loaded.pipeline)
+    if factor is None:
+        # A pattern of a file may be any, and take any time to be looked for.
+        with pytest.raises(LoraError, match="alpha_pattern"):
+            loras.use([Lora("olive")], files)
+        return
     loras.use([Lora("olive")], files)
     name = f"unet.{layer.name}.weight"
     found = weights_of(loaded.pipeline)[name] - before[name]

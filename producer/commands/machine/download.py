@@ -12,7 +12,8 @@ from producer.local.probe import probe_device
 @click.argument("checkpoint", required=False)
 @click.option("--revision", metavar="COMMIT", help="Branch, tag or commit. Default: the newest.")
 @click.option("--dtype", type=click.Choice(["float16", "float32"]), help="Default: what the device here uses.")
-def command(checkpoint: str | None, revision: str | None, dtype: str | None) -> None:
+@click.option("--lora", is_flag=True, help="Fetch a LoRA instead: CHECKPOINT is its repository.")
+def command(checkpoint: str | None, revision: str | None, dtype: str | None, *, lora: bool) -> None:
     """Fetch CHECKPOINT (the settings' by default) from the hub, with a progress bar; cut short, it resumes.
 
     Only safetensors weights and configs are fetched, in half precision where the device uses it and the
@@ -21,6 +22,10 @@ def command(checkpoint: str | None, revision: str | None, dtype: str | None) -> 
     settings = load_settings()
     name = checkpoint or settings.checkpoint
     click.echo(f"asking the hub for {name} …", err=True)
+    if lora:
+        folder = download(name, revision=revision, half=False, safety_checker=False, lora=True)
+        click.echo(f"{name} is in {folder}; use it with --lora {name}")
+        return
     if dtype is None:
         dtype = probe_device().get("dtype", "float32")
     folder = download(name, revision=revision, half=dtype != "float32", safety_checker=settings.safety_checker)

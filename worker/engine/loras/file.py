@@ -4,8 +4,10 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from huggingface_hub import snapshot_download
+from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
@@ -19,6 +21,25 @@ _USUAL_FILE = "pytorch_lora_weights.safetensors"
 
 
 @dataclass(frozen=True)
+class FileVersion:
+    """What is another where a file was replaced."""
+
+    path: Path
+    size: int
+    changed_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """Return that of a file at this moment.
+
+        Raises:
+            OSError: it is not there.
+        """
+        status = path.stat()
+        return cls(path, status.st_size, status.st_mtime_ns)
+
+
+@dataclass(frozen=True)
 class LoraFile:
     """All that a file holds."""
 
@@ -28,6 +49,7 @@ class LoraFile:
     tensors: Mapping[str, Tensor]
     #: What its header says beside the tensors.
     metadata: Mapping[str, str]
+    version: FileVersion
 
     @property
     def size(self) -> int:
@@ -56,13 +78,17 @@ def read_lora(path: Path) -> LoraFile:
         LoraError: it cannot be read, or is cut short.
     """
     try:
+        # Before it is read: one that is replaced meanwhile is found to be another.
+        version = FileVersion.of(path)
         header = read_header(path)
         content = path.read_bytes()
         tensors = load(content)
-    except (CheckpointError, OSError, ValueError) as error:
+    except CheckpointError as error:
         raise LoraError(f"LoRA {error}") from error
+    except (OSError, SafetensorError, ValueError, KeyError) as error:
+        raise LoraError(f"LoRA {path} cannot be read: {error}") from error
     start = LENGTH_BYTES + int.from_bytes(content[:LENGTH_BYTES], "little")
-    return LoraFile(path, hashlib.sha256(memoryview(content)[start:]).hexdigest(), tensors, header.metadata)
+    return LoraFile(path, hashlib.sha256(memoryview(content)[start:]).hexdigest(), tensors, header.metadata, version)
 
 
 def _of_hub(name: str) -> Path | None:
@@ -70,7 +96,8 @@ def _of_hub(name: str) -> Path | None:
     if not is_hub_id(repository):
         return None
     try:
-        folder = Path(snapshot_download(repository, local_files_only=True))
+        # The library calls a snapshot absent that lacks a file of the repository, unless it is told which count.
+        folder = Path(snapshot_download(repository, local_files_only=True, allow_patterns=[_USUAL_FILE]))
     except (OSError, ValueError):
         return None
     found = folder / (f"{file}{LORA_SUFFIX}" if file else _USUAL_FILE)

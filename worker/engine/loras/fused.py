@@ -5,7 +5,6 @@ Switching puts back what was there, to the bit: subtracting what was added would
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,20 +12,11 @@ from torch import Tensor, nn
 
 from models.types.lora import Lora
 from models.types.measurement import UsedLora
-from worker.engine.loras.file import LoraFile, find_lora, read_lora
+from worker.engine.loras.file import FileVersion, LoraFile, find_lora, read_lora
 from worker.engine.loras.layouts import Change, changes
 
 #: Bytes of files that are kept, the ones used last.
 _KEPT = 1 << 29
-
-
-@dataclass(frozen=True)
-class _Identity:
-    """What is another where a file was replaced."""
-
-    path: Path
-    size: int
-    changed_ns: int
 
 
 class LoraFiles:
@@ -34,15 +24,15 @@ class LoraFiles:
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = list(folders)
-        self._read: OrderedDict[_Identity, LoraFile] = OrderedDict()
+        self._read: OrderedDict[Path, LoraFile] = OrderedDict()
 
-    def is_still_there(self, file: LoraFile) -> bool:
+    @staticmethod
+    def is_still_there(file: LoraFile) -> bool:
         """Tell whether a file is what it was when it was read; of one that is gone, what was read is enough."""
         try:
-            status = file.path.stat()
+            return FileVersion.of(file.version.path) == file.version
         except OSError:
             return True
-        return self._read.get(_Identity(file.path, status.st_size, status.st_mtime_ns)) is file
 
     def read(self, name: str) -> LoraFile:
         """Return what a LoRA's file holds at this moment.
@@ -51,14 +41,13 @@ class LoraFiles:
             LoraError: as `find_lora` and `read_lora` do.
         """
         path = find_lora(name, self._folders)
-        status = path.stat()
-        identity = _Identity(path, status.st_size, status.st_mtime_ns)
-        if identity not in self._read:
-            self._read[identity] = read_lora(path)
-        self._read.move_to_end(identity)
+        read = self._read.get(path)
+        if read is None or not self.is_still_there(read):
+            self._read[path] = read = read_lora(path)
+        self._read.move_to_end(path)
         while len(self._read) > 1 and sum(file.size for file in self._read.values()) > _KEPT:
             self._read.popitem(last=False)
-        return self._read[identity]
+        return read
 
 
 class FusedLoras:

@@ -50,6 +50,7 @@ _PROCESSOR = re.compile(r"\.processor\.(to_\w+)_lora\.(down|up)\.weight$")
 _NUMBERED = {"to_out": "to_out.0"}
 _KOHYA = {"lora_unet_": "unet", "lora_te_": "text_encoder", "lora_te1_": "text_encoder"}
 _METADATA = "lora_adapter_metadata"
+_NAME = re.compile(r"[\w.]+")
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ def _changes(file: LoraFile, parts: Mapping[str, nn.Module]) -> dict[nn.Module, 
         layer, what = layers.find(name)
         if what in found.setdefault(layer, {}):
             raise _RefusedError(f"{name} stands in it twice, in two layouts")
-        if not torch.isfinite(tensor).all():
+        # Numbers of eight bits have no such test of their own.
+        if not torch.isfinite(tensor.float()).all():
             raise _RefusedError(f"{name} holds NaN or infinity")
         found[layer][what] = tensor
     if not found:
@@ -111,14 +113,15 @@ def _change(
         raise _RefusedError(f"{layer} has no {lacking[0]} tensor; the file is incomplete")
     down, up, weight = tensors[_DOWN], tensors[_UP], layers.module(layer).weight
     assert isinstance(weight, Tensor)
-    rank = down.shape[0]
-    fits = up.shape[1] == rank and up.flatten(1).shape[1] == rank and up.shape[0] == weight.shape[0]
-    if not fits or up.shape[0] * down[0].numel() != weight.numel():
+    if not _fit(down, up, weight):
         raise _RefusedError(
             f"{layer} has {tuple(weight.shape)} weights, and {tuple(up.shape)}, {tuple(down.shape)} do not fit: it "
             "is for another family or checkpoint"
         )
+    rank = down.shape[0]
     if _ALPHA in tensors:
+        if tensors[_ALPHA].numel() != 1:
+            raise _RefusedError(f"the alpha of {layer} is no single number")
         return Change(down, up, float(tensors[_ALPHA]) / rank)
     if alphas is None:
         raise _RefusedError(
@@ -126,6 +129,18 @@ def _change(
             f'{{"lora_alpha": {rank}}} to {file.path.with_suffix(".json")}'
         )
     return Change(down, up, alphas.factor(layer, rank))
+
+
+def _fit(down: Tensor, up: Tensor, weight: Tensor) -> bool:
+    """Tell whether two tensors are of one rank and make a change of the weight's shape."""
+    if min(down.dim(), up.dim()) < 2 or not down.numel():
+        return False
+    rank, out = len(down), len(up)
+    return (
+        up.numel() == out * rank == out * up.shape[1]
+        and out == len(weight)
+        and (out * down[0].numel() == weight.numel())
+    )
 
 
 class _Layers:
@@ -188,7 +203,11 @@ class _Alphas:
         alpha = said.get("lora_alpha")
         patterns = said.get("alpha_pattern") or {}
         for pattern, value in patterns.items() if isinstance(patterns, Mapping) else ():
-            if re.fullmatch(rf"(.*\.)?{pattern}", name):
+            # peft takes it for a regular expression, which would run for as long as the file's maker likes.
+            end = str(pattern).removeprefix("^").removesuffix("$")
+            if not _NAME.fullmatch(end):
+                raise _RefusedError(f"its alpha_pattern {str(pattern)[:80]!r} is no name of a layer")
+            if f".{name}".endswith(f".{end}"):
                 alpha = value
                 break
         if not isinstance(alpha, int | float) or isinstance(alpha, bool) or not math.isfinite(alpha):
