@@ -209,6 +209,16 @@ def test_trials_cost_no_more_than_a_fiftieth_of_what_waits(new_engine, jobs, for
     assert engine._calls._tuner.spent_s(next(iter(read_trials(tmp_path)))) <= max(budget_s, 0.1) + 6
 
 
+def test_a_slow_moment_before_any_trial_costs_no_trial(new_engine, jobs, clock, tmp_path):
+    """Another program had the device in the second call, which is what others are held against, and no trial."""
+    seconds = iter([1.0, 10.0])
+    engine = new_engine()
+    clock(lambda each: next(seconds, 0.8 if each == Candidate(2) else 1.0))
+    for _ in range(3):
+        call(engine, jobs, waiting=100)
+    assert Candidate(2) in trials(tmp_path).of
+
+
 def test_many_small_batches_repay_a_trial_together(new_engine, jobs, tmp_path, monkeypatch):
     """Four pictures at a time wait, which repay nothing by themselves."""
     engine = new_engine()

@@ -175,8 +175,10 @@ class TunedCalls:
         assert denoise_s is not None
         sizes, forms = self._sizes(loaded, spec), loaded.denoiser.forms
         was_settled, fastest = known.is_settled(sizes, forms), known.fastest_s
-        seconds = (denoise_s - extra_s / size) / spec.steps
-        lost_s = 0.0 if fastest is None else max(0.0, seconds - fastest) * spec.steps * size
+        seconds, lost_s = (denoise_s - extra_s / size) / spec.steps, 0.0
+        # What the others are held against is no trial, whatever it takes, nor is a call for which no more jobs waited.
+        if fastest is not None and work.candidate == self._planned.get(kind) != Candidate(sizes[0]):
+            lost_s = max(0.0, seconds - fastest) * spec.steps * size
         self._tuner.note(kind, work, seconds, extra_s + lost_s)
         if known.is_settled(sizes, forms) and not was_settled:
             self._tuner.found(kind, known.next(sizes, forms))
