@@ -78,6 +78,9 @@ def test_jobs_of_one_set_run_together_and_a_switch_is_measured(nightshift, mixed
     switched = [row.switch_s for row, _ in rows if row.switch_s is not None]
     # Four jobs of a call have a share of it each; the first set may have been none.
     assert len(switched) == 4 * len([lora for place, lora in enumerate(turns) if place or lora])
+    # What a switch takes is no wait of the device for its next picture.
+    assert {row.gap_s for row, _ in rows if row.switch_s is not None} == {None}
+    assert any(row.gap_s is not None for row, _ in rows)
     shown = nightshift.producer("report", mixed[0]).stdout
     assert f"LoRAs switched: {len(switched) // 4} times, " in shown
 

@@ -41,6 +41,10 @@ def made(engine, spec, **values):
 def test_a_job_gives_the_same_picture_after_any_other(engine, spec):
     first = {asked: made(engine, spec, lora=asked)[0] for asked in ("", "olive", "leather:0.5", "olive:0.5, leather")}
     assert len({picture.tobytes() for picture in first.values()}) == 4
+    # Texts that were encoded with a LoRA are of no use without it, nor the other way round.
+    engine.reload()
+    assert np.array_equal(made(engine, spec, lora="olive")[0], first["olive"])
+    assert np.array_equal(made(engine, spec)[0], first[""])
     for asked in ("olive:0.5, leather", "", "leather:0.5", "olive", "", "olive"):
         assert np.array_equal(made(engine, spec, lora=asked)[0], first[asked])
 
