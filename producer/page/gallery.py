@@ -1,13 +1,13 @@
 """What the page's gallery is told of the pictures: each with numbers in place of what it has in common with others."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from checks.colour_names import colours
-from models.figures.made_pictures import MadePicture
 from models.types.job import JobSpec
 from producer.format import seconds
+from producer.page.pictures import ShownPicture
 
 #: Fields of a job that are told of each picture by itself.
 _OWN = ("prompt", "seed")
@@ -30,12 +30,25 @@ class _Numbered:
 class Gallery:
     """Pictures, as the page's script reads them."""
 
-    def __init__(self) -> None:
+    def __init__(self, pictures: Iterable[ShownPicture]) -> None:
         self._pictures: list[dict[str, Any]] = []
         self._prompts, self._settings, self._attributes, self._findings = (_Numbered() for _ in range(4))
+        for one in pictures:
+            self._add(one)
 
-    def add(self, made: MadePicture, file: str | None, thumbnail: str | None) -> None:
-        """Add a picture with the links to its file and to its small copy, None where it is not there any more."""
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it; `flags` are those of `producer enqueue` by field."""
+        return {
+            "pictures": self._pictures,
+            "prompts": self._prompts.values,
+            "settings": self._settings.values,
+            "attributes": self._attributes.values,
+            "findings": self._findings.values,
+            "flags": {name: f"--{name.replace('_', '-')}" for name in JobSpec.model_fields},
+        }
+
+    def _add(self, shown: ShownPicture) -> None:
+        made = shown.made
         spec = made.spec.model_dump()
         named = colours().asked(made.spec.prompt, made.attributes)
         self._pictures.append(
@@ -53,21 +66,10 @@ class Gallery:
                 "seconds": made.total_s,
                 "took": seconds(made.total_s),
                 "finished": None if made.finished_at is None else made.finished_at.timestamp(),
-                "file": file,
-                "thumbnail": thumbnail,
+                "file": shown.file,
+                "thumbnail": shown.thumbnail,
             }
         )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return all of it; `flags` are those of `producer enqueue` by field."""
-        return {
-            "pictures": self._pictures,
-            "prompts": self._prompts.values,
-            "settings": self._settings.values,
-            "attributes": self._attributes.values,
-            "findings": self._findings.values,
-            "flags": {name: f"--{name.replace('_', '-')}" for name in JobSpec.model_fields},
-        }
 
 
 def _settings(spec: Mapping[str, Any]) -> dict[str, Any]:

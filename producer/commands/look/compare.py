@@ -1,6 +1,7 @@
 """`producer compare`."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import Any
 
 import click
 
-from models.figures.made_pictures import all_made_pictures
+from models.figures.made_pictures import MadePicture, all_made_pictures
 from models.figures.variants import trials
 from models.pictures.opening import open_store
+from models.pictures.store import PictureStore
 from models.records.batches import find_batch
 from models.records.database import Database
 from models.settings import load_settings
@@ -18,17 +20,20 @@ from models.types.errors import BadInputError, StorageError
 from models.types.printable import printable
 from models.types.states import MADE, JobState
 from producer.actions.enqueue import publish_jobs, record_batch
-from producer.actions.reports.comparison import Comparison, compare
+from producer.actions.reports.comparison import compare
+from producer.actions.reports.side_by_side import SameSeed, side_by_side
 from producer.commands.make.enqueue import amount, warn_of_prompts
 from producer.commands.make.job_options import job_options, read_order
-from producer.exports.contact_sheet import Cell, pages, rows_by_attribute
-from producer.format import NOT_MEASURED, seconds, size
+from producer.exports.contact_sheet import Cell, Row, pages
+from producer.page.comparison import write_comparison
+from producer.page.pictures import MOST_INLINE, shown_pictures, where_it_is
 from producer.prompts.axes import parse_axis, variant_of
+from producer.terminal.comparison_table import comparison_table
 from producer.terminal.progress_bar import progress_bar
-from producer.terminal.tables import console, table
+from producer.terminal.tables import console
 
-#: Rows of a sheet.
-_ROWS = 200
+#: Rows of a sheet, and pictures of a page: more would not be looked through.
+_ROWS, _MOST_PICTURES = 200, 5_000
 
 
 @click.command
@@ -42,23 +47,37 @@ _ROWS = 200
     help="What the variants differ in, such as guidance=3,7.5 or lora=none,olive,shoes/; shoes/ is a folder of LoRAs.",
 )
 @click.option("--sheet", type=click.Path(dir_okay=False, path_type=Path), help="PNG with a column for each variant.")
+@click.option(
+    "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="A page with a column for each."
+)
+@click.option("--inline", is_flag=True, help=f"With --html: all in one file, up to {MOST_INLINE:,} pictures.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
 @click.pass_context
 def command(
-    ctx: click.Context, /, batch: str | None, axes: tuple[str, ...], sheet: Path | None, as_json: bool, **options: Any
+    ctx: click.Context,
+    /,
+    batch: str | None,
+    axes: tuple[str, ...],
+    sheet: Path | None,
+    html: Path | None,
+    inline: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Compare variants of the same pictures: with --axis queue them, without it say what they show.
 
     Each prompt is made once for each combination of the values, with the same seeds; the first combination is what the
     others are held against. Then `producer compare BATCH` counts what the checks accept of each.
     """
+    if inline and html is None:
+        raise click.UsageError("--inline is for --html FILE")
+    if not axes:
+        _show(batch, sheet, html, inline=inline, as_json=as_json)
+        return
+    if batch is not None or sheet is not None or html is not None or as_json:
+        raise click.UsageError("--axis queues a comparison; name BATCH or a file for one that is there")
     settings = load_settings()
     database = Database(settings.database)
-    if not axes:
-        _show(database, batch, sheet, as_json=as_json)
-        return
-    if batch is not None or sheet is not None or as_json:
-        raise click.UsageError("--axis queues a comparison; BATCH, --sheet and --json are for one that is there")
     if options["target"] is not None:
         raise click.UsageError("--target makes rejected pictures again, and so would compare other seeds")
     if options["checks"] is not None:
@@ -77,7 +96,9 @@ def command(
     ctx.exit(0)
 
 
-def _show(database: Database, batch: str | None, sheet: Path | None, *, as_json: bool) -> None:
+def _show(batch: str | None, sheet: Path | None, html: Path | None, *, inline: bool, as_json: bool) -> None:
+    settings = load_settings()
+    database = Database(settings.database)
     with database.reading() as session:
         found = find_batch(session, batch)
         made = trials(session, found.id)
@@ -88,49 +109,42 @@ def _show(database: Database, batch: str | None, sheet: Path | None, *, as_json:
     if as_json:
         click.echo(json.dumps(asdict(comparison), indent=2))
     else:
-        _print(found.name, comparison)
-    if sheet is not None:
-        _draw(database, found.id, sheet)
-
-
-def _print(name: str, comparison: Comparison) -> None:
-    columns = ("pictures", "accepted", "95 of 100 times between", "won, lost", "seconds", "memory")
-    shown = table(f"Comparison {printable(name)}", "variant", *columns, right=columns)
-    for place, one in enumerate(comparison.variants):
-        low, high = one.low, one.high
-        shown.add_row(
-            printable(one.variant),
-            f"{one.pictures:,}",
-            f"{one.accepted} of {one.judged}" if one.judged else NOT_MEASURED,
-            NOT_MEASURED if low is None or high is None else f"{low:.0%} and {high:.0%}",
-            f"{one.won}, {one.lost}" if place and one.judged else "",
-            seconds(one.mean_s),
-            size(one.peak_bytes),
-        )
-    console().print(shown)
-    console().print(printable(comparison.verdict), soft_wrap=True)
-
-
-def _draw(database: Database, batch_id: int, file: Path) -> None:
-    """Draw a row for each prompt and seed, and a column for each variant."""
-    store = open_store(load_settings())
-    pictures = all_made_pictures(database, batch_id, MADE)
-    cells = [
-        (
-            Cell(
-                partial(store.read, one.picture) if store.has(one.picture) else None,
-                f"job {one.job_id}, seed {one.spec.seed}" + ("" if one.is_accepted else ": rejected"),
-            ),
-            {"prompt": printable(one.spec.prompt), "variant": printable(variant_of(one.attributes))},
-        )
-        for one in pictures
-    ]
-    headings = list(dict.fromkeys(attributes["variant"] for _, attributes in cells))
-    rows = rows_by_attribute(cells, "prompt", "variant")
+        console().print(comparison_table(comparison, f"Comparison {printable(found.name)}"))
+        console().print(printable(comparison.verdict), soft_wrap=True)
+    if sheet is None and html is None:
+        return
+    variants = [one.variant for one in comparison.variants]
+    rows = side_by_side(all_made_pictures(database, found.id, MADE), variants)
     if not rows:
-        raise BadInputError(["no picture is made yet"])
+        raise BadInputError([f"{found.name}: no picture is there yet"])
+    store = open_store(settings)
+    if sheet is not None:
+        _draw(sheet, rows, variants, store)
+    if html is not None:
+        of_page = rows[: max(1, _MOST_PICTURES // len(variants))]
+        pictures = [one for row in of_page for one in row.pictures if one is not None]
+        shown = shown_pictures(html, pictures, store, inline=inline)
+        write_comparison(html, found.name, comparison, of_page, shown, left_out=len(rows) - len(of_page))
+        click.echo(where_it_is(html, pictures, inline=inline))
+
+
+def _draw(file: Path, rows: Sequence[SameSeed], variants: Sequence[str], store: PictureStore) -> None:
+    """Draw a row for each prompt and seed, and a column for each variant."""
+    drawn, label = [], ""
+    for row in rows[:_ROWS]:
+        prompt = printable(row.prompt)
+        drawn.append(
+            Row([None if one is None else _cell(one, store) for one in row.pictures], "" if prompt == label else prompt)
+        )
+        label = prompt
     try:
-        next(pages(rows[:_ROWS], headings, 160, _ROWS)).save(file, "PNG")
+        next(pages(drawn, list(map(printable, variants)), 160, len(drawn))).save(file, "PNG")
     except OSError as error:
         raise StorageError(f"{file} cannot be written ({error.strerror or error}); name another --sheet") from error
-    click.echo(f"{file}: {len(rows[:_ROWS]):,} rows of {len(headings)} variants")
+    of_all = f" of {len(rows):,}" if len(drawn) < len(rows) else ""
+    click.echo(f"{file}: {len(drawn):,}{of_all} rows of {len(variants)} variants")
+
+
+def _cell(made: MadePicture, store: PictureStore) -> Cell:
+    caption = f"job {made.job_id}, seed {made.spec.seed}" + ("" if made.is_accepted else ": rejected")
+    return Cell(partial(store.read, made.picture) if store.has(made.picture) else None, caption)

@@ -16,16 +16,16 @@ from models.pictures.opening import open_store
 from models.records.batches import find_batch
 from models.records.database import Database
 from models.settings import load_settings
-from models.types.errors import BadInputError
 from models.types.states import MADE
 from producer.actions.reports.bench_results import from_pace, read_bench_file
 from producer.actions.reports.report import Report, build_report
+from producer.page.pictures import MOST_INLINE, shown_pictures, where_it_is
 from producer.terminal.bench_tables import compared
 from producer.terminal.report_tables import print_report
 from producer.terminal.tables import console
 
-#: Pictures of a page, the newest: a browser still shows it at once. Of one without a folder beside it: some 10 kB each.
-_MOST_PICTURES, _MOST_INLINE = 20_000, 1_000
+#: Pictures of a page, the newest: a browser still shows it at once.
+_MOST_PICTURES = 20_000
 
 
 @click.command
@@ -37,7 +37,7 @@ _MOST_PICTURES, _MOST_INLINE = 20_000, 1_000
 @click.option(
     "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="A page with plots and pictures."
 )
-@click.option("--inline", is_flag=True, help=f"With --html: all in one file, up to {_MOST_INLINE:,} pictures.")
+@click.option("--inline", is_flag=True, help=f"With --html: all in one file, up to {MOST_INLINE:,} pictures.")
 def command(
     names: tuple[str, ...],
     *,
@@ -82,8 +82,8 @@ def command(
 
 def _write_page(file: Path, report: Report, batch: str | None, *, inline: bool) -> None:
     # Imported here, since what finds the colours that prompts name takes a while, and no other report needs it.
-    from producer.page.page import write_page
-    from producer.page.pictures import gallery_beside
+    from producer.page.gallery import Gallery
+    from producer.page.report import write_page
 
     settings = load_settings()
     database = Database(settings.database)
@@ -91,15 +91,10 @@ def _write_page(file: Path, report: Report, batch: str | None, *, inline: bool) 
         batch_id = None if report.progress is None else find_batch(session, batch).id
         after = newest_from(session, batch_id, MADE, _MOST_PICTURES)
     pictures = all_made_pictures(database, batch_id, MADE, after)
-    if inline and len(pictures) > _MOST_INLINE:
-        raise BadInputError(
-            [f"--inline holds at most {_MOST_INLINE:,} pictures, and there are {len(pictures):,}: leave it out"]
-        )
-    gallery = gallery_beside(file, pictures, open_store(settings), inline=inline)
+    gallery = Gallery(shown_pictures(file, pictures, open_store(settings), inline=inline))
     with database.reading() as session:
         write_page(file, session, report, batch_id, gallery)
-    beside = "" if inline or not pictures else f", and its pictures in {file.stem}-pictures beside it"
-    click.echo(f"{file}: open it in a browser{beside}")
+    click.echo(where_it_is(file, pictures, inline=inline))
 
 
 def _compare(files: Sequence[Path]) -> None:

@@ -5,7 +5,6 @@ from base64 import b64encode
 from itertools import takewhile
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.table import Table
 
 from models.figures.coverage import coverage
@@ -19,6 +18,7 @@ from producer.page.figures import bars, shown_parts
 from producer.page.gallery import Gallery
 from producer.page.over_time import plots_over_time
 from producer.page.plots import ROW, WIDTH
+from producer.page.templating import source, template
 from producer.terminal.coverage_table import coverage_table
 from producer.terminal.report_tables import report_parts
 
@@ -41,13 +41,8 @@ def write_page(file: Path, session: Session, report: Report, batch_id: int | Non
         parts.append(coverage_table(combinations, "Coverage"))
     lines = list(takewhile(lambda part: not isinstance(part, Table), parts))
     happened = events(session, batch_id)
-    templates = PackageLoader("producer.page")
-    environment = Environment(
-        loader=templates, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    *scripts, style = (templates.get_source(environment, name)[0] for name in ("parts.js", "gallery.js", "page.css"))
-    script = "\n".join(scripts)
-    text = environment.get_template("page.html").render(
+    script = "\n".join(map(source, ("parts.js", "gallery.js")))
+    text = template("report.html").render(
         title=str(heading),
         lines=[str(line) for line in lines],
         figures=list(shown_parts(parts[len(lines) :])),
@@ -57,7 +52,7 @@ def write_page(file: Path, session: Session, report: Report, batch_id: int | Non
         gallery=gallery.as_dict(),
         made=report.progress.made if report.progress else report.speed.pictures if report.speed else 0,
         script=script,
-        style=style,
+        style=source("page.css"),
         digest=b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         written_at=moment(now()),
         moment=moment,
