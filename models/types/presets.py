@@ -1,22 +1,38 @@
 """Named ways to make a picture in less time, and what each settles of a job."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 #: As it was asked for.
 EXACT: Final = "exact"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What a job is made with."""
+
+    #: Fields of a job, in place of what is asked for.
+    settles: Mapping[str, object] = field(default_factory=dict)
+    #: A LoRA of the hub that it needs, beside those that are asked for.
+    lora: str | None = None
+
+
 #: Of Stable Diffusion 1.5 and what is trained from it. Fewer steps of a scheduler that needs fewer come nearer to the
 #: picture of many steps than leaving parts of the denoiser out does: `python -m benchmarks.presets` has the figures.
-PRESETS: Final[Mapping[str, Mapping[str, object]]] = {
-    EXACT: {},
-    "fast": {"scheduler": "UniPC", "steps": 8},
-    "turbo": {"scheduler": "UniPC", "steps": 5},
+#: A draft is another picture: its LoRA was trained to need 2 to 8 steps and no guidance (Luo et al., 2023, LCM-LoRA;
+#: steps and guidance as the model's card has them).
+PRESETS: Final[Mapping[str, Preset]] = {
+    EXACT: Preset(),
+    "fast": Preset({"scheduler": "UniPC", "steps": 8}),
+    "turbo": Preset({"scheduler": "UniPC", "steps": 5}),
+    "draft": Preset({"scheduler": "LCM", "steps": 4, "guidance": 1.0}, lora="latent-consistency/lcm-lora-sdv1-5"),
 }
 
 
-def settled_by(name: object) -> Mapping[str, object]:
-    """Return what the preset of that name settles of a job; nothing where none is called so."""
-    return PRESETS.get(name.strip().lower(), {}) if isinstance(name, str) else {}
+def preset_of(name: object) -> Preset:
+    """Return the preset of that name, whatever its case; one that settles nothing where none is called so."""
+    return PRESETS.get(name.strip().lower(), Preset()) if isinstance(name, str) else Preset()
 
 
 def canonical_preset(name: str) -> str:

@@ -23,7 +23,7 @@ from models.types.errors import CheckpointError
 from models.types.identity import Kind
 from models.types.job import DRAWN_SEEDS, MAX_SEED, CheckpointName, JobSpec
 from models.types.lora import taken_out
-from models.types.presets import EXACT, PRESETS, settled_by
+from models.types.presets import EXACT, PRESETS, preset_of
 from models.types.schedulers import SCHEDULERS
 from producer.planning.planned_jobs import PlannedJobs, jobs_for
 from producer.prompts.problems import Problems, place, visible
@@ -158,6 +158,8 @@ class _Orders:
             complain("preset", f"{asked['preset']} decides {decided}: leave out {' and '.join(twice)}, or the preset")
             return None
         asked |= settled
+        if needed := preset_of(asked.get("preset")).lora:
+            asked["lora"] = _with_lora(asked.get("lora", ""), needed)
         # No field takes None, so that stands in for what pydantic would wrongly take.
         values = {name: None if isinstance(value, _NO_NUMBERS[name]) else value for name, value in asked.items()}
         values = {"seed": self._drawn, **defaults, **values, "checkpoint": checkpoint}
@@ -197,15 +199,31 @@ def _settled_by_preset(
     What a line says itself goes before a flag: its preset before the flags' steps, its steps before the flags' preset.
     """
     by_line = "preset" in own
-    settled = settled_by(own.get("preset", flags.get("preset", EXACT)))
+    settled = preset_of(own.get("preset", flags.get("preset"))).settles
 
     def others(asked: Mapping[str, object]) -> list[str]:
-        # A number of a CSV file is text, and what a page gives to make a picture again names both.
-        return [name for name, value in settled.items() if str(asked.get(name, value)).lower() != str(value).lower()]
+        # What a page gives to make a picture again names both.
+        return [name for name, value in settled.items() if not _is_same(asked.get(name, value), value)]
 
     if not by_line and others(own):
         return {"preset": EXACT}, []
     return settled, others(own if by_line else flags)
+
+
+def _is_same(asked: object, value: object) -> bool:
+    """Tell whether two values are the same, of which one may be text of a CSV file."""
+    try:
+        return float(str(asked)) == float(str(value))
+    except ValueError:
+        return str(asked).lower() == str(value).lower()
+
+
+def _with_lora(asked: object, needed: str) -> object:
+    """Return the LoRAs that are asked for with one more, unless it is among them."""
+    if not isinstance(asked, str):
+        return asked
+    named = {part.partition(":")[0].strip() for part in asked.split(",")}
+    return asked if needed in named else f"{asked}, {needed}"
 
 
 def _look_up(name: str) -> tuple[str, dict[str, object], str | None]:

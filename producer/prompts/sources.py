@@ -9,7 +9,7 @@ import click
 
 from models.settings import Settings
 from models.types.lora import taken_out
-from models.types.presets import settled_by
+from models.types.presets import preset_of
 from models.types.printable import printable
 from producer.prompts.problems import Problems
 from producer.prompts.reading import read_requests
@@ -81,7 +81,7 @@ class Sources:
         ):
             # Whoever names a flag beside a picture wants that picture changed.
             # A preset settles these in place of the picture's.
-            settled = {*flags, *settled_by(flags.get("preset"))}
+            settled = {*flags, *preset_of(flags.get("preset")).settles}
             prompt, tags = taken_out(str(request.values.get("prompt", "")))
             own = {**request.values, "prompt": prompt, "lora": tags} if tags else request.values
             values = {name: value for name, value in own.items() if name not in settled}

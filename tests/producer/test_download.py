@@ -118,9 +118,7 @@ def test_a_lora_is_fetched_and_found_by_its_repository(online: Installation, hub
     assert done.returncode == 0, done.stderr
     assert set(hub.fetched) == {name}
     assert "use it with --lora owner/shoes" in done.stdout
-    worker_sees = (
-        "from worker.engine.loras.file import find_lora; print(find_lora('owner/shoes', []).read_bytes().hex())"
-    )
+    worker_sees = "from models.lora_files import find_lora; print(find_lora('owner/shoes', []).read_bytes().hex())"
     seen = subprocess.run(
         [sys.executable, "-c", worker_sees],
         env=online.environment | {"PATH": os.environ["PATH"], "HF_HUB_OFFLINE": "1"},

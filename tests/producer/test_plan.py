@@ -288,6 +288,32 @@ def test_a_preset_settles_scheduler_and_steps_and_is_kept():
     assert exact.steps > fast.steps
 
 
+LCM = "latent-consistency/lcm-lora-sdv1-5"
+
+
+@pytest.mark.parametrize(
+    ("own", "flags", "lora"),
+    [
+        ({"preset": "draft"}, {}, LCM),
+        ({"preset": "DRAFT", "lora": "olive:0.5"}, {}, f"{LCM}, olive:0.5"),
+        ({"prompt": "a shoe <lora:olive>"}, {"preset": "draft"}, f"{LCM}, olive"),
+        ({"preset": "draft"}, {"lora": "worn"}, f"{LCM}, worn"),
+        # As somebody asks for more or less of it, and as a page gives it to make a picture again.
+        ({"preset": "draft", "lora": f"{LCM}:0.8"}, {}, f"{LCM}:0.8"),
+        ({"preset": "draft", "lora": LCM, "steps": "4", "guidance": "1", "scheduler": "lcm"}, {}, LCM),
+    ],
+)
+def test_a_draft_has_the_lora_that_it_needs(own, flags, lora):
+    (draft,) = specs(own, flags=flags)
+    assert (draft.preset, draft.scheduler, draft.steps, draft.guidance) == ("draft", "LCM", 4, 1.0)
+    assert draft.lora == lora
+
+
+def test_what_is_no_draft_has_not():
+    lines = {"preset": "exact", "lora": "olive"}, {"steps": 30}
+    assert [one.lora for one in specs(*lines, flags={"preset": "draft"})] == ["olive", ""]
+
+
 @pytest.mark.parametrize(
     ("own", "flags", "lora", "prompt"),
     [
@@ -344,7 +370,13 @@ def test_what_a_line_says_goes_before_a_flag_a_preset_too():
     [
         ({"preset": "fast", "steps": "9"}, {}, "fast decides scheduler and steps: leave out steps, or the preset"),
         ({}, {"preset": "turbo", "scheduler": "DDIM"}, "turbo decides scheduler and steps: leave out scheduler"),
-        ({"preset": "slow"}, {}, "no preset is called 'slow'; there are exact, fast, turbo"),
+        ({"preset": "slow"}, {}, "no preset is called 'slow'; there are exact, fast, turbo, draft"),
+        (
+            {"preset": "draft", "guidance": "7.5"},
+            {},
+            "draft decides scheduler and steps and guidance: leave out guidance",
+        ),
+        ({"preset": "draft", "lora": "olive:x"}, {}, "LoRA olive: 'x' is no number"),
         ({"preset": 3}, {}, "preset: 3 is not text"),
     ],
 )

@@ -9,11 +9,11 @@ import pytest
 import torch
 from lora_files import ATTENTION, CONVOLUTIONS, diffusers, kohya, processors, random_layers, save
 
+from models.lora_files import find_lora
 from models.types.errors import LoraError
 from models.types.lora import Lora, parse_loras
 from worker.engine.devices.cpu import Cpu
 from worker.engine.loras import fused
-from worker.engine.loras.file import find_lora
 from worker.engine.loras.fused import FusedLoras, LoraFiles
 from worker.engine.loras.layouts import Change
 

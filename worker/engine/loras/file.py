@@ -1,23 +1,17 @@
-"""A LoRA's file: finding it on this machine, and reading it whole."""
+"""A LoRA's file, read whole."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from huggingface_hub import snapshot_download
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
-from models.checkpoints import is_hub_id
-from models.lora_files import LORA_SUFFIX, local_lora, missing_lora
 from models.types.errors import CheckpointError, LoraError
 from worker.engine.checkpoints.weights_files import LENGTH_BYTES, read_header
-
-#: What diffusers calls the file of a repository or a folder.
-_USUAL_FILE = "pytorch_lora_weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -57,20 +51,6 @@ class LoraFile:
         return sum(tensor.nbytes for tensor in self.tensors.values())
 
 
-def find_lora(name: str, folders: Sequence[Path]) -> Path:
-    """Return the file of a LoRA: below the folders, or in the hub's cache.
-
-    Raises:
-        LoraError: there is none, there are several, or it lies elsewhere.
-    """
-    found = local_lora(name, folders)
-    if found is None:
-        found = _of_hub(name)
-    if found is None:
-        raise missing_lora(name, folders)
-    return found
-
-
 def read_lora(path: Path) -> LoraFile:
     """Return what a file holds; all of it is in memory then.
 
@@ -89,19 +69,3 @@ def read_lora(path: Path) -> LoraFile:
         raise LoraError(f"LoRA {path} cannot be read: {error}") from error
     start = LENGTH_BYTES + int.from_bytes(content[:LENGTH_BYTES], "little")
     return LoraFile(path, hashlib.sha256(memoryview(content)[start:]).hexdigest(), tensors, header.metadata, version)
-
-
-def _of_hub(name: str) -> Path | None:
-    repository, file = "/".join(name.split("/")[:2]), "/".join(name.split("/")[2:])
-    if not is_hub_id(repository):
-        return None
-    try:
-        # The library calls a snapshot absent that lacks a file of the repository, unless it is told which count.
-        folder = Path(snapshot_download(repository, local_files_only=True, allow_patterns=[_USUAL_FILE]))
-    except (OSError, ValueError):
-        return None
-    found = folder / (f"{file}{LORA_SUFFIX}" if file else _USUAL_FILE)
-    if found.is_file():
-        return found
-    only = list(folder.glob(f"*{LORA_SUFFIX}"))
-    return only[0] if not file and len(only) == 1 else None

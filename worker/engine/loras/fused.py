@@ -10,9 +10,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from models.lora_files import find_lora
 from models.types.lora import Lora
 from models.types.measurement import UsedLora
-from worker.engine.loras.file import FileVersion, LoraFile, find_lora, read_lora
+from worker.engine.loras.file import FileVersion, LoraFile, read_lora
 from worker.engine.loras.layouts import Change, changes
 
 #: Bytes of files that are kept, the ones used last.
