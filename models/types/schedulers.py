@@ -14,6 +14,8 @@ class Scheduler:
     name: str
     diffusers_class: str
     options: Mapping[str, object] = field(default_factory=dict)
+    #: More than so many it refuses; None where it takes any number.
+    most_steps: int | None = None
 
     @property
     def sampler(self) -> str:
@@ -49,7 +51,8 @@ SCHEDULERS: Mapping[str, Scheduler] = {
         Scheduler("DPM++ SDE Karras", "DPMSolverSinglestepScheduler", _KARRAS),
         Scheduler("UniPC", "UniPCMultistepScheduler"),
         Scheduler("DEIS", "DEISMultistepScheduler"),
-        Scheduler("LCM", "LCMScheduler"),
+        # It picks its steps from those that consistency models are trained with, of which diffusers takes 50.
+        Scheduler("LCM", "LCMScheduler", most_steps=50),
     )
 }
 

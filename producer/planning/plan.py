@@ -170,6 +170,10 @@ class _Orders:
                 name = str(error["loc"][-1])
                 complain(name, _phrase(name, asked.get(name, error["input"]), error))
             return None
+        most_steps = SCHEDULERS[order.spec.scheduler].most_steps
+        if most_steps is not None and order.spec.steps > most_steps:
+            complain("steps", f"{order.spec.steps} are too many for {order.spec.scheduler}, which takes {most_steps}")
+            return None
         if order.spec.seed + order.count - 1 > MAX_SEED:
             name = "count" if "count" in request.values and "seed" not in request.values else "seed"
             complain(name, f"{order.count:,} seeds from {order.spec.seed} on run past the largest, {MAX_SEED}")

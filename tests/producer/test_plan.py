@@ -278,6 +278,12 @@ def test_defaults_that_cannot_be_read_are_one_line_and_hide_no_other_problem(che
     assert "\n" not in first
 
 
+def test_steps_that_a_scheduler_does_not_take_are_refused():
+    (said,) = problems_of({"scheduler": "lcm", "steps": 51})
+    assert str(said).endswith("steps: 51 are too many for LCM, which takes 50")
+    assert [one.steps for one in specs({"scheduler": "LCM", "steps": 50}, {"steps": 51})] == [50, 51]
+
+
 def test_a_preset_settles_scheduler_and_steps_and_is_kept():
     fast, turbo, exact = specs({"preset": "fast"}, {"preset": "TURBO"}, {})
     assert [(one.preset, one.scheduler, one.steps) for one in (fast, turbo, exact)] == [

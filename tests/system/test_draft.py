@@ -50,7 +50,7 @@ def test_it_makes_a_picture_in_four_steps_with_the_lora(nightshift, fetched):
     assert job.state == JobState.SUCCEEDED
     assert (job.preset, job.scheduler, job.steps, job.guidance, job.lora) == ("draft", "LCM", 4, 1.0, LORA)
     with Image.open(nightshift.data_dir / job.picture) as picture:
-        said = picture.text["parameters"]
+        said = picture.info["parameters"]
     assert "Preset: draft" in said
     assert "Sampler: LCM" in said
     assert "Lora hashes" in said

@@ -34,7 +34,7 @@ def passed(unet, latents, texts, pictures):
 
 
 # A picture of 64x64 has 4 tokens in the deepest block.
-@pytest.mark.parametrize(("width", "height"), [(64, 64), (64, 128), (128, 128), (192, 128)])
+@pytest.mark.parametrize(("width", "height"), [(64, 64), (64, 128), (128, 128)])
 @pytest.mark.parametrize("pictures", [2, 4, 8, 16])
 def test_a_pass_of_several_is_that_of_each(unet, threads, width, height, pictures):
     chance = torch.Generator().manual_seed(1)

@@ -10,6 +10,7 @@ from transformers import CLIPConfig, CLIPImageProcessor
 
 from models.checkpoints import DEMO_FOLDER
 from models.types.errors import GenerationError
+from models.types.job import MAX_STEPS
 from models.types.schedulers import SCHEDULERS
 from worker.engine.devices.cpu import Cpu
 from worker.engine.making.generation import generate
@@ -240,6 +241,15 @@ def test_each_picture_gets_a_scheduler_that_nothing_has_used(loaded, name):
     assert used.num_inference_steps == 3
     assert fresh.num_inference_steps != 3
     assert fresh.config == used.config
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_a_scheduler_takes_as_many_steps_as_it_says(loaded, name):
+    most = SCHEDULERS[name].most_steps
+    loaded.schedulers.new(name).set_timesteps(most or MAX_STEPS)
+    if most is not None:
+        with pytest.raises(ValueError, match="num_inference_steps"):
+            loaded.schedulers.new(name).set_timesteps(most + 1)
 
 
 @pytest.fixture
