@@ -1,5 +1,6 @@
 """LoRAs for tests: random ones for the demo, in the layouts that people have, and what each adds to a weight."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -100,3 +101,20 @@ def save(tensors: dict[str, Tensor], file: Path, metadata: dict[str, str] | None
     file.parent.mkdir(parents=True, exist_ok=True)
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, file, metadata)
     return file
+
+
+def weights_of(pipeline: Any) -> dict[str, Tensor]:
+    """Return all weights that a LoRA may change, by part and name."""
+    return {
+        f"{part}.{name}": value.clone()
+        for part in ("unet", "text_encoder")
+        for name, value in getattr(pipeline, part).state_dict().items()
+    }
+
+
+def digest(pipeline: Any) -> str:
+    """Return what is another where any of them is."""
+    found = hashlib.sha256()
+    for value in weights_of(pipeline).values():
+        found.update(value.numpy().tobytes())
+    return found.hexdigest()

@@ -4,7 +4,7 @@ Switching puts back what was there, to the bit: subtracting what was added would
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -78,17 +78,18 @@ class FusedLoras:
         asked = tuple(loras)
         if asked == self._asked and all(map(files.is_still_there, self._files)):
             return False
-        self._put_back()
-        read = tuple(files.read(lora.name) for lora in asked)
         wanted: dict[nn.Module, list[tuple[float, Change]]] = {}
-        for lora, file in zip(asked, read, strict=True):
-            for module, change in changes(file, self._parts).items():
-                wanted.setdefault(module, []).append((lora.scale, change))
         try:
+            read = tuple(files.read(lora.name) for lora in asked)
+            for lora, file in zip(asked, read, strict=True):
+                for module, change in changes(file, self._parts).items():
+                    wanted.setdefault(module, []).append((lora.scale, change))
+            self._put_back(self._loaded.keys() - wanted.keys())
             self._add(wanted)
         except BaseException:
-            # Memory may run out half-way.
-            self._put_back()
+            # A file may be none, and memory may run out half-way.
+            self._put_back(self._loaded.keys())
+            self._asked = self._files = ()
             raise
         self._asked, self._files = asked, read
         return True
@@ -97,18 +98,17 @@ class FusedLoras:
         for module, parts in wanted.items():
             weight = module.weight
             assert isinstance(weight, Tensor)
-            self._loaded[module] = weight.clone()
+            if module not in self._loaded:
+                self._loaded[module] = weight.clone()
+            # In place: what was compiled or recorded of the pipeline goes on with it.
+            weight.copy_(self._loaded[module])
             total = weight.float()
-            if total is weight:
-                total = weight.clone()
             for scale, change in parts:
                 total.add_(change.delta(weight), alpha=scale)
-            # In place: what was compiled or recorded of the pipeline goes on with it.
-            weight.copy_(total)
+            if total is not weight:
+                weight.copy_(total)
 
-    def _put_back(self) -> None:
-        for module, weight in self._loaded.items():
+    def _put_back(self, modules: Iterable[nn.Module]) -> None:
+        for module in list(modules):
             assert isinstance(module.weight, Tensor)
-            module.weight.copy_(weight)
-        self._loaded.clear()
-        self._asked = self._files = ()
+            module.weight.copy_(self._loaded.pop(module))

@@ -17,13 +17,7 @@ CPU = Cpu("cpu", torch.float32)
 
 
 @pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "loras"
-
-
-@pytest.fixture
 def engine(tmp_path, settings, folder):
-    folder.mkdir()
     engine = Engine(CPU, settings(device="cpu", data_dir=tmp_path))
     engine.use(Weights("demo"))
     for seed, name in enumerate(("olive", "leather")):

@@ -1,61 +1,18 @@
 """LoRAs: each layout adds what its tensors say, alpha and all; what is not known whole is refused by name."""
 
-import hashlib
 import json
-import random
 import struct
 
 import pytest
 import torch
-from lora_files import ATTENTION, CONVOLUTIONS, diffusers, kohya, processors, random_layers, save
+from lora_files import ATTENTION, CONVOLUTIONS, diffusers, digest, kohya, processors, random_layers, save, weights_of
 
-from models.lora_files import find_lora
 from models.types.errors import LoraError
 from models.types.lora import Lora, parse_loras
 from worker.engine.devices.cpu import Cpu
-from worker.engine.loras import fused
-from worker.engine.loras.fused import FusedLoras, LoraFiles
-from worker.engine.loras.layouts import Change
+from worker.engine.loras.fused import FusedLoras
 
 CPU = Cpu("cpu", torch.float32)
-
-
-@pytest.fixture
-def loaded(load):
-    return load()
-
-
-@pytest.fixture
-def loras(loaded):
-    """The LoRAs in use of a loaded demo, none yet."""
-    return FusedLoras(loaded.family.lora_parts(loaded.pipeline))
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "loras"
-
-
-@pytest.fixture
-def files(folder):
-    folder.mkdir()
-    return LoraFiles([folder])
-
-
-def weights_of(pipeline):
-    """Return all weights that a LoRA may change, by part and name."""
-    return {
-        f"{part}.{name}": value.clone()
-        for part in ("unet", "text_encoder")
-        for name, value in getattr(pipeline, part).state_dict().items()
-    }
-
-
-def digest(pipeline):
-    found = hashlib.sha256()
-    for value in weights_of(pipeline).values():
-        found.update(value.numpy().tobytes())
-    return found.hexdigest()
 
 
 def require_effect(pipeline, before, layers, scale):
@@ -177,79 +134,6 @@ def test_half_precision_rounds_once(load, folder, files):
         name = f"{layer.part}.{layer.name}.weight"
         exact = before[name].double() + layer.delta().reshape(before[name].shape)
         assert (after[name].double() - exact).abs().max() <= exact.abs().max() * 2**-11
-
-
-def test_fifty_switches_leave_the_weights_as_they_were_loaded(loaded, loras, folder, files):
-    usual = digest(loaded.pipeline)
-    for seed, name in enumerate(("a", "b", "c")):
-        save(kohya(random_layers(loaded.pipeline, seed, size=1.0)), folder / f"{name}.safetensors")
-    draw, seen = random.Random(1), {}
-    for _ in range(50):
-        asked = tuple(
-            sorted(Lora(name, draw.choice((0.5, 1.0, -2.0))) for name in draw.sample("abc", draw.randint(0, 2)))
-        )
-        loras.use(asked, files)
-        # The same LoRAs are the same weights, whatever was in use before.
-        assert seen.setdefault(asked, digest(loaded.pipeline)) == digest(loaded.pipeline)
-        if not asked:
-            assert not loras._loaded
-    loras.use([], files)
-    assert digest(loaded.pipeline) == usual
-    assert len(set(seen.values())) == len(seen)
-
-
-def test_where_memory_runs_out_half_way_nothing_stays(loaded, loras, folder, files, monkeypatch):
-    usual = digest(loaded.pipeline)
-    save(kohya(random_layers(loaded.pipeline)), folder / "olive.safetensors")
-    added, delta = [], Change.delta
-
-    def run_out(self, like):
-        added.append(like)
-        if len(added) == 5:
-            raise MemoryError
-        return delta(self, like)
-
-    with monkeypatch.context() as short:
-        short.setattr(Change, "delta", run_out)
-        with pytest.raises(MemoryError):
-            loras.use([Lora("olive")], files)
-    assert digest(loaded.pipeline) == usual
-    assert loras.use([Lora("olive")], files)
-    assert digest(loaded.pipeline) != usual
-
-
-def test_few_files_are_kept(loaded, loras, folder, files, monkeypatch):
-    for name in "abcd":
-        save(kohya(random_layers(loaded.pipeline)), folder / f"{name}.safetensors")
-    size = files.read("a").size
-    monkeypatch.setattr(fused, "_KEPT", 2 * size)
-    for _ in range(3):
-        for name in "abcd":
-            files.read(name)
-    assert len(files._read) == 2
-    assert sum(file.size for file in files._read.values()) <= 2 * size
-
-
-def test_one_that_is_not_kept_any_more_is_still_in_use(loaded, loras, folder, files, monkeypatch):
-    for seed, name in enumerate("ab"):
-        save(kohya(random_layers(loaded.pipeline, seed)), folder / f"{name}.safetensors")
-    monkeypatch.setattr(fused, "_KEPT", 1)
-    both = [Lora("a"), Lora("b")]
-    assert loras.use(both, files)
-    assert not loras.use(both, files)
-
-
-def test_a_file_that_goes_while_it_is_read_is_said(files, folder, loaded, monkeypatch):
-    file = save(kohya(layers_of(loaded.pipeline)), folder / "olive.safetensors")
-
-    def find_and_lose(name, folders):
-        path = find_lora(name, folders)
-        file.unlink()
-        return path
-
-    monkeypatch.setattr("worker.engine.loras.fused.find_lora", find_and_lose)
-    with pytest.raises(LoraError, match=r"olive\.safetensors"):
-        files.read("olive")
 
 
 @pytest.mark.skipif(not hasattr(torch, "float8_e4m3fn"), reason="this torch has no such numbers")
