@@ -48,6 +48,8 @@ ELSEWHERE = {
 WORKER = "celery -A worker worker"
 #: Those that have a worker of their own, which takes the device.
 OWN_WORKER = ("producer run", "producer bench")
+#: Those that wait for one to have made what is queued.
+WAITING = ("producer watch",)
 #: doctor finds fault with a server that keeps no append-only file, which is right here.
 MAY_FAIL = {"producer doctor"}
 
@@ -81,6 +83,8 @@ class Terminal:
         )
 
     def start_worker(self) -> None:
+        if self._worker is not None:
+            return
         with self._log.open("wb") as log:
             self._worker = subprocess.Popen(
                 ["bash", "-c", f"exec {WORKER}"], cwd=self._folder, env=self._environment, stdout=log, stderr=log
@@ -134,16 +138,16 @@ def test_every_command_runs_as_it_stands(terminal: Terminal):
             if line == WORKER:
                 terminal.start_worker()
                 continue
-            if own_worker := line.startswith(OWN_WORKER):
+            if line.startswith(OWN_WORKER):
                 terminal.stop_worker()
+            if line.startswith(WAITING):
+                terminal.start_worker()
             done = terminal.run(line)
             assert done.returncode == 0 or (line in MAY_FAIL and "Traceback" not in done.stderr), (
                 page.name,
                 line,
                 done,
             )
-            if own_worker:
-                terminal.start_worker()
         for block in blocks("python", page):
             done = terminal.run(f"python -c {shlex.quote(block)}")
             assert done.returncode == 0, done

@@ -13,12 +13,9 @@ PROMPTS = "red 日本 shoe ☃\nblue “shoe” é\n"
 
 
 def run(nightshift: Installation, *arguments: object, encoding: str):
-    environment = {**nightshift.environment, "PYTHONIOENCODING": encoding}
-    done = subprocess.run(
-        [PRODUCER, *map(str, arguments)], env=environment, cwd=nightshift.folder, capture_output=True, check=False
-    )
-    assert b"Traceback" not in done.stderr, done.stderr.decode(errors="replace")
-    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+    done = nightshift.producer(*arguments, PYTHONIOENCODING=encoding)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
@@ -35,7 +32,9 @@ def test_what_the_terminal_cannot_hold_is_shown_by_its_number(nightshift: Instal
 
 def test_a_file_whose_name_is_no_text_is_read(nightshift: Installation):
     (nightshift.folder / f"{NO_TEXT}.txt").write_text(PROMPTS)
-    assert run(nightshift, "enqueue", "--prompts", f"{NO_TEXT}.txt", encoding="utf-8")[0] == 0
+    # A program of its own, whose interpreter makes text of its arguments.
+    arguments = [str(PRODUCER), "enqueue", "--prompts", f"{NO_TEXT}.txt"]
+    subprocess.run(arguments, env=nightshift.environment, cwd=nightshift.folder, check=True)
     assert [job.prompt for job in nightshift.jobs()] == PROMPTS.splitlines()
 
 

@@ -106,8 +106,10 @@ def _become(
         # A terminal among them is not to send its signals here.
         how = os.O_RDONLY if descriptor == 0 else os.O_WRONLY | os.O_APPEND
         os.dup2(os.open(file, how | os.O_NOCTTY), descriptor)
-    # Those of the server know whether theirs are terminals.
-    sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
+    # Those of the server know whether theirs are terminals, and what those can show.
+    shown_in = environment.get("PYTHONIOENCODING")
+    sys.stdin, sys.stdout = os.fdopen(0), os.fdopen(1, "w", encoding=shown_in)
+    sys.stderr = os.fdopen(2, "w", buffering=1, encoding=shown_in, errors="backslashreplace")
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

@@ -228,7 +228,8 @@ class Installation:
                 status = process.wait(PATIENCE_S)
             finally:
                 process.kill()
-            return subprocess.CompletedProcess(process.args, status, files.stdout.read_text(), files.stderr.read_text())
+            said, complained = (file.read_text(errors="replace") for file in (files.stdout, files.stderr))
+            return subprocess.CompletedProcess(process.args, status, said, complained)
 
     def enqueue_at_once(self, *arguments: object) -> str:
         """Put jobs on the queue so that all are there before a worker begins one, and return their batch."""
