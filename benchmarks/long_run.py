@@ -22,7 +22,7 @@ import redis
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.plain_loop import plain_loop
+from benchmarks.plain_loop import of_demo, plain_loop
 from benchmarks.sides import Queue, nothing_runs, queue, seconds_between
 from models.figures.progress import batch_progress, newest_batches
 from models.records.database import Session
@@ -63,7 +63,7 @@ def main() -> None:
     asked = parser.parse_args()
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        loop = stack.enter_context(plain_loop(Path(folder, "plain")))
+        loop = stack.enter_context(plain_loop(Path(folder, "plain"), of_demo()))
         side = stack.enter_context(queue(Path(folder, "queued"), worker=True))
         run = _Run(side, asked.jobs)
         loop(_BESIDE)

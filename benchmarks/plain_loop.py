@@ -4,7 +4,8 @@ The plain loop is what a person writes without a queue: load the pipeline, one p
 sides make the same pictures of the demo with the same settings, in turn; each turn's seconds are those from the start
 of its first picture to the end of its last. The queue makes as many a call as are fastest, which its first turns find
 out; `--a-call 1` has it make one, as the loop does. `--beside 1` keeps a processor busy with another program all the
-while, and `--run` takes `producer run` with its bar on a terminal in place of a worker.
+while, and `--run` takes `producer run` with its bar on a terminal in place of a worker. `--preset fast` is the queue's
+alone, against a loop of 25 steps of PNDM; `--stable-diffusion` takes its architecture in place of the demo.
 Prints the rounds, the ratio with its spread, and JSON last.
 """
 
@@ -20,12 +21,38 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from benchmarks.random_weights import make_stable_diffusion
 from benchmarks.sides import PRODUCER, PROMPT, database_of, queue, running, seconds_of_newest
-from models.checkpoints import DEMO_FOLDER, checkpoint_defaults
+from models.checkpoints import DEMO, CheckpointDefaults, checkpoint_defaults, local_path
+from models.types.presets import EXACT, PRESETS
+from models.types.schedulers import SCHEDULERS
 from worker.engine.processors import set_waiting
+
+
+@dataclass(frozen=True)
+class Work:
+    """What both sides make, and by what preset the queue makes it."""
+
+    checkpoint: str
+    options: CheckpointDefaults
+    preset: str
+
+    def flags(self) -> list[str]:
+        """Return what `producer` is asked."""
+        settled = set(PRESETS[self.preset].settles)
+        options = {name: value for name, value in self.options.model_dump().items() if name not in settled}
+        asked = {"checkpoint": self.checkpoint, "preset": self.preset, **options}
+        return [text for name, value in asked.items() for text in (f"--{name}", str(value))]
+
+
+def of_demo(preset: str = EXACT) -> Work:
+    """Return what the demo makes by itself; by another preset than `exact`, what jobs of Stable Diffusion 1.5 take."""
+    own = checkpoint_defaults(DEMO)
+    return Work(DEMO, own if preset == EXACT else CheckpointDefaults(width=own.width, height=own.height), preset)
 
 
 def main() -> None:
@@ -36,18 +63,24 @@ def main() -> None:
     parser.add_argument("--beside", type=int, default=0, help="programs that keep a processor busy each")
     parser.add_argument("--run", action="store_true", help="`producer run` instead of `celery -A worker worker`")
     parser.add_argument("--a-call", type=int, default=0, help="pictures a call of the queue; 0: as many as are fastest")
+    parser.add_argument("--preset", default=EXACT, help="of the queue; the loop makes 25 steps of PNDM then")
+    parser.add_argument(
+        "--stable-diffusion", action="store_true", help="its architecture with random weights at 256x256, not the demo"
+    )
     asked = parser.parse_args()
     os.environ["NIGHTSHIFT_PICTURES_A_CALL"] = str(asked.a_call)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        work = _work(folder, asked.preset, stable_diffusion=asked.stable_diffusion)
         for _ in range(asked.beside):
             stack.enter_context(running(sys.executable, "-c", "while True: pass"))
-        plain = stack.enter_context(plain_loop(folder / "plain"))
+        plain = stack.enter_context(plain_loop(folder / "plain", work))
         queued: Callable[[int], float]
         if asked.run:
-            queued = partial(_run, folder / "queued")
+            queued = partial(_run, folder / "queued", work)
         else:
-            queued = stack.enter_context(queue(folder / "queued", worker=True)).make
+            made = stack.enter_context(queue(folder / "queued", worker=True))
+            queued = partial(made.make, more=work.flags())
         # Found out over some turns, and kept by the worker.
         for _ in range(0 if asked.a_call or asked.run else 4):
             queued(asked.pictures)
@@ -59,18 +92,24 @@ def main() -> None:
         print(f"{number:<8}{1 / by_loop:12.2f} /s {1 / by_queue:12.2f} /s {ratio:15.3f}")
     median = statistics.median(ratios)
     print(f"pictures a second, queue against plain loop: {median:.3f} ({min(ratios):.3f} to {max(ratios):.3f})")
-    print(
-        json.dumps(
-            {"beside": asked.beside, "run": asked.run, "ratio": median, "ratios": ratios, "seconds_a_picture": rounds}
-        )
-    )
+    print(json.dumps({**vars(asked), "ratio": median, "ratios": ratios, "seconds_a_picture": rounds}))
+
+
+def _work(folder: Path, preset: str, *, stable_diffusion: bool) -> Work:
+    if not stable_diffusion:
+        return of_demo(preset)
+    checkpoint = folder / "stable-diffusion"
+    make_stable_diffusion(checkpoint, half=True)
+    os.environ["NIGHTSHIFT_CHECKPOINT_FOLDERS"] = str(checkpoint)
+    return Work(str(checkpoint), CheckpointDefaults(width=256, height=256), preset)
 
 
 @contextmanager
-def plain_loop(folder: Path) -> Iterator[Callable[[int], float]]:
+def plain_loop(folder: Path, work: Work) -> Iterator[Callable[[int], float]]:
     """Give a function that makes so many pictures in the loop and returns the seconds of one."""
     folder.mkdir()
-    command = [sys.executable, "-m", "benchmarks.plain_loop", "--loop", str(folder)]
+    what = [work.checkpoint, work.options.model_dump_json()]
+    command = [sys.executable, "-m", "benchmarks.plain_loop", "--loop", str(folder), *what]
     with running(*command) as child:
         to, back = child.stdin, child.stdout
         assert to is not None
@@ -88,11 +127,11 @@ def plain_loop(folder: Path) -> Iterator[Callable[[int], float]]:
         yield make
 
 
-def _run(folder: Path, count: int) -> float:
+def _run(folder: Path, work: Work, count: int) -> float:
     """Have `producer run` make so many pictures, its bar on a terminal of its own, and return the seconds of one."""
     shutil.rmtree(folder, ignore_errors=True)
     variables = {"NIGHTSHIFT_DATA_DIR": str(folder), "NIGHTSHIFT_DEVICE": "cpu", "NIGHTSHIFT_CHECKPOINT": "demo"}
-    command = [str(PRODUCER), "run", "--prompt", PROMPT, "--count", str(count), "--seed", "1"]
+    command = [str(PRODUCER), "run", "--prompt", PROMPT, "--count", str(count), "--seed", "1", *work.flags()]
     ours, terminal = pty.openpty()
     process = subprocess.Popen(
         command,
@@ -116,26 +155,29 @@ def _run(folder: Path, count: int) -> float:
     return seconds
 
 
-def _loop(folder: Path) -> None:
+def _loop(folder: Path, checkpoint: str, options: CheckpointDefaults) -> None:
     """Make as many pictures as a line says, whenever one comes."""
     # As the worker's threads wait, so that the two sides differ in the queue alone.
     set_waiting()
+    import diffusers
     import torch
-    from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 
-    asked = checkpoint_defaults("demo")
-    pipeline = StableDiffusionPipeline.from_pretrained(DEMO_FOLDER, safety_checker=None, local_files_only=True)
-    pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
+    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(
+        local_path(checkpoint), safety_checker=None, local_files_only=True, torch_dtype=torch.float32
+    )
+    scheduler = SCHEDULERS[options.scheduler]
+    made_by = getattr(diffusers, scheduler.diffusers_class)
+    pipeline.scheduler = made_by.from_config(pipeline.scheduler.config, **scheduler.options)
     pipeline.set_progress_bar_config(disable=True)
     print("ready", flush=True)
     for line in sys.stdin:
         for number in range(int(line)):
             pipeline(
                 PROMPT,
-                num_inference_steps=asked.steps,
-                guidance_scale=asked.guidance,
-                width=asked.width,
-                height=asked.height,
+                num_inference_steps=options.steps,
+                guidance_scale=options.guidance,
+                width=options.width,
+                height=options.height,
                 generator=torch.Generator("cpu").manual_seed(number),
             ).images[0].save(folder / f"{number:04d}.png")
         print("done", flush=True)
@@ -143,6 +185,7 @@ def _loop(folder: Path) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--loop"]:
-        _loop(Path(sys.argv[2]))
+        _folder, _checkpoint, _options = sys.argv[2:]
+        _loop(Path(_folder), _checkpoint, CheckpointDefaults.model_validate_json(_options))
     else:
         main()

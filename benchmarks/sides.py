@@ -87,9 +87,9 @@ class Queue:
         """Put so many jobs on the queue."""
         self.producer("enqueue", "--new", "--prompt", PROMPT, "--count", str(count), "--seed", "1", *more)
 
-    def make(self, count: int) -> float:
+    def make(self, count: int, more: Sequence[str] = ()) -> float:
         """Have the worker make so many pictures and return the seconds of one."""
-        self.enqueue(count)
+        self.enqueue(count, *more)
         return self.seconds_of_newest()
 
     def seconds_of_newest(self) -> float:

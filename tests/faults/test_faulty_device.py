@@ -14,7 +14,7 @@ SHOE = ("--prompt", "a red boot", "--steps", 6)
 
 @pytest.fixture(scope="module")
 def both(installation):
-    with faulty(installation, NIGHTSHIFT_DEVICE="mps", STAND_IN="0", NIGHTSHIFT_HANG_S="2") as made:
+    with faulty(installation, NIGHTSHIFT_DEVICE="mps", STAND_IN="0", NIGHTSHIFT_HANG_S="4") as made:
         yield made
 
 

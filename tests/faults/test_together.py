@@ -112,7 +112,7 @@ def test_a_worker_told_to_end_finishes_the_call_and_begins_no_other(nightshift, 
 def test_a_call_that_hangs_is_given_up_and_each_is_made_alone(nightshift, faults, enqueue):
     batch = enqueue()
     faults.at("step", "hang")
-    assert nightshift.start_worker(NIGHTSHIFT_HANG_S="2").wait() == ExitStatus.HUNG
+    assert nightshift.start_worker(NIGHTSHIFT_HANG_S="4").wait() == ExitStatus.HUNG
     assert [own[0].cause for own in attempts(nightshift, batch)] == ["hung"] * COUNT
     nightshift.start_worker()
     nightshift.wait_until_finished(batch)

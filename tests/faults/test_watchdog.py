@@ -23,7 +23,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def both(installation):
-    with faulty(installation, NIGHTSHIFT_HANG_S="2") as made:
+    with faulty(installation, NIGHTSHIFT_HANG_S="4") as made:
         yield made
 
 

@@ -20,10 +20,11 @@ def run(nightshift: Installation, *arguments: object, encoding: str):
 
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
 def test_what_the_terminal_cannot_hold_is_shown_by_its_number(nightshift: Installation, encoding):
-    (nightshift.folder / "p.txt").write_text(PROMPTS)
-    status, said, _ = run(nightshift, "enqueue", "--prompts", "p.txt", encoding=encoding)
+    file = nightshift.folder / "p.txt"
+    file.write_text(PROMPTS)
+    status, said, _ = run(nightshift, "enqueue", "--prompts", file, encoding=encoding)
     assert (status, "2 jobs queued" in said) == (0, True)
-    status, said, _ = run(nightshift, "enqueue", "--prompts", "p.txt", "--dry-run", encoding=encoding)
+    status, said, _ = run(nightshift, "enqueue", "--prompts", file, "--dry-run", encoding=encoding)
     assert status == 0
     assert r"red \u65e5\u672c shoe \u2603" in said
     for command in (("status",), ("report",), ("show", "1"), ("coverage",), ("--help",), ("enqueue", "--help-format")):
