@@ -15,7 +15,7 @@ import click
 from faults import assert_promise_kept, helpers_of, messages_in
 from rich.console import Console
 from rich.table import Table
-from soaking import JOBS_A_BATCH, Soak
+from soak_faults import JOBS_A_BATCH, Soak
 from sqlalchemy import select
 
 from models.records.tables import Attempt, Batch

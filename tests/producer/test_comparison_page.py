@@ -10,6 +10,9 @@ from made_rows import Made, write_batch
 from PIL import Image
 from playwright.sync_api import expect
 
+from producer.actions.reports.comparison import Comparison
+from producer.page.comparison import write_comparison
+
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")]
 
 RED, DARK, BLUE = (200, 30, 30), (190, 30, 30), (30, 60, 220)
@@ -134,7 +137,23 @@ def test_the_sheet_leaves_a_place_for_what_was_not_made(nightshift, tmp_path):
     assert colours == [[RED, white, RED], [RED, DARK, BLUE], [BLUE, BLUE, RED]]
 
 
-def test_one_without_pictures_and_a_page_without_one(nightshift, tmp_path):
+def test_a_picture_that_is_gone_is_said_and_has_no_difference(nightshift, chromium, tmp_path):
+    write_batch(nightshift, "gone", [made("a red boot", 7, variant, rgb=RED) for variant in ("none", "olive", "worn")])
+    gone, *_ = nightshift.jobs("gone")
+    (nightshift.data_dir / gone.picture).unlink()
+    assert nightshift.producer("compare", "gone", "--html", tmp_path / "g.html").returncode == 0
+    with opened(chromium, tmp_path / "g.html") as page:
+        assert ["not there any more" in text for text in cells(page)[0]] == [True, False, False]
+        page.get_by_label("Show how each differs from none").check()
+        assert drawn(page, page.locator(".side").nth(1)) == pytest.approx(RED, abs=6)
+
+
+def test_rows_that_are_left_out_are_counted(tmp_path):
+    write_comparison(tmp_path / "l.html", "loras", Comparison([], "Nothing."), [], [], left_out=1234)
+    assert "1,234 more are not on this page" in (tmp_path / "l.html").read_text()
+
+
+def test_what_cannot_be_drawn_is_said(nightshift, tmp_path):
     refused = nightshift.producer("compare", "loras", "--inline")
     assert "--inline is for --html FILE" in refused.stderr
     assert nightshift.producer("compare", "--prompt", "a boot", "--axis", "steps=2,4").returncode == 0
