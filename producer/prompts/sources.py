@@ -83,7 +83,8 @@ class Sources:
             # A preset settles these in place of the picture's.
             settled = {*flags, *preset_of(flags.get("preset")).settles}
             prompt, tags = taken_out(str(request.values.get("prompt", "")))
-            own = {**request.values, "prompt": prompt, "lora": tags} if tags else request.values
+            # A picture of ours says apart where its LoRAs come from, which the tags of a prompt do not.
+            own = {"lora": tags, **request.values, "prompt": prompt} if tags else request.values
             values = {name: value for name, value in own.items() if name not in settled}
             yield replace(request, values=values)
         _warn(warnings)

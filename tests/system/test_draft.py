@@ -54,3 +54,11 @@ def test_it_makes_a_picture_in_four_steps_with_the_lora(nightshift, fetched):
     assert "Preset: draft" in said
     assert "Sampler: LCM" in said
     assert "Lora hashes" in said
+    # In its prompt the LoRA has a name without the hub's account, and is found all the same.
+    assert f"<lora:{LORA.rpartition('/')[2]}:1>" in said
+    again = nightshift.producer("run", "--from", nightshift.data_dir / job.picture, "--new")
+    assert again.returncode == 0, again.stderr
+    other = nightshift.jobs()[-1]
+    assert (other.prompt, other.scheduler, other.steps, other.guidance, other.lora) == (job.prompt, "LCM", 4, 1.0, LORA)
+    pixels = [Image.open(nightshift.data_dir / each.picture).tobytes() for each in (job, other)]
+    assert pixels[0] == pixels[1]

@@ -11,7 +11,7 @@ from PIL.PngImagePlugin import PngInfo
 from models.pictures.mark import KEY
 from models.tuning import USUAL
 from models.types.job import JobSpec
-from models.types.lora import tagged
+from models.types.lora import listed, tagged
 from models.types.measurement import UsedLora
 from models.types.presets import EXACT
 from models.types.schedulers import SCHEDULERS
@@ -59,6 +59,8 @@ def parameters_text(
         "Model hash": digest[:10] if digest and checkpoint.endswith(".safetensors") else None,
         "Model": Path(checkpoint).name.removesuffix(".safetensors"),
         "Lora hashes": ", ".join(f"{lora.name}: {lora.sha256[:12]}" for lora in loras) or None,
+        # In the prompt they are named as A1111 does it, without the folder or the hub's account that they come from.
+        "LoRAs": listed(spec.loras) if any(lora.name != lora.stem for lora in spec.loras) else None,
         "RNG": "CPU",
         "Preset": None if spec.preset == EXACT else spec.preset,
         # On some devices a picture depends on these two, by rounding.

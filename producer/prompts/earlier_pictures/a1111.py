@@ -17,7 +17,7 @@ _FIELDS = {"Steps": "steps", "CFG scale": "guidance", "Seed": "seed"}
 #: What changes nothing of a picture, or is read apart.
 _READ = {*_FIELDS, "Sampler", "Schedule type", "Size", "Model", "Model hash", "Lora hashes", "Version", "RNG"}
 #: What our own pictures say beside that, and what no other may need.
-_READ |= {"Preset", "Pictures a call", "Denoiser"}
+_READ |= {"LoRAs", "Preset", "Pictures a call", "Denoiser"}
 #: What A1111 takes for `Automatic` (modules/sd_samplers_kdiffusion.py), where that is not the plain one.
 _AUTOMATIC = {"DPM++ 2M": "Karras", "DPM++ SDE": "Karras"}
 #: Of a schedule that no scheduler here has, the sampler's own is taken, and that is said.
@@ -41,6 +41,8 @@ def parse_parameters(text: str) -> tuple[dict[str, object], list[str]]:
     if negative:
         values["negative_prompt"] = negative
     values |= {field: pairs[name] for name, field in _FIELDS.items() if name in pairs}
+    if "LoRAs" in pairs:
+        values["lora"] = pairs["LoRAs"]
     if "Size" in pairs:
         values["width"], _, values["height"] = pairs["Size"].partition("x")
     left = [name for name in pairs if name not in _READ] + (["a GPU's noise"] if _gpu_noise(pairs) else [])
