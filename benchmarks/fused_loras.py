@@ -11,7 +11,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -91,12 +91,12 @@ def _beside(wanted: dict[nn.Module, Change]) -> Iterator[None]:
             handle.remove()
 
 
-def _add(change: Change):
+def _add(change: Change) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]:
     down, up = change.down.T.contiguous(), (change.up * change.factor).T.contiguous()
     return lambda _module, inputs, result: result + inputs[0] @ down @ up
 
 
-def _seconds(work) -> float:
+def _seconds(work: Callable[[], object]) -> float:
     begun = time.perf_counter()
     with torch.no_grad():
         work()

@@ -43,6 +43,7 @@ GROUPS = {
     "Set up and repair": {
         "doctor": ("machine.doctor:command", "Check device, memory, disk, Redis, database, checkpoint."),
         "download": ("machine.download:command", "Fetch a checkpoint from the hub."),
+        "migrate": ("machine.migrate:command", "Bring the database's tables to this version."),
         "service": ("machine.service:command", "Keep a worker running, from the machine's start on."),
         "tune": ("machine.tune:command", "Find out how pictures are made in the least time."),
         "bench": ("machine.bench:command", "Measure this machine."),

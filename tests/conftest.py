@@ -22,7 +22,7 @@ for _variable in [name for name in os.environ if name.upper().startswith("NIGHTS
 from installation import Installation, RedisServer, WorkerProcess  # noqa: E402
 from postgres_server import PostgresServer, postgres_binaries  # noqa: E402
 
-from models.records.migrating import upgrade  # noqa: E402
+from models.records.backends.migrating import upgrade  # noqa: E402
 from models.settings import Settings  # noqa: E402
 
 _Value = TypeVar("_Value")

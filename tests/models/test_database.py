@@ -68,7 +68,7 @@ def test_a_version_that_this_program_does_not_know_is_left_alone(sqlite_url, pro
     before = Path(sqlite_url.removeprefix("sqlite:///")).read_bytes()
     message = error_of(sqlite_url)
     assert "is at version f00d, which this program (at " in message
-    assert "Upgrade Nightshift, or set NIGHTSHIFT_DATABASE_URL to another" in message
+    assert "Upgrade Nightshift on this machine, or set NIGHTSHIFT_DATABASE_URL to another" in message
     for command in (("status",), ("report", "--all"), ("enqueue", "--prompt", "x")):
         assert_one_line(producer(*command, NIGHTSHIFT_DATABASE_URL=sqlite_url), "f00d")
     assert Path(sqlite_url.removeprefix("sqlite:///")).read_bytes() == before

@@ -9,9 +9,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, Table, create_engine, inspect, select
 
+from models.records.backends.migrating import migration_config, upgrade
 from models.records.columns import Base
 from models.records.database import Database
-from models.records.migrating import migration_config, upgrade
 from models.records.tables import SCHEMA_VERSION
 
 SCRIPT = ScriptDirectory.from_config(migration_config())

@@ -22,12 +22,13 @@ class PostgresServer:
         #: Where its socket is.
         self.folder = folder
         self._numbers = count(1)
-        # The server refuses to run as root, so it gets a user of its own: Debian's, or the one that owns nothing.
-        self._user: dict[str, Any] = {}
+        #: As `subprocess` takes it. The server refuses to run as root, so it gets Debian's user for it, or the one
+        #: that owns nothing.
+        self.user: dict[str, Any] = {}
         if os.geteuid() == 0:
             names = {entry.pw_name for entry in pwd.getpwall()}
             user = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
-            self._user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+            self.user = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
             os.chown(folder, user.pw_uid, user.pw_gid)
 
     def url(self, database: str, password: str | None = None) -> str:
@@ -58,7 +59,7 @@ class PostgresServer:
         command = [str(self._binaries / program), "-D", str(self.folder / "data"), *arguments]
         # To a file, because the server inherits it and would keep a pipe open.
         with (self.folder / "output").open("ab") as output:
-            done = subprocess.run(command, stdout=output, stderr=output, cwd=self.folder, timeout=90, **self._user)
+            done = subprocess.run(command, stdout=output, stderr=output, cwd=self.folder, timeout=90, **self.user)
         if done.returncode != 0:
             pytest.fail(f"{program} failed:\n{(self.folder / 'output').read_text()}")
 

@@ -1,20 +1,20 @@
-"""PostgreSQL in SQLite's place: migrated by hand, then the same programs; the other modules here run on both."""
-
-import os
-import subprocess
-import sys
-from pathlib import Path
+"""PostgreSQL in SQLite's place: migrated by a person, then the same programs; the other modules here run on both."""
 
 import pytest
+from alembic import command
 from sqlalchemy import create_engine, select, text
 
 from models.figures.progress import batch_progress
+from models.records.backends.migrating import known_versions, migration_config
 from models.records.batches import find_batch
+from models.records.boots import Machine, record_boot
 from models.records.database import Database
-from models.records.tables import Attempt, Batch, Boot, Job, Load
+from models.records.tables import SCHEMA_VERSION, Attempt, Batch, Boot, Job, Load
 from models.types.errors import DatabaseError
 
-PROJECT = Path(__file__).parents[2]
+#: The version before this one, and a worker of it.
+BEFORE = known_versions()[1]
+AT_WORK = Machine("tower", 1, "t", "cuda", "a card", "", 8, "float16", 2**34, {}, {})
 
 
 @pytest.fixture
@@ -27,20 +27,59 @@ def test_a_database_without_a_schema_says_how_to_migrate_it_and_that_works(postg
     with pytest.raises(DatabaseError) as caught:
         Database(url)
     assert "is at version none, this program needs " in str(caught.value)
-    assert "run `alembic upgrade head` in the project's folder" in str(caught.value)
+    assert "bring the database up with `producer migrate`" in str(caught.value)
     assert postgres.password not in str(caught.value)
     refused = producer("status", NIGHTSHIFT_DATABASE_URL=url)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == f"producer: {caught.value}\n"
-    migrated = subprocess.run(
-        [sys.executable, "-m", "alembic", "upgrade", "head"],
-        cwd=PROJECT,
-        env=os.environ | {"NIGHTSHIFT_DATABASE_URL": url},
-        capture_output=True,
-        text=True,
-    )
+    migrated = producer("migrate", NIGHTSHIFT_DATABASE_URL=url)
     assert migrated.returncode == 0, migrated.stderr
+    assert migrated.stdout.endswith(f"is at version {SCHEMA_VERSION} now; before, it was empty\n")
+    assert postgres.password not in migrated.stdout
     assert producer("status", NIGHTSHIFT_DATABASE_URL=url).returncode == 0
+    again = producer("migrate", NIGHTSHIFT_DATABASE_URL=url)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert again.stdout.endswith(f"is at version {SCHEMA_VERSION}: nothing to do\n")
+
+
+def test_sqlite_is_migrated_too_by_whoever_asks_for_it(producer, data_dir):
+    done = producer("migrate")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(f"is at version {SCHEMA_VERSION} now; before, it was empty\n")
+    assert (data_dir / "nightshift.db").exists()
+
+
+def test_a_worker_and_a_database_of_two_versions_say_which_side_to_bring_up(postgres, installation):
+    older = postgres.create()
+    made = Database(older, migrate=True)
+    with made.writing() as session:
+        record_boot(session, AT_WORK)
+    made.close()
+    engine = create_engine(older)
+    with engine.begin() as connection:
+        config = migration_config()
+        config.attributes["connection"] = connection
+        command.downgrade(config, BEFORE)
+    with installation(NIGHTSHIFT_DATABASE_URL=older) as nightshift:
+        worker = nightshift.start_worker()
+        assert worker.wait() == 1
+        assert f"is at version {BEFORE}, this program needs {SCHEMA_VERSION}" in worker.log
+        assert "bring the database up with `producer migrate`" in worker.log
+        assert "Traceback" not in worker.log
+        with engine.begin() as connection:
+            assert connection.scalar(text("SELECT version_num FROM alembic_version")) == BEFORE
+        migrated = nightshift.producer("migrate")
+        assert migrated.stdout.endswith(f"is at version {SCHEMA_VERSION} now; before, it was {BEFORE}\n")
+        assert "the worker on cuda of tower began before: end it, and start one anew" in migrated.stderr
+        nightshift.wait_until_ready(nightshift.start_worker()).stop()
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = 'f00d'"))
+        worker = nightshift.start_worker()
+        assert worker.wait() == 1
+        assert "it was made by a newer one. Upgrade Nightshift on this machine" in worker.log
+        for name in ("status", "migrate"):
+            assert "it was made by a newer one" in nightshift.producer(name).stderr
+    engine.dispose()
 
 
 def test_a_wrong_password_is_one_line_that_does_not_show_it(postgres, producer):

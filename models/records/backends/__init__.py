@@ -1,0 +1,1 @@
+"""The databases that the record may lie in, and their schema from version to version."""
