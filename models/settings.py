@@ -23,7 +23,7 @@ ENV_FILE = ".env"
 _URLS = ("broker_url", "database_url")
 #: Where jobs, pictures and rows go, and whose weights and code are run: no file may set these without a word.
 _WEIGHTY = (
-    *("broker_url", "data_dir", "database_url", "checkpoint", "checkpoint_folders", "lora_folders"),
+    *("broker_url", "data_dir", "database_url", "pictures_url", "checkpoint", "checkpoint_folders", "lora_folders"),
     "single_file_config",
     "remote_control",
 )
@@ -46,6 +46,16 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(Path("~/nightshift"), description="folder of the SQLite file, pictures, logs")
     database_url: str = Field("", description="SQLAlchemy URL; empty: `nightshift.db` in the data folder")
+    pictures_url: str = Field(
+        "",
+        description="where pictures are: `s3://bucket/prefix`, `gs://…`, `az://…`, a folder; empty: the data folder",
+    )
+    pictures_cache_gb: float = Field(
+        1.0,
+        ge=0,
+        le=100_000,
+        description="how much of an object store's pictures is kept on this disk, to be read again",
+    )
     checkpoint: str = Field(STABLE_DIFFUSION_1_5, description="hub id, folder, `.safetensors` file, or `demo`")
     checkpoint_folders: str = Field(
         "",

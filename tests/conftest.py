@@ -21,6 +21,7 @@ for _variable in [name for name in os.environ if name.upper().startswith("NIGHTS
 
 from installation import Installation, RedisServer, WorkerProcess  # noqa: E402
 from postgres_server import PostgresServer, postgres_binaries  # noqa: E402
+from s3_server import S3Server  # noqa: E402
 
 from models.records.backends.migrating import upgrade  # noqa: E402
 from models.settings import Settings  # noqa: E402
@@ -37,12 +38,21 @@ _SLOW_FOLDERS = ("compose", "faults", "system", "training")
 _LONG_FILES = ("test_manual.py", "test_doctor.py", "test_demo.py", "test_no_file_handle.py", "test_run.py")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database", choices=("sqlite", "postgresql"), default="sqlite", help="where installations have their record"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what `make test` leaves to `make test-all`, and put the longest files first.
 
     What is marked `smoke` is one of its kind for all others, and `make test` has it.
     """
+    on_sqlite = config.getoption("--database") == "sqlite"
     for item in items:
+        if not on_sqlite and item.get_closest_marker("of_sqlite"):
+            item.add_marker(pytest.mark.skip(reason="it is about SQLite's file"))
         if item.path.relative_to(Path(__file__).parent).parts[0] in _SLOW_FOLDERS:
             item.add_marker("slow")
     items.sort(key=lambda item: item.path.name not in _LONG_FILES)
@@ -85,16 +95,20 @@ def new_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
 
 @pytest.fixture(scope="session")
 def installation(
-    server: RedisServer, tmp_path_factory: pytest.TempPathFactory
+    server: RedisServer, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Callable[..., AbstractContextManager[Installation]]:
     """Return a context manager that yields an `Installation` and stops its workers at the end.
 
     For fixtures of any scope: tests that can share a worker do, since each takes seconds to start.
     """
     numbers = itertools.count(1)
+    on_postgresql = request.config.getoption("--database") == "postgresql"
 
     @contextmanager
     def make(broker_url: str | None = None, **settings: str) -> Iterator[Installation]:
+        if on_postgresql and "NIGHTSHIFT_DATABASE_URL" not in settings:
+            server_of_it = request.getfixturevalue("postgres")
+            settings["NIGHTSHIFT_DATABASE_URL"] = server_of_it.create(request.getfixturevalue("migrated_template"))
         made = Installation(tmp_path_factory.mktemp("nightshift"), broker_url or server.url(next(numbers)), **settings)
         _open.append(made)
         try:
@@ -143,12 +157,8 @@ def wait_until(nightshift: Installation) -> Callable[[Callable[[], _Value], str]
 def elsewhere(nightshift: Installation, tmp_path: Path) -> dict[str, str]:
     """Return what makes a worker one of another host: its own locks, and the first one's pictures and rows."""
     (nightshift.data_dir / "pictures").mkdir(parents=True)
-    for shared in ("pictures", "nightshift.db"):
-        (tmp_path / shared).symlink_to(nightshift.data_dir / shared)
-    return {
-        "NIGHTSHIFT_DATA_DIR": str(tmp_path),
-        "NIGHTSHIFT_DATABASE_URL": f"sqlite:///{nightshift.data_dir / 'nightshift.db'}",
-    }
+    (tmp_path / "pictures").symlink_to(nightshift.data_dir / "pictures")
+    return {"NIGHTSHIFT_DATA_DIR": str(tmp_path), "NIGHTSHIFT_DATABASE_URL": nightshift.database_url}
 
 
 @pytest.fixture(scope="session")
@@ -163,6 +173,15 @@ def postgres() -> Iterator[PostgresServer]:
         server.start()
         yield server
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """The object store that tests share, each with a place of its own."""
+    server = S3Server()
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")

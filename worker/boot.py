@@ -173,6 +173,7 @@ class Boot(bootsteps.StartStopStep):
         machine = _machine(device, self._lock.uid)
         started_at = now()
         pictures = parts.pictures(settings)
+        retrier.until_free(pictures.check)
         boot_id, recorded, rescued = retrier.until_free(
             lambda: _begin(database, machine, pictures, settings, started_at)
         )

@@ -31,7 +31,10 @@ class FolderStore(PictureStore):
     """The pictures below one data folder, which may be moved: a row names its picture by its path below it."""
 
     def __init__(self, data_dir: Path) -> None:
-        self._data_dir = data_dir
+        self.data_dir = data_dir
+
+    def check(self) -> None:
+        """Do nothing: a folder that cannot be written is waited for."""
 
     def path(self, name: str) -> Path:
         """Return where the picture called `name` is, or would be.
@@ -41,7 +44,7 @@ class FolderStore(PictureStore):
         """
         if not NAME.fullmatch(name):
             raise StorageError(f"{printable(name)} is no name of a picture: a row was changed by hand")
-        return self._data_dir / name
+        return self.data_dir / name
 
     def free_name(self, batch_id: int, job_id: int, mark: str) -> str:
         """Return the first name under which there is no other job's picture."""
@@ -88,7 +91,7 @@ class FolderStore(PictureStore):
     def names(self, batch_id: int) -> set[str]:
         """Return the names of the pictures of a batch that are there."""
         folder = batch_folder(batch_id)
-        with suppress(FileNotFoundError), os.scandir(self._data_dir / folder) as files:
+        with suppress(FileNotFoundError), os.scandir(self.data_dir / folder) as files:
             return {f"{folder}/{file.name}" for file in files}
         return set()
 
@@ -119,18 +122,23 @@ class FolderStore(PictureStore):
         """Return the place where an attempt puts the picture until it is known to be the job's, accepted or not."""
         path = self.path(name)
         path = path.parent.parent / path.name if path.parent.name == REJECTED else path
-        return FolderAside(path, attempt_id, self._data_dir)
+        return FolderAside(path, attempt_id, self.data_dir)
 
     def thumbnails(self) -> list[str]:
         """Return the small copies that are there."""
-        return sorted(map(self._piece, (self._data_dir / _THUMBNAILS).glob("*/*.webp")))
+        return sorted(map(self._piece, (self.data_dir / _THUMBNAILS).glob("*/*.webp")))
 
     def is_current(self, thumbnail: str, name: str) -> bool:
         """Compare the times of the files."""
+        made_at, picture_at = self.written_at(thumbnail), self.written_at(name)
+        return made_at is not None and picture_at is not None and made_at >= picture_at
+
+    def written_at(self, piece: str) -> float | None:
+        """Return when a file was written, in seconds since 1970; None where there is none."""
         try:
-            return self._file(thumbnail).stat().st_mtime >= self.where(name).stat().st_mtime
+            return self._file(piece).stat().st_mtime
         except OSError:
-            return False
+            return None
 
     def read_thumbnail(self, thumbnail: str) -> bytes:
         """Return the file."""
@@ -152,7 +160,7 @@ class FolderStore(PictureStore):
     def pictures(self) -> Iterator[tuple[int, str]]:
         """Yield the files that have names of pictures."""
         for pattern in ("*/job-*.png", f"*/{REJECTED}/job-*.png"):
-            for file in (self._data_dir / PICTURES).glob(pattern):
+            for file in (self.data_dir / PICTURES).glob(pattern):
                 # Others are a person's own.
                 if NAME.fullmatch(name := self._piece(file)):
                     yield int(file.stem.split("-")[1]), name
@@ -187,10 +195,10 @@ class FolderStore(PictureStore):
 
     def shown_folder(self, batch_id: int) -> str:
         """Return the path."""
-        return str(self._data_dir / batch_folder(batch_id))
+        return str(self.data_dir / batch_folder(batch_id))
 
     def _piece(self, file: Path) -> str:
-        return file.relative_to(self._data_dir).as_posix()
+        return file.relative_to(self.data_dir).as_posix()
 
     def _file(self, piece: str) -> Path:
         """Return the file of a piece.
@@ -202,17 +210,17 @@ class FolderStore(PictureStore):
             return self.where(piece)
         if not _OTHER_PIECE.fullmatch(piece):
             raise StorageError(f"{printable(piece)} is no name of a picture: a row was changed by hand")
-        return self._data_dir / piece
+        return self.data_dir / piece
 
-    def asides(self) -> dict[int, Aside]:
+    def asides(self) -> "dict[int, FolderAside]":
         """Return the places where attempts left a picture, a note of it, or both, by the attempts' numbers."""
-        found: dict[int, Aside] = {}
-        for file in (self._data_dir / PICTURES).glob("*/.job-*.png.*"):
+        found: dict[int, FolderAside] = {}
+        for file in (self.data_dir / PICTURES).glob("*/.job-*.png.*"):
             written = file.with_suffix("") if file.suffix == _NOTE else file
             if written.suffix[1:].isdecimal():
                 attempt_id = int(written.suffix[1:])
                 path = written.with_name(written.stem.removeprefix("."))
-                found[attempt_id] = FolderAside(path, attempt_id, self._data_dir)
+                found[attempt_id] = FolderAside(path, attempt_id, self.data_dir)
         return found
 
 
@@ -252,6 +260,9 @@ class FolderAside(Aside):
                 self._file.unlink(missing_ok=True)
                 raise
 
+    def prepare(self, *, rejected: bool = False) -> None:
+        """Do nothing: a file is renamed at once."""
+
     @contextmanager
     def put_in_place(self, *, rejected: bool = False) -> Iterator[None]:
         """Give the picture its name, in a way that outlasts a loss of power; lay it aside again if the block fails.
@@ -269,6 +280,17 @@ class FolderAside(Aside):
             if was_there and not self.is_there:
                 path.rename(self._file)
             raise
+
+    def read(self) -> bytes:
+        """Return the picture.
+
+        Raises:
+            StorageError: if it cannot be read.
+        """
+        try:
+            return self._file.read_bytes()
+        except OSError as error:
+            raise StorageError(f"{self._file} cannot be read ({error.strerror})") from error
 
     def write_note(self, content: bytes) -> None:
         """Write what is to be known of the picture beside it.

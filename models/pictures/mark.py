@@ -1,6 +1,7 @@
 """Whose picture a file is: a text in it that says so, whatever it is called and wherever it lies."""
 
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image
 
@@ -15,7 +16,7 @@ def picture_mark(batch_uid: str, job_id: int) -> str:
     return f"batch {batch_uid}, job {job_id}"
 
 
-def read_mark(file: Path) -> str | None:
+def read_mark(file: Path | BinaryIO) -> str | None:
     """Return what a picture says; None of one that was made by a version that wrote nothing, or is no picture.
 
     Raises:

@@ -39,11 +39,20 @@ class Aside(ABC):
         """
 
     @abstractmethod
+    def prepare(self, *, rejected: bool = False) -> None:
+        """Do what takes long of giving the picture its name, ahead of the transaction in which it gets that.
+
+        Raises:
+            StorageError: if it cannot be done now.
+            NameTakenError: if another's picture has the name.
+        """
+
+    @abstractmethod
     def put_in_place(self, *, rejected: bool = False) -> AbstractContextManager[None]:
         """Give the picture its name, in a way that outlasts a loss of power; lay it aside again if the block fails.
 
         Raises:
-            StorageError: if it cannot be renamed.
+            StorageError, NameTakenError: as `prepare` does.
         """
 
     @abstractmethod
@@ -76,10 +85,19 @@ class PictureStore(ABC):
     """
 
     @abstractmethod
+    def check(self) -> None:
+        """See that pictures are safe in the store.
+
+        Raises:
+            StorageError: it cannot be reached now.
+            SettingsError: it does not do what it has to.
+        """
+
+    @abstractmethod
     def free_name(self, batch_id: int, job_id: int, mark: str) -> str:
         """Return the first name of a job's picture under which there is no other job's, accepted or rejected.
 
-        One that bears the mark is the job's own, made by an earlier attempt.
+        One that bears the mark is the job's own, made by an earlier attempt, and may give way.
         """
 
     @abstractmethod

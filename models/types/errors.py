@@ -49,6 +49,10 @@ class BrokerError(NightshiftError):
     """The Redis server cannot be reached or does not let us in."""
 
 
+class NameTakenError(NightshiftError):
+    """Another's picture has the name that a picture was to have."""
+
+
 class CheckpointError(NightshiftError):
     """A checkpoint is missing, incomplete, or of a kind that is not loaded here."""
 

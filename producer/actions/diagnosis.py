@@ -11,6 +11,7 @@ import redis
 
 from models.broker_url import shown_broker_url
 from models.figures.progress import count_jobs
+from models.pictures.opening import open_store
 from models.records.database import Database
 from models.settings import PREFIX, Settings, unknown_names, without_password
 from models.types.errors import NightshiftError
@@ -46,6 +47,7 @@ def diagnose(settings: Settings) -> Iterator[Finding]:
         yield look_at(settings)
     if probe:
         yield _checkpoint(settings, probe)
+    yield from _pictures(settings)
     yield from _settings(settings)
 
 
@@ -144,6 +146,18 @@ def _database(settings: Settings) -> Finding:
     except NightshiftError as error:
         return Finding("database", "no", str(error))
     return Finding("database", f"{database.shown_url}, version {database.revision()}, {jobs:,} jobs")
+
+
+def _pictures(settings: Settings) -> Iterator[Finding]:
+    """Yield whether the store of pictures does what it has to, where it is not the data folder."""
+    if not settings.pictures_url:
+        return
+    try:
+        open_store(settings).check()
+    except NightshiftError as error:
+        yield Finding("pictures", "no", str(error))
+    else:
+        yield Finding("pictures", f"in {settings.pictures_url}, which refuses a second picture of one name")
 
 
 def _checkpoint(settings: Settings, probe: dict[str, Any]) -> Finding:

@@ -13,6 +13,8 @@ from models.records.tables import Batch, Job
 PLACES = {"id", "batch_id", "state", "boot_id", "replaces"}
 GARBAGE = ("{", "12:99 o'clock", b"\xff\x00")
 
+pytestmark = pytest.mark.of_sqlite
+
 
 @pytest.fixture(scope="module")
 def both(installation):

@@ -62,6 +62,7 @@ def test_a_job_that_waits_for_room_can_be_cancelled_and_its_worker_ended(nightsh
     assert_promise_kept(nightshift)
 
 
+@pytest.mark.of_sqlite
 @root
 def test_a_disk_that_is_full_under_the_database_is_waited_for(nightshift, faults):
     nightshift.data_dir.mkdir()

@@ -14,16 +14,19 @@ PLACES = {
     "decoding": True,
     "writing": True,
     "written": True,
+    "preparing": True,
+    "prepared": True,
     "settling": True,
     "named": True,
     "settled": True,
 }
 
 
-@pytest.fixture(scope="module")
-def both(installation):
+@pytest.fixture(scope="module", params=["folder", "objects"])
+def both(installation, request):
     """One installation for all tests here: the worker that made up for a kill is the next one to be killed."""
-    with faulty(installation, NIGHTSHIFT_QUARANTINE_AFTER="10") as made:
+    store = {} if request.param == "folder" else request.getfixturevalue("s3").place()
+    with faulty(installation, NIGHTSHIFT_QUARANTINE_AFTER="10", **store) as made:
         yield made
 
 

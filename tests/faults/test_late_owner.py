@@ -1,51 +1,13 @@
 """A worker that was frozen past its limit, as a laptop that slept, while another one took its job."""
 
 import signal
-import sqlite3
-from contextlib import closing
-from pathlib import Path
 
-import psutil
 import pytest
 from faults import assert_promise_kept, outcomes
+from freezing import freeze_at
 
 from models.records.tables import Attempt
 from models.types.states import JobState
-
-
-def freeze_at(nightshift, faults, place):
-    """Return a worker that stands still at that place of a job, and does not know it."""
-    worker = nightshift.wait_until_ready(nightshift.start_worker())
-    faults.hold(place)
-    nightshift.enqueue("--prompt", "a red boot", "--seed", 7)
-    faults.wait_until_held(place)
-    freeze(nightshift, worker)
-    faults.release(place)
-    return worker
-
-
-def freeze(nightshift, worker):
-    """Stop it, but not in the middle of writing a sign of life: it would keep the database locked."""
-
-    def stopped():
-        # The signal is on its way when `send` returns, and a thread may go on until it comes.
-        threads = list(Path("/proc").glob(f"{worker.pid}/task/*/stat"))
-        if not threads:
-            return psutil.Process(worker.pid).status() == psutil.STATUS_STOPPED
-        return {file.read_text().rpartition(")")[2].split()[0] for file in threads} == {"T"}
-
-    def stopped_between_two_writes():
-        worker.send(signal.SIGSTOP)
-        nightshift.wait_until(stopped, "every thread of the worker to stand still")
-        with closing(sqlite3.connect(nightshift.data_dir / "nightshift.db", timeout=0, isolation_level=None)) as other:
-            try:
-                other.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError:
-                worker.send(signal.SIGCONT)
-                return False
-        return True
-
-    nightshift.wait_until(stopped_between_two_writes, "the worker to stand still")
 
 
 @pytest.mark.parametrize("place", ["step", "decoding", "writing", "written", "settling"])

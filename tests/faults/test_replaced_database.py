@@ -9,6 +9,8 @@ from faults import faulty, outcomes, wait_for_looks
 
 from models.types.states import JobState
 
+pytestmark = pytest.mark.of_sqlite
+
 
 @pytest.fixture
 def nightshift(installation, new_server):

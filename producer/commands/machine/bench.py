@@ -70,7 +70,9 @@ def _measure(settings: Settings, order: Order) -> BenchResult:
     data = folder / "data"
     checkpoint = order.plan.checkpoints[0]
     # One picture a call unless a person says otherwise: that is what others publish, and a bench makes too few to tune.
-    own = settings.model_copy(update={"checkpoint": checkpoint, "data_dir": data, "database_url": "", "tuning": False})
+    own = settings.model_copy(
+        update={"checkpoint": checkpoint, "data_dir": data, "database_url": "", "pictures_url": "", "tuning": False}
+    )
     with only_run("bench", folder):
         # Of one that was cut short.
         shutil.rmtree(data, ignore_errors=True)

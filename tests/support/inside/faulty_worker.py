@@ -4,13 +4,15 @@ import os
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import cast
 
 from places import false, reach, set_clock_by_file
 from sqlalchemy import event
 from stand_in import device
 
 from checks.examiner import Examiner, start_process
-from models.pictures.folder import FolderAside, FolderStore
+from models.pictures.opening import open_store
+from models.pictures.store import PictureStore
 from models.records.database import Database
 from models.types.states import FINISHED
 from worker.attempt.judging import Judge
@@ -110,26 +112,41 @@ def _come_to_places(execution):
     return result
 
 
-class FaultyAside(FolderAside):
+class Around:
+    """Something that has all that another has."""
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+
+class FaultyAside(Around):
     def write(self, content):
         reach("writing")
-        super().write(content)
+        self.inner.write(content)
         reach("written")
+
+    def prepare(self, **options):
+        reach("preparing")
+        self.inner.prepare(**options)
+        reach("prepared")
 
     @contextmanager
     def put_in_place(self, **options):
         reach("naming")
-        with super().put_in_place(**options):
+        with self.inner.put_in_place(**options):
             reach("named")
             yield
 
 
-class FaultyStore(FolderStore):
+class FaultyStore(Around):
     def aside(self, name, attempt_id):
-        return FaultyAside(**vars(super().aside(name, attempt_id)))
+        return FaultyAside(self.inner.aside(name, attempt_id))
 
     def asides(self):
-        return {number: FaultyAside(**vars(aside)) for number, aside in super().asides().items()}
+        return {number: FaultyAside(aside) for number, aside in self.inner.asides().items()}
 
 
 class FaultyJudge(Judge):
@@ -181,7 +198,7 @@ class FaultyProgram(Program):
         devices=devices(),
         transport=FaultyTransport,
         database=FaultyDatabase,
-        pictures=lambda settings: FaultyStore(settings.data_dir),
+        pictures=lambda settings: cast("PictureStore", FaultyStore(open_store(settings))),
         engine=FaultyEngine,
         examiner=lambda limit_s: Examiner(limit_s, before("examining", start_process)),
         judge=FaultyJudge,
