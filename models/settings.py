@@ -152,6 +152,11 @@ class Settings(BaseSettings):
         False,
         description="let `celery inspect` and `celery control` reach the worker: whoever writes to Redis can end it",
     )
+    metrics: str = Field(
+        "",
+        pattern=r"^$|^\S+:\d{1,5}$",
+        description="address such as `127.0.0.1:9464` at which a worker serves figures to Prometheus; empty: nowhere",
+    )
     log_format: Literal["text", "json"] = Field(
         "text", description="the worker's log: `text`, or `json` lines, each with its [event](log_events.md)"
     )

@@ -126,6 +126,12 @@ def missing_pictures(session: Session, batch_id: int, pictures: PictureStore) ->
     return sum(picture not in there for picture in session.scalars(made))
 
 
+def waiting_jobs(session: Session) -> dict[int, int]:
+    """Return how many jobs wait, by their priority."""
+    query = select(Job.priority, func.count()).where(Job.state == JobState.QUEUED).group_by(Job.priority)
+    return dict(session.execute(query.order_by(Job.priority)).tuples().all())
+
+
 def count_jobs(session: Session) -> int:
     """Return how many jobs there are in all."""
     return session.scalar(select(func.count()).select_from(Job)) or 0
