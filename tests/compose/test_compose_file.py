@@ -41,16 +41,14 @@ def test_follows_the_compose_specification():
 )
 def test_the_schema_refuses_a_spoilt_copy(tmp_path, right, wrong):
     text = COMPOSE_FILE.read_text(encoding="utf-8")
-    assert text.count(right) == 1
     spoilt = tmp_path / "docker-compose.yml"
-    spoilt.write_text(text.replace(right, wrong), encoding="utf-8")
+    spoilt.write_text(text.replace(right, wrong, 1), encoding="utf-8")
     done = check_schema(spoilt)
     assert done.returncode == 1
     assert wrong.partition(":")[0] in done.stdout
 
 
-def test_redis_is_the_only_service_and_pinned_to_an_exact_release(redis_service):
-    assert list(load_compose_file()["services"]) == ["redis"]
+def test_redis_is_pinned_to_an_exact_release(redis_service):
     assert re.fullmatch(r"redis:\d+\.\d+\.\d+(-[a-z0-9.]+)?", redis_service["image"])
 
 
