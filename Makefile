@@ -11,7 +11,7 @@ INSTALLING := Installing pinned versions into $(VENV) (torch is large, this take
 .DEFAULT_GOAL := help
 # The targets share one virtualenv, so `make -j` may not run two of them at once.
 .NOTPARALLEL:
-.PHONY: help bench demo demo-checkpoint test test-all test-slow lint types imports pytest faults docs leak soak constraints clean
+.PHONY: help bench demo demo-checkpoint test test-all test-slow lint types imports pytest faults docs fleet leak soak constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -73,6 +73,9 @@ bench: $(VENV)/.dev ## The benchmarks that end within minutes, one after the oth
 	$(BIN)/python -m benchmarks.start
 	$(BIN)/python -m benchmarks.memory_watch
 	$(BIN)/python -m benchmarks.threads
+
+fleet: $(VENV)/.dev ## Three hosts, 300 pictures, and faults between them: some five minutes, as root on Linux
+	OMP_NUM_THREADS=1 PYTHONPATH=tests/support $(BIN)/python tests/support/fleet.py $(ARGS)
 
 leak: $(VENV)/.dev ## 3,000 jobs by a worker that leaks 10 MB with each; make leak ARGS="--jobs 300"
 	OMP_NUM_THREADS=1 PYTHONPATH=tests/support $(BIN)/python tests/faults/leak.py $(ARGS)

@@ -129,7 +129,7 @@ def missing_pictures(session: Session, batch_id: int, pictures: PictureStore) ->
 def waiting_jobs(session: Session) -> dict[int, int]:
     """Return how many jobs wait, by their priority."""
     query = select(Job.priority, func.count()).where(Job.state == JobState.QUEUED).group_by(Job.priority)
-    return dict(session.execute(query.order_by(Job.priority)).tuples().all())
+    return dict(session.execute(query.order_by(Job.priority)).all())
 
 
 def count_jobs(session: Session) -> int:

@@ -9,7 +9,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,8 +52,11 @@ def free_port() -> int:
 class RedisServer:
     """A server; without an append-only file, what is killed is empty when it comes back."""
 
-    def __init__(self, folder: Path, password: str = "", *, append_only: bool = False) -> None:
+    def __init__(
+        self, folder: Path, password: str = "", *, append_only: bool = False, address: str = "127.0.0.1"
+    ) -> None:
         self.port = free_port()
+        self._address = address
         self._folder = folder
         self._password = password
         self._append_only = append_only
@@ -61,10 +64,10 @@ class RedisServer:
 
     def url(self, database: int = 0) -> str:
         login = f":{self._password}@" if self._password else ""
-        return f"redis://{login}127.0.0.1:{self.port}/{database}"
+        return f"redis://{login}{self._address}:{self.port}/{database}"
 
     def start(self) -> None:
-        options = {"port": self.port, "bind": "127.0.0.1", "dir": self._folder, "databases": 1000}
+        options = {"port": self.port, "bind": self._address, "dir": self._folder, "databases": 1000}
         options["appendonly"] = "yes" if self._append_only else "no"
         arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
         if self._password:
@@ -264,15 +267,17 @@ class Installation:
         """
         return self._start_worker(_fork, variables)
 
-    def start_worker_anew(self, **variables: str) -> WorkerProcess:
-        """Start a worker by the command that people type."""
-        return self._start_worker(_run, variables)
+    def start_worker_anew(self, *before: str, **variables: str) -> WorkerProcess:
+        """Start a worker by the command that people type, behind another that runs it."""
+        return self._start_worker(_run, variables, before)
 
-    def _start_worker(self, start: Callable[..., _Process], variables: dict[str, str]) -> WorkerProcess:
+    def _start_worker(
+        self, start: Callable[..., _Process], variables: dict[str, str], before: Sequence[str] = ()
+    ) -> WorkerProcess:
         log_file = self.folder / f"worker-{len(self.workers) + 1}.log"
         output_file = log_file.with_suffix(".out")
         files = Files(Path(os.devnull), output_file, log_file)
-        process = start([str(CELERY), "-A", "worker", "worker"], self._complete(variables), self._cwd, files)
+        process = start([*before, str(CELERY), "-A", "worker", "worker"], self._complete(variables), self._cwd, files)
         worker = WorkerProcess(process, log_file, output_file)
         self.workers.append(worker)
         return worker

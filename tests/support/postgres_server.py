@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, text
 
 
 class PostgresServer:
-    """A PostgreSQL server on a socket in a folder of its own; it asks for a password and hears no network."""
+    """A PostgreSQL server on a socket in a folder of its own; it asks for a password, and hears one network at most."""
 
     password = "hidden-word"
 
@@ -34,14 +34,21 @@ class PostgresServer:
     def url(self, database: str, password: str | None = None) -> str:
         return f"postgresql+psycopg://nightshift:{password or self.password}@/{database}?host={self.folder}"
 
-    def start(self) -> None:
+    def start(self, address: str = "") -> None:
+        """Make it and start it; it listens at an address as well, to all of that network, if one is given."""
         (self.folder / "password").write_text(self.password)
         (self.folder / "password").chmod(0o644)
         login = ("--username=nightshift", "--auth=scram-sha-256", f"--pwfile={self.folder / 'password'}")
         self._run("initdb", "--no-sync", "--encoding=UTF8", "--locale=C", *login)
         # Nothing here has to outlive the machine, so no commit waits for the disk.
-        options = f"-c listen_addresses= -c unix_socket_directories={self.folder} -c fsync=off"
+        with (self.folder / "data" / "pg_hba.conf").open("a") as hosts:
+            hosts.write("host all all samenet scram-sha-256\n")
+        options = f"-c listen_addresses={address} -c unix_socket_directories={self.folder} -c fsync=off"
         self._run("pg_ctl", "start", "--wait", f"--log={self.folder / 'log'}", f"--options={options}")
+
+    def restart(self) -> None:
+        """Start it anew, as one is that was killed."""
+        self._run("pg_ctl", "restart", "--wait", "--mode=immediate", f"--log={self.folder / 'log'}")
 
     def stop(self) -> None:
         self._run("pg_ctl", "stop", "--wait", "--mode=immediate")

@@ -15,7 +15,8 @@ KEYS = {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "hidden-word", "
 class S3Server:
     """Moto's, on a thread of this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "127.0.0.1") -> None:
+        self._address = address
         self._port = free_port()
         self._server: Any = None
         self._numbers = itertools.count(1)
@@ -23,14 +24,14 @@ class S3Server:
     @property
     def variables(self) -> dict[str, str]:
         """What a program needs to reach it."""
-        return KEYS | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{self._port}"}
+        return KEYS | {"AWS_ENDPOINT_URL": f"http://{self._address}:{self._port}"}
 
     def start(self) -> None:
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
         from werkzeug.serving import make_server
 
         application = DomainDispatcherApplication(create_backend_app)
-        self._server = make_server("127.0.0.1", self._port, application, threaded=True)
+        self._server = make_server(self._address, self._port, application, threaded=True)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def stop(self) -> None:
