@@ -100,7 +100,7 @@ def test_a_spoiled_row_is_named_and_can_be_refused_and_the_next_is_made(records,
 
 
 #: What claims are counted in, and the most of one, by whether a job is looked for that the device is set up for.
-COUNTS = {"sqlite": (steps, 10, 450), "postgresql": (rows_read, 10, 2 * claims._LOOKED_AT + 100)}
+COUNTS = {"sqlite": (steps, 10, 450), "postgresql": (rows_read, 30, 2 * claims._LOOKED_AT + 100)}
 
 
 @pytest.mark.parametrize("width", [None, SMALL, WIDE])
