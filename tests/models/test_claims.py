@@ -99,13 +99,14 @@ def test_a_spoiled_row_is_named_and_can_be_refused_and_the_next_is_made(records,
     assert records.claim(message, boot).job_id == good
 
 
-#: What claims are counted in, and the most of one, by whether a job is looked for that the device is set up for.
-COUNTS = {"sqlite": (steps, 10, 450), "postgresql": (rows_read, 30, 2 * claims._LOOKED_AT + 100)}
+#: What claims are counted in, by how much counts may differ, and the most of one: without and with a look for a job that
+#: the device is set up for.
+COUNTS = {"sqlite": (steps, 2, 10, 450), "postgresql": (rows_read, 20, 30, 2 * claims._LOOKED_AT + 100)}
 
 
 @pytest.mark.parametrize("width", [None, SMALL, WIDE])
 def test_a_claim_takes_as_many_steps_however_many_jobs_wait(records, boot, write, published, message, width):
-    count, least, most = COUNTS[records.database.url.partition(":")[0].partition("+")[0]]
+    count, slack, least, most = COUNTS[records.database.url.partition(":")[0].partition("+")[0]]
     setup = setup_of(records.job(message.job), width) if width else None
     records.change(message.job, state=JobState.CANCELLED)
 
@@ -120,7 +121,7 @@ def test_a_claim_takes_as_many_steps_however_many_jobs_wait(records, boot, write
         write(lambda session, first=numbers[0]: session.execute(update(Job).where(Job.id >= first).values(width=SMALL)))
         for start in range(0, len(numbers), 1_000):
             write(publication.mark_published, numbers[start : start + 1_000], now())
-    assert claim_one() <= among_few + 2
+    assert claim_one() <= among_few + slack
     # What is looked at for one of the setup, where the first is of another, is bounded; else it is the first alone.
     assert among_few <= (most if width == WIDE else least)
 

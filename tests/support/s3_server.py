@@ -1,6 +1,7 @@
 """A server of S3's protocol on loopback, whose objects outlast its being away."""
 
 import itertools
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ class S3Server:
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
         from werkzeug.serving import make_server
 
+        # A line for each request.
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
         application = DomainDispatcherApplication(create_backend_app)
         self._server = make_server(self._address, self._port, application, threaded=True)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
