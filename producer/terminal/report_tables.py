@@ -1,6 +1,6 @@
 """The report as people read it: lines and tables, for a terminal or a page."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
@@ -9,8 +9,10 @@ from rich.text import Text
 
 from models.figures.memory_trend import FEWEST_PICTURES, SETTLING_JOBS, MemoryTrend
 from models.figures.tuned import Tuned
+from models.figures.workers import WorkerFigures
 from models.records.boots import GuardFigures
 from models.types.causes import Cause
+from models.types.printable import printable
 from models.types.states import GuardStep, JobState
 from producer.actions.reports.bench_results import from_pace
 from producer.actions.reports.report import LoadFigures, Report
@@ -64,6 +66,8 @@ def report_parts(report: Report) -> Iterator[Part]:
         yield "No picture is finished yet: speed, memory and estimates are not measured."
     else:
         yield from _speed(report.speed)
+        if len(report.workers) > 1:
+            yield _workers(report.workers)
         yield from map(_tuned, report.tuned)
         yield _memory(report)
         if report.memory_pressure is not None:
@@ -101,6 +105,23 @@ def _progress(report: Report) -> Iterator[Part]:
         low_s, high_s = report.remaining_low_s, report.remaining_high_s
         between = "" if low_s is None else f" (95 of 100 times {duration(low_s)} to {duration(high_s)})"
         yield f"{progress.remaining:,} to go: {duration(report.remaining_s)}{between}{when}"
+
+
+def _workers(workers: Sequence[WorkerFigures]) -> Table:
+    """Return who made how many, how fast, and who took over what others had lost."""
+    shown = table("Workers", "worker", "pictures", "an hour", "busy", "lost attempts", "taken over")
+    for worker in workers:
+        busy = NOT_MEASURED if worker.busy_share is None else f"{worker.busy_share:.0%}"
+        of_others = ", ".join(f"{count:,} of {other}" for other, count in worker.taken_over.items())
+        shown.add_row(
+            printable(f"{worker.device} of {worker.host}"),
+            f"{worker.pictures:,}",
+            NOT_MEASURED if worker.per_hour is None else f"{worker.per_hour:,.0f}",
+            busy,
+            f"{worker.lost:,}",
+            printable(of_others) or "none",
+        )
+    return shown
 
 
 def _load(load: LoadFigures) -> Table:

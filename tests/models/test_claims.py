@@ -99,8 +99,8 @@ def test_a_spoiled_row_is_named_and_can_be_refused_and_the_next_is_made(records,
     assert records.claim(message, boot).job_id == good
 
 
-#: What claims are counted in, by how much counts may differ, and the most of one: without and with a look for a job that
-#: the device is set up for.
+#: What claims are counted in, how much counts may differ by, and the most of one: without and with a look for a job
+#: that the device is set up for.
 COUNTS = {"sqlite": (steps, 2, 10, 450), "postgresql": (rows_read, 20, 30, 2 * claims._LOOKED_AT + 100)}
 
 

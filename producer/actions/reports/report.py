@@ -14,6 +14,7 @@ from models.figures.progress import BatchProgress, batch_progress, failures_by_c
 from models.figures.sums import Sums
 from models.figures.throughput import LoadSums, MemoryFigures, add_up, memory_figures, sums_by_load, wall_seconds
 from models.figures.tuned import Tuned, tuned
+from models.figures.workers import WorkerFigures, worker_figures
 from models.records.acceptance import Standing, Unreached, standing, unreached
 from models.records.batches import KnownBatch, find_batch
 from models.records.boots import GuardFigures, guard_figures
@@ -77,6 +78,8 @@ class Report:
     acceptance: "AcceptanceFigures | None"
     loads: list[LoadFigures]
     speed: SpeedFigures | None
+    #: Each worker that made or lost something, by host and device.
+    workers: list[WorkerFigures]
     memory: list[MemoryFigures]
     #: The worst of macOS's own words on the machine's memory: 1 at ease, 2 warned of, 4 critical.
     memory_pressure: int | None
@@ -136,6 +139,7 @@ def build_report(
         acceptance=_acceptance(session, batch, progress, wall_s) if batch and progress else None,
         loads=[_load_figures(load) for load in loads],
         speed=speed_figures(session, batch_id, kind, loads, sums, wall_s) if sums else None,
+        workers=worker_figures(session, batch_id, loads),
         memory=memory_figures(session, sums, loads[-1].load.memory_sources) if sums else [],
         memory_pressure=sums.memory_pressure if sums else None,
         memory_trend=_memory_trend(session, loads),
