@@ -149,3 +149,11 @@ def test_the_manual_names_each_of_them(served):
     said = (DEPLOY.parent / "docs" / "operations.md").read_text()
     names = {re.sub(r"_(total|sum|count|bucket|created|info)$", "", key[0]) for key in served}
     assert {name for name in names if name.startswith("nightshift_") and name not in said} == set()
+
+
+def test_nothing_of_a_prompt_or_a_password_is_served(nightshift):
+    with urllib.request.urlopen(nightshift.metrics_url) as answer:
+        text = answer.read().decode()
+    assert 'boot="' in text
+    for secret in ("a red", "a blue", nightshift.environment["NIGHTSHIFT_BROKER_URL"], str(nightshift.data_dir)):
+        assert secret not in text
