@@ -13,6 +13,10 @@ BUCKET = "shoes"
 KEYS = {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "hidden-word", "AWS_REGION": "us-east-1"}
 
 
+#: All servers of a process have the same objects.
+_numbers = itertools.count(1)
+
+
 class S3Server:
     """Moto's, on a thread of this process."""
 
@@ -20,7 +24,6 @@ class S3Server:
         self._address = address
         self._port = free_port()
         self._server: Any = None
-        self._numbers = itertools.count(1)
 
     @property
     def variables(self) -> dict[str, str]:
@@ -44,7 +47,7 @@ class S3Server:
     def place(self) -> dict[str, str]:
         """Return the settings and variables that have pictures lie in a place of their own."""
         self.client.create_bucket(Bucket=BUCKET)
-        return self.variables | {"NIGHTSHIFT_PICTURES_URL": f"s3://{BUCKET}/place-{next(self._numbers)}"}
+        return self.variables | {"NIGHTSHIFT_PICTURES_URL": f"s3://{BUCKET}/place-{next(_numbers)}"}
 
     @property
     def client(self) -> Any:
