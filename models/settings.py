@@ -29,6 +29,7 @@ _WEIGHTY = (
 )
 #: Read by docker-compose.yml.
 _OF_OTHERS = {f"{PREFIX}REDIS_PORT"}
+_LAST_PORT = 65_535
 #: How a misspelt name begins.
 _NEARLY = ("NIGHTSHIFT", "NIGHTSHFIT", "NIGHTSIFT", "NIGHSHIFT", "NIGHT_SHIFT")
 #: From a URL's user to its last @, since a password may hold one; and what a query calls a password.
@@ -154,7 +155,6 @@ class Settings(BaseSettings):
     )
     metrics: str = Field(
         "",
-        pattern=r"^$|^\S+:\d{1,5}$",
         description="address such as `127.0.0.1:9464` at which a worker serves figures to Prometheus; empty: nowhere",
     )
     log_format: Literal["text", "json"] = Field(
@@ -179,6 +179,14 @@ class Settings(BaseSettings):
         value = value.strip()
         if wrong := why_unusable(value):
             raise ValueError(wrong)
+        return value
+
+    @field_validator("metrics")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if value and not (host and port.isdecimal() and int(port) <= _LAST_PORT):
+            raise ValueError("is no address; write HOST:PORT, such as 127.0.0.1:9464")
         return value
 
     @field_validator("data_dir")

@@ -48,7 +48,7 @@ _RETRIES: "RetryConfig" = {"max_retries": 2, "retry_timeout": timedelta(seconds=
 _MANY = 5
 #: What follows a question mark in a URL may be a key; and what a library says of each request.
 _QUERY = re.compile(r"\?\S+")
-_REQUEST = re.compile(r"Error performing [A-Z]+ \S+ in [^,\s]+(, after \d+ retries, [^-]*)?( - )?")
+_REQUEST = re.compile(r"Error performing [A-Z]+ \S+ in [^,\s]+(, after \d+ retries, [^-]*)?(\s*-\s*)?")
 _LONGEST_REASON = 200
 _NO_BUCKET = "there is no such bucket: make it, or correct NIGHTSHIFT_PICTURES_URL"
 

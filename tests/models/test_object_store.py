@@ -253,7 +253,10 @@ def test_a_store_that_is_away_is_one_line_and_nothing_is_lost(objects, s3):
     aside.write(png())
     with s3.away():
         for call in (aside.prepare, objects.check, lambda: objects.free_name(1, 5, ""), lambda: objects.names(1)):
-            assert "cannot be reached" in one_line(call)
+            said = one_line(call)
+            assert "cannot be reached (Generic S3 error: " in said
+            assert ": error sending request): is the store up" in said
+            assert " - " not in said
         assert aside.is_there
     with aside.put_in_place():
         pass

@@ -102,6 +102,19 @@ def test_every_bad_value_is_named_at_once(monkeypatch):
     ]
 
 
+@pytest.mark.parametrize("value", ["9464", ":9464", "host:", "host:65536", "host:http", "[::1]"])
+def test_an_address_for_figures_that_is_none_is_named(here, monkeypatch, value):
+    monkeypatch.setenv("NIGHTSHIFT_METRICS", value)
+    with pytest.raises(SettingsError, match=r"NIGHTSHIFT_METRICS='.*': is no address; write HOST:PORT, such as 127"):
+        load_settings()
+
+
+@pytest.mark.parametrize("value", ["", "127.0.0.1:9464", "[::1]:9464", "0.0.0.0:1"])
+def test_an_address_for_figures_is_a_host_and_a_port(here, monkeypatch, value):
+    monkeypatch.setenv("NIGHTSHIFT_METRICS", value)
+    assert load_settings().metrics == value
+
+
 def test_a_file_in_another_encoding_is_named(here):
     Path(".env").write_bytes(b"# Gr\xf6\xdfe\nNIGHTSHIFT_DEVICE=cpu\n")
     with pytest.raises(SettingsError) as caught:
