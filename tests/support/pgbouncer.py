@@ -46,6 +46,7 @@ class Pgbouncer:
             with suppress(OperationalError), engine.connect():
                 break
             if self._process.poll() is not None or time.monotonic() > deadline:
+                self._process.kill()
                 pytest.fail(f"pgbouncer did not start:\n{(self._folder / 'log').read_text()}")
             time.sleep(0.01)
         engine.dispose()
