@@ -6,21 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import (
-    Boolean,
-    ClauseElement,
-    ColumnElement,
-    Select,
-    and_,
-    bindparam,
-    exists,
-    func,
-    insert,
-    select,
-    tuple_,
-    update,
-)
+from sqlalchemy import Boolean, ColumnElement, Select, and_, bindparam, exists, func, insert, select, tuple_, update
 from sqlalchemy.orm import Session
+from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.records.batches import spec_of
 from models.records.columns import Base
@@ -93,19 +82,21 @@ def _of_setup(found: Iterable[Any]) -> ColumnElement[bool]:
     )
 
 
-def _pick() -> ColumnElement[int | None]:
+def _pick(*, waiting: bool) -> ColumnElement[int | None]:
     """Return the number of the job to make next; NULL where none waits.
 
     Of the jobs that have a message on the queue it is one of the highest priority; of those, one of the bound setup; of
     those, or where none is of it, the one that waits the longest. Where no job has a message, the bound job comes
     first: who publishes jobs notes it once their messages are sent, which a worker may have by then.
+
+    What somebody else has in hand is left to them, or, if `waiting`, waited for.
     """
     first = (
         select(Job.id, Job.priority, *columns(Setup))
         .where(is_published())
         .order_by(Job.priority, *_LONGEST)
         .limit(1)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=not waiting)
         .cte("first")
     )
     looked_at = (
@@ -125,7 +116,7 @@ def _pick() -> ColumnElement[int | None]:
         .where(_of_setup(columns(Setup)))
         .order_by(*_LONGEST)
         .limit(1)
-        .with_for_update(skip_locked=True, of=Job)
+        .with_for_update(skip_locked=not waiting, of=Job)
     )
     # Not of those alone that no message is there for: a row that was spoiled by hand is in no index, and is refused.
     other = select(Job.id).where(Job.state == JobState.QUEUED, due())
@@ -133,8 +124,8 @@ def _pick() -> ColumnElement[int | None]:
         select(first.c.id).where(_of_setup(first.c[part.name] for part in _SETUP)),
         of_setup,
         select(first.c.id),
-        other.where(Job.id == bindparam("of_job")).with_for_update(skip_locked=True),
-        other.order_by(*_LONGEST).limit(1).with_for_update(skip_locked=True),
+        other.where(Job.id == bindparam("of_job")).with_for_update(skip_locked=not waiting),
+        other.order_by(*_LONGEST).limit(1).with_for_update(skip_locked=not waiting),
     )
     return func.coalesce(*(choice.scalar_subquery() for choice in choices))
 
@@ -189,17 +180,24 @@ _BEGUN = {
     "not_before": None,
     "cancel_requested": False,
 }
-_CLAIM = (
-    update(_JOBS)
-    .where(
-        Job.id == _pick(),
-        Job.state == JobState.QUEUED,
-        exists().where(Batch.uid == bindparam("of_batch")),
-        ~exists().where(Pause.resumed_at.is_(None)),
+
+
+def _claim_of_pick(*, waiting: bool) -> ReturningUpdate[int]:
+    return (
+        update(_JOBS)
+        .where(
+            Job.id == _pick(waiting=waiting),
+            Job.state == JobState.QUEUED,
+            exists().where(Batch.uid == bindparam("of_batch")),
+            ~exists().where(Pause.resumed_at.is_(None)),
+        )
+        .values(_BEGUN)
+        .returning(Job.id)
     )
-    .values(_BEGUN)
-    .returning(Job.id)
-)
+
+
+_CLAIM, _CLAIM_WAITING = _claim_of_pick(waiting=False), _claim_of_pick(waiting=True)
+_IS_WAITED_FOR = select(exists().where(Job.state == JobState.QUEUED, due()))
 _COMPANY = _company()
 _COUNTED = select(func.count()).select_from(
     select(Job.id).where(is_published(), _is_of_kind()).limit(_COUNTED_TO).subquery()
@@ -272,6 +270,10 @@ def claim(
     if job_id is None:
         if paused_since(session) is not None:
             raise QueuePausedError
+        # Whoever marks jobs as published, or gives one back, has rows in hand that are queued again a moment later: a
+        # message that found nothing then would be wasted, and its job wait for the sweep.
+        job_id = session.scalar(_CLAIM_WAITING, bound) if session.scalar(_IS_WAITED_FOR) else None
+    if job_id is None:
         return []
     claims = [_begin(session, job_id, boot_id, moment)]
     spec = claims[0].spec

@@ -6,11 +6,12 @@ from sqlalchemy import update
 from sqlite_steps import steps
 
 from models.records import claims, publication
+from models.records.attempts import Result, give_back
 from models.records.tables import Job
 from models.types.clock import now
 from models.types.errors import InvalidJobError
 from models.types.identity import Setup
-from models.types.states import JobState
+from models.types.states import JobState, Outcome
 
 SMALL, WIDE = 128, 192
 
@@ -194,3 +195,37 @@ def test_a_spoiled_one_is_named_and_the_others_stay_where_they_are(records, publ
     assert caught.value.job_id == numbers[2]
     assert {records.job(number).state for number in numbers} == {JobState.QUEUED}
     assert records.attempts() == []
+
+
+def test_a_claim_waits_where_somebody_has_what_waits_in_hand(records, boot, at_once):
+    """Who marks jobs as published holds their rows meanwhile; a claim that found nothing would waste its message."""
+    messages = records.messages(records.batch(jobs=3))
+    got = []
+    at_once(
+        lambda session: publication.mark_published(session, [message.job for message in messages], now()),
+        lambda: got.append(records.claim(messages[0], boot)),
+    )
+    assert [claim and claim.job_id for claim in got] == [messages[0].job]
+
+
+def test_a_claim_waits_for_one_that_comes_to_nothing(records, boot, at_once):
+    (message,) = records.messages(records.batch())
+    got = []
+
+    def claim_and_give_back(session):
+        (claim,) = claims.claim(session, message, boot)
+        give_back(session, claim, Result(Outcome.LOST))
+
+    at_once(claim_and_give_back, lambda: got.append(records.claim(message, boot)))
+    assert [claim and claim.job_id for claim in got] == [message.job]
+
+
+def test_a_claim_does_not_wait_for_what_another_takes_where_there_is_more(records, boot, write):
+    first, second = records.messages(records.batch(jobs=2))
+    with records.database.writing() as session:
+        (held,) = claims.claim(session, first, boot)
+        if records.database.url.startswith("sqlite"):
+            # It has one lock, which a claim waits for in any case.
+            return
+        assert records.claim(second, boot).job_id == second.job
+        assert held.job_id == first.job
