@@ -51,7 +51,7 @@ def test_beside_a_worker_nothing_is_measured(nightshift: Installation, tmp_path:
 
 def test_what_two_workers_made_is_no_measurement(nightshift: Installation, tmp_path: Path):
     file = tmp_path / "here.json"
-    process = nightshift.start_producer_anew(*BENCH[:3], "--pictures", "60", str(file))
+    process = nightshift.start_producer_anew(*BENCH[:3], "--pictures", "16", str(file))
     folder = nightshift.data_dir / "bench"
     nightshift.wait_until(lambda: len(list(folder.rglob("*.png"))) >= 3, "pictures that are recorded")
     os.kill(json.loads((folder / "worker.pid").read_text())["pid"], signal.SIGKILL)
