@@ -6,7 +6,7 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import Connection, create_engine
 
-from models.records.columns import Base, UtcDateTime
+from models.records.tables.columns import Base, UtcDateTime
 from models.settings import load_settings
 
 

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from models.records.columns import Json
+from models.records.tables.columns import Json
 
 revision = "0018"
 down_revision = "0017"

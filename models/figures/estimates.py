@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from models.figures.kinds import remaining_kinds
 from models.figures.progress import BatchProgress
 from models.records.batches import KnownBatch
-from models.records.identity_columns import are_of, columns, from_row
 from models.records.tables import Attempt, Boot, Job, Load
+from models.records.tables.identity_columns import are_of, columns, from_row
 from models.types.identity import Kind, Knobs, Shape, Tuning, Weights
 
 #: How far back `history` looks, and how many of what it finds it takes.

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
-from models.records.identity_columns import columns, from_row
 from models.records.tables import Attempt, Boot, Job, Load
+from models.records.tables.identity_columns import columns, from_row
 from models.types.identity import Configuration, Kind, Knobs, Tuning
 from models.types.states import Outcome
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy import and_, func, not_, select
 from sqlalchemy.orm import Session
 
-from models.records.identity_columns import are_of, columns, from_row
 from models.records.tables import Attempt, Job
+from models.records.tables.identity_columns import are_of, columns, from_row
 from models.types.identity import Kind
 from models.types.presets import EXACT
 from models.types.states import JobState, Outcome

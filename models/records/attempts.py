@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 
 from models.records.acceptance import record_likenesses, record_verdicts
 from models.records.claims import Claim, change_claimed
-from models.records.columns import Base
 from models.records.replacements import replace, replacement_of
 from models.records.tables import Attempt, Batch, Job
+from models.records.tables.columns import Base
+from models.records.turns import later_turn
 from models.types.causes import Cause
 from models.types.clock import instant, now
 from models.types.errors import LimitsChangedError
@@ -166,6 +167,7 @@ def released(moment: datetime, *, set_aside: bool = False) -> dict[str, object]:
         "queued_s": queued.s,
         "queued_clock": queued.clock,
         "published_at": None,
+        "turn": later_turn(),
         # So that whoever looks after the queue publishes it, where nobody else does.
         "not_before": moment,
         "boot_id": None,

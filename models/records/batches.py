@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from models.records.tables import Batch, Job
+from models.records.turns import present_turn
 from models.types.clock import instant, now
 from models.types.errors import BadInputError, NotFoundError
 from models.types.job import JobSpec
@@ -109,7 +110,7 @@ def create_batch(
     digest: str,
     acceptance: Acceptance | None = None,
 ) -> KnownBatch:
-    """Insert a batch and its jobs, all queued and not yet published.
+    """Insert a batch and its jobs, all queued and not yet published, the first for the turn that it is now.
 
     Raises:
         BadInputError: if a batch of that name is there already.
@@ -123,8 +124,9 @@ def create_batch(
         session.flush()
     except IntegrityError:
         raise BadInputError([f"--batch {name}: a batch of that name is there already; choose another name"]) from None
-    jobs = iter(jobs)
-    while chunk := list(islice(jobs, CHUNK)):
+    first = session.scalar(select(present_turn(priority))) or 0
+    numbered = enumerate(jobs, start=first)
+    while chunk := list(islice(numbered, CHUNK)):
         session.execute(
             insert(Job),
             [
@@ -134,9 +136,10 @@ def create_batch(
                     "source_line": job.source_line,
                     "attributes": dict(job.attributes) or None,
                     "priority": priority,
+                    "turn": turn,
                 }
                 | queued
-                for job in chunk
+                for turn, job in chunk
             ],
         )
     return KnownBatch.of(batch)

@@ -12,11 +12,12 @@ from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from models.records.batches import spec_of
-from models.records.columns import Base
 from models.records.control import paused_since
-from models.records.identity_columns import columns
-from models.records.publication import due, is_published
+from models.records.publication import due
 from models.records.tables import Attempt, Batch, Job, Pause
+from models.records.tables.columns import Base
+from models.records.tables.identity_columns import columns
+from models.records.turns import in_turn, is_published
 from models.types.causes import Cause
 from models.types.clock import Instant, instant, now, seconds_since
 from models.types.errors import InvalidJobError, QueuePausedError
@@ -25,7 +26,7 @@ from models.types.job import JobSpec
 from models.types.message import JobMessage, what_is_invalid
 from models.types.states import JobState, Outcome
 
-#: How many of the jobs that wait the longest are looked at for one that needs what the device is set up for: 100,000
+#: How many of the jobs whose turn comes first are looked at for one that needs what the device is set up for: 100,000
 #: must not make a job wait.
 _LOOKED_AT = 1_000
 #: How many jobs of a kind are counted: what that many repay is worth doing for any number.
@@ -71,8 +72,6 @@ class Claim:
 
 _ATTEMPTS, _JOBS = (Base.metadata.tables[row.__tablename__] for row in (Attempt, Job))
 _SETUP = fields(Setup)
-#: In the order in which jobs come to be made.
-_LONGEST = Job.published_at, Job.id
 
 
 def _of_setup(found: Iterable[Any]) -> ColumnElement[bool]:
@@ -86,15 +85,15 @@ def _pick(*, waiting: bool) -> ColumnElement[int | None]:
     """Return the number of the job to make next; NULL where none waits.
 
     Of the jobs that have a message on the queue it is one of the highest priority; of those, one of the bound setup; of
-    those, or where none is of it, the one that waits the longest. Where no job has a message, the bound job comes
-    first: who publishes jobs notes it once their messages are sent, which a worker may have by then.
+    those, or where none is of it, the one whose turn it is. Where no job has a message, the bound job comes first: who
+    publishes jobs notes it once their messages are sent, which a worker may have by then.
 
     What somebody else has in hand is left to them, or, if `waiting`, waited for.
     """
     first = (
         select(Job.id, Job.priority, *columns(Setup))
         .where(is_published())
-        .order_by(Job.priority, *_LONGEST)
+        .order_by(Job.priority, *in_turn())
         .limit(1)
         .with_for_update(skip_locked=not waiting)
         .cte("first")
@@ -106,7 +105,7 @@ def _pick(*, waiting: bool) -> ColumnElement[int | None]:
             is_published(),
             Job.priority == select(first.c.priority).scalar_subquery(),
         )
-        .order_by(*_LONGEST)
+        .order_by(*in_turn())
         .limit(_LOOKED_AT)
         .subquery()
     )
@@ -114,7 +113,7 @@ def _pick(*, waiting: bool) -> ColumnElement[int | None]:
         select(Job.id)
         .join(looked_at, looked_at.c.id == Job.id)
         .where(_of_setup(columns(Setup)))
-        .order_by(*_LONGEST)
+        .order_by(*in_turn())
         .limit(1)
         .with_for_update(skip_locked=not waiting, of=Job)
     )
@@ -125,7 +124,7 @@ def _pick(*, waiting: bool) -> ColumnElement[int | None]:
         of_setup,
         select(first.c.id),
         other.where(Job.id == bindparam("of_job")).with_for_update(skip_locked=not waiting),
-        other.order_by(*_LONGEST).limit(1).with_for_update(skip_locked=not waiting),
+        other.order_by(Job.published_at, Job.id).limit(1).with_for_update(skip_locked=not waiting),
     )
     return func.coalesce(*(choice.scalar_subquery() for choice in choices))
 
@@ -143,7 +142,7 @@ def _is_of_kind() -> ColumnElement[bool]:
 
 
 def _company() -> Select[int]:
-    """Return the numbers of jobs that can go together with the bound job, those first that wait the longest.
+    """Return the numbers of jobs that can go together with the bound job, in turn.
 
     They are of its priority, kind and guidance, and have a message on the queue. A job that failed or took its worker
     down before is made alone: if it does so again, no other suffers.
@@ -151,7 +150,7 @@ def _company() -> Select[int]:
     looked_at = (
         select(Job.id)
         .where(is_published(), Job.priority == bindparam("of_priority"))
-        .order_by(*_LONGEST)
+        .order_by(*in_turn())
         .limit(_LOOKED_AT)
         .subquery()
     )
@@ -163,7 +162,7 @@ def _company() -> Select[int]:
             Job.failures == 0,
             Job.losses == 0,
         )
-        .order_by(*_LONGEST)
+        .order_by(*in_turn())
         .limit(bindparam("most"))
         .with_for_update(skip_locked=True, of=Job)
     )

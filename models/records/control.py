@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, case, select, update
+from sqlalchemy import ColumnElement, case, func, select, update
 from sqlalchemy.orm import Session
 
 from models.records.batches import change_jobs, find_batch, find_job, queued_now
 from models.records.replacements import is_needless, is_replaced, replace
 from models.records.tables import Batch, Job, Pause
+from models.records.turns import present_turn
 from models.types.causes import Cause
 from models.types.clock import now
 from models.types.states import FAULTY, JobState
@@ -90,6 +91,8 @@ def retry(session: Session, scope: Scope, states: Sequence[JobState] = FAULTY) -
     if scope.batch_id is not None:
         _note_cancelled(session, scope.batch_id, None)
     stand_ins = select(Job).where(Job.state.in_(states), scope.clause, Job.replaces.is_not(None))
+    # As far from each other as they were, so that the others have their turns between.
+    first = session.scalar(select(func.min(Job.turn)).where(Job.state.in_(states), scope.clause)) or 0
     needless = [job.id for job in session.scalars(stand_ins) if is_needless(session, job)]
     return change_jobs(
         session,
@@ -101,6 +104,7 @@ def retry(session: Session, scope: Scope, states: Sequence[JobState] = FAULTY) -
         | {
             "state": JobState.QUEUED,
             "published_at": None,
+            "turn": present_turn(Job.priority) + Job.turn - first,
             "cancel_requested": False,
             "finished_at": None,
             "cause": None,

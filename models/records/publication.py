@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
-from sqlalchemy import ColumnElement, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from models.records.batches import CHUNK, change_jobs
-from models.records.columns import UtcDateTime
 from models.records.tables import Batch, Job
+from models.records.tables.columns import UtcDateTime
+from models.records.turns import in_turn, is_published
 from models.types.clock import now
 from models.types.job import LOWEST_PRIORITY
 from models.types.message import JobMessage, what_is_invalid
@@ -82,14 +83,6 @@ def cancelled(session: Session, batch_id: int) -> list[JobMessage]:
     return [JobMessage(job=job_id, batch=uid) for job_id, uid in session.execute(query)]
 
 
-def is_published() -> ColumnElement[bool]:
-    """Return what holds for a queued job that a message is on the queue for."""
-    # Not as a plain comparison: SQLite would take the index of states and sort all that wait, where the index of
-    # published jobs has them in order.
-    is_queued = case((Job.state == JobState.QUEUED, 1), else_=0) == 1
-    return and_(Job.published_at.is_not(None), Job.finished_at.is_(None), is_queued)
-
-
 def due() -> ColumnElement[bool]:
     """Return what holds for a job that does not wait for its next try."""
     # When it is asked, and not when the statement is built.
@@ -113,7 +106,7 @@ def count_published(session: Session) -> int:
 
 def last_published(session: Session, count: int) -> Sequence[int]:
     """Return the numbers of so many of those jobs, the ones whose turn comes last."""
-    order = Job.priority.desc(), Job.published_at.desc(), Job.id.desc()
+    order = (column.desc() for column in (Job.priority, *in_turn()))
     return session.scalars(select(Job.id).where(is_published()).order_by(*order).limit(count)).all()
 
 

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session, aliased
 
 from models.records.batches import change_jobs, queued_again, spec_of
 from models.records.tables import Batch, Job
+from models.records.turns import present_turn
 from models.types.causes import Cause, Trait
 from models.types.clock import now
 from models.types.job import derived_seeds
@@ -22,10 +23,16 @@ def replace(session: Session, job_ids: Iterable[int]) -> list[int]:
     has not been replaced as often as the batch allows, and nobody has cancelled the job or its batch. In the
     transaction that ends the job, so that neither is there without the other.
     """
-    return [made for job_id in job_ids if (made := _replace(session, job_id)) is not None]
+    made: list[int] = []
+    for job_id in job_ids:
+        replacement = _replace(session, job_id, turns=len(made))
+        if replacement is not None:
+            made.append(replacement)
+    return made
 
 
-def _replace(session: Session, job_id: int) -> int | None:
+def _replace(session: Session, job_id: int, turns: int) -> int | None:
+    """Queue a replacement, so many turns from now."""
     job = session.scalars(select(Job).where(Job.id == job_id).execution_options(populate_existing=True)).one()
     # Locked where the database has locks of rows: whoever cancels the batch waits for this transaction and finds what
     # it adds, or this one waits and finds the batch cancelled.
@@ -36,13 +43,14 @@ def _replace(session: Session, job_id: int) -> int | None:
     faulty = job.state == JobState.REJECTED or (job.state == JobState.FAILED and job.cause in _OF_THE_SEED)
     if batch.target is None or not faulty:
         return None
+    turn = {"turn": present_turn(job.priority) + turns}
     if (chain := _stand_ins(session, job_id)) != []:
         # The last was taken back when a person accepted the picture, who now has thought better of it.
         again = change_jobs(
             session,
             Job.id == chain[-1],
             Job.state == JobState.CANCELLED,
-            values=queued_again() | {"state": JobState.QUEUED, "finished_at": None, "cause": None},
+            values=queued_again() | turn | {"state": JobState.QUEUED, "finished_at": None, "cause": None},
         )
         return chain[-1] if again else None
     if job.replacement >= batch.replacements:
@@ -56,7 +64,7 @@ def _replace(session: Session, job_id: int) -> int | None:
         "replaces": job.id,
         "replacement": job.replacement + 1,
     }
-    return session.scalar(insert(Job).values(spec.model_dump() | values | queued_again()).returning(Job.id))
+    return session.scalar(insert(Job).values(spec.model_dump() | values | queued_again() | turn).returning(Job.id))
 
 
 def _free_seed(session: Session, job: Job) -> int:

@@ -1,4 +1,4 @@
-"""Which job a claim takes: the most urgent, then what the device is set up for, then what waits the longest."""
+"""Which job a claim takes: the most urgent, then what the device is set up for, then what it is the turn of."""
 
 import pytest
 from postgres_rows import rows_read
@@ -51,8 +51,8 @@ def setup_of(job, width):
     return Setup(job.checkpoint, width, job.height, job.guidance > 1, job.lora)
 
 
-def test_jobs_are_made_in_the_order_in_which_they_wait(published, made):
-    numbers = published("first", [SMALL, WIDE, SMALL]) + published("second", [WIDE])
+def test_jobs_of_a_batch_are_made_in_the_order_in_which_they_were_asked_for(published, made):
+    numbers = published("first", [SMALL, WIDE, SMALL, WIDE])
     assert made(5) == [*numbers, None]
 
 
@@ -67,11 +67,11 @@ def test_what_is_more_urgent_comes_first_whatever_it_needs(published, made):
     assert made(3, WIDE) == [urgent, *usual]
 
 
-def test_what_was_put_back_waits_behind_what_waits_longer(records, write, published, made):
+def test_one_whose_message_was_lost_keeps_its_turn(write, published, made):
     first, second = published("batch", [SMALL, SMALL])
     write(publication.forget_published, jobs=[first])
     write(publication.mark_published, [first], now())
-    assert made(2) == [second, first]
+    assert made(2) == [first, second]
 
 
 def test_one_that_waits_for_its_next_try_is_not_made_before_it_is_time(records, write, published, made):
@@ -171,7 +171,7 @@ def test_of_any_batch_but_of_one_kind_guidance_and_priority(records, published, 
     records.change(scheduler, scheduler="Heun")
     records.change(second, prompt="something else", seed=77)
     claimed = [together(8) for _ in range(6)]
-    assert claimed == [[urgent], [first, other], [wide], [second], [steps], [guidance]]
+    assert claimed == [[urgent], [first, second], [wide], [steps], [other], [guidance]]
 
 
 def test_one_that_failed_or_took_its_worker_down_is_made_alone(records, published, together):

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import select
 
 from models.records.batches import spec_of
-from models.records.identity_columns import are_of, columns, from_row
 from models.records.tables import Job
+from models.records.tables.identity_columns import are_of, columns, from_row
 from models.types.identity import Configuration, Kind, Knobs, Setup, Shape, Tuning, Weights
 
 OF_JOBS = (Weights, Shape, Setup, Kind)

