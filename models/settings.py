@@ -16,6 +16,7 @@ from models.broker_url import why_unusable
 from models.checkpoints import DEMO, STABLE_DIFFUSION_1_5, canonical_checkpoint, is_hub_id
 from models.types.errors import CheckpointError, SettingsError
 from models.types.fate import Tries
+from models.types.message import DEFAULT_QUEUE, QUEUE_NAME
 from models.types.printable import has_control_characters
 
 PREFIX = "NIGHTSHIFT_"
@@ -93,6 +94,11 @@ class Settings(BaseSettings):
         ge=0,
         le=100_000,
         description="that limit, in units of 10^9 bytes; 0: 75 % of the machine's memory, or less where Metal says so",
+    )
+    queues: str = Field(
+        DEFAULT_QUEUE,
+        pattern=rf"^{QUEUE_NAME}(,{QUEUE_NAME})*$",
+        description="queues that the worker takes jobs from, `,` between; `enqueue` and `run` use the first",
     )
     group_s: float = Field(
         600.0,
@@ -213,6 +219,11 @@ class Settings(BaseSettings):
         # These two would mean something in a URL; the rest of a path may stay as people know it.
         file = str(self.data_dir / "nightshift.db").replace("%", "%25").replace("?", "%3F")
         return self.database_url or f"sqlite:///{file}"
+
+    @property
+    def queue_names(self) -> list[str]:
+        """The queues that the worker takes jobs from."""
+        return list(dict.fromkeys(self.queues.split(",")))
 
     @property
     def tries(self) -> Tries:

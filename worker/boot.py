@@ -177,7 +177,7 @@ class Boot(bootsteps.StartStopStep):
         retrier = self._retrier
         database = self._database = retrier.until_free(lambda: parts.database(settings.database, _BUSY_TIMEOUT_S))
         self._lock = DeviceLock(device, settings.data_dir)
-        machine = _machine(device, self._lock.uid)
+        machine = _machine(device, self._lock.uid, settings.queue_names)
         started_at = now()
         pictures = parts.pictures(settings)
         retrier.until_free(pictures.check)
@@ -263,17 +263,21 @@ class Boot(bootsteps.StartStopStep):
         assert app.backend is not None
         deliveries = Deliveries()
         newer = NewerMessages(app, settings.heartbeat_s, shutdown)
-        app.register_task(GenerateTask(claimer, runner, newer, deliveries, shutdown))
+        app.register_task(GenerateTask(claimer, runner, newer, deliveries, shutdown, settings.queue_names))
         if count := retrier.until_free(lambda: _publish(app, database)):
             log.info("published %d jobs that were not on the queue", count, extra=event(Event.JOBS_PUBLISHED))
         retrier.until_free(lambda: _mark_ready(database, boot_id))
         sweep = parts.sweep(app, database, settings, boot_id, in_hand, deliveries)
         idle_watch = IdleWatch(
-            settings.idle_s, deliveries, lambda: messages_waiting(app), program.connect_anew, shutdown
+            settings.idle_s,
+            deliveries,
+            lambda: messages_waiting(app, settings.queue_names),
+            program.connect_anew,
+            shutdown,
         )
         duties = [DatabaseWatch(database, shutdown).look, sweep.look, idle_watch.look]
         if settings.keep_awake:
-            self._awake = Awake(lambda: _has_work(database, boot_id))
+            self._awake = Awake(lambda: _has_work(database, boot_id, settings.queue_names))
             duties.append(self._awake.look)
         self._duties = Duties(duties, settings.heartbeat_s)
         self._duties.start()
@@ -326,12 +330,12 @@ def _note_waiting(database: Database, boot_id: int, what: str | None) -> None:
         log.debug("not noted: %s", error)
 
 
-def _has_work(database: Database, boot_id: int) -> bool:
+def _has_work(database: Database, boot_id: int, queues: Sequence[str]) -> bool:
     with database.reading() as session:
-        return has_work(session, boot_id)
+        return has_work(session, boot_id, queues)
 
 
-def _machine(device: Device, lock_uid: str) -> Machine:
+def _machine(device: Device, lock_uid: str, queues: Sequence[str]) -> Machine:
     return Machine(
         host=socket.gethostname(),
         pid=os.getpid(),
@@ -345,6 +349,7 @@ def _machine(device: Device, lock_uid: str) -> Machine:
         versions={"system": platform.platform(), "python": platform.python_version()}
         | {library: version(library) for library in _LIBRARIES},
         memory_sources=memory_sources(device),
+        queues=queues,
     )
 
 

@@ -5,7 +5,6 @@ import socket
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -148,15 +147,15 @@ class _AtScrape(Collector):
             if value is not None:
                 memory.add_metric([kind], value)
         yield memory
-        waiting = GaugeMetricFamily("nightshift_jobs_waiting", "Jobs that wait, by priority", labels=["priority"])
-        found: dict[Any, int] | None
+        waiting = GaugeMetricFamily("nightshift_jobs_waiting", "Jobs that wait", labels=["queue", "priority"])
+        found: dict[tuple[str, int], int] | None
         try:
             with self._database.reading() as session:
                 found = waiting_jobs(session)
         except DatabaseError:
             found = None
-        for priority, count in (found or {}).items():
-            waiting.add_metric([str(priority)], count)
+        for (queue, priority), count in (found or {}).items():
+            waiting.add_metric([queue, str(priority)], count)
         yield waiting
         yield GaugeMetricFamily(
             "nightshift_database_up", "Whether the database could be read for this answer", value=found is not None

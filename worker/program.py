@@ -48,6 +48,9 @@ class Program(Worker):
         fixed = {"pool_cls": "threads", "concurrency": 1, "quiet": True}
         # What workers say to one another nobody here reads, and a frozen server would hold them up while they say it.
         fixed |= {"without_mingle": True, "without_gossip": True, "without_heartbeat": True}
+        # Those of its settings alone: it puts lost jobs on other queues, too, and would take from those from then on.
+        fixed["queues"] = load_settings().queue_names
+        self._is_told_queues = bool(options.get("queues"))
         # Root is a danger with pickled messages only, and this queue takes JSON alone.
         warnings.simplefilter("ignore", SecurityWarning)
         transport.install(self.parts.transport)
@@ -108,6 +111,8 @@ class Program(Worker):
     def on_init_blueprint(self) -> None:
         """Add the boot to the program's steps."""
         super().on_init_blueprint()
+        if self._is_told_queues:
+            log.warning("-Q is not for this worker: NIGHTSHIFT_QUEUES names the queues that it takes jobs from")
         self.app.steps["worker"].add(Boot)
 
 

@@ -1,6 +1,6 @@
 """The Celery task: from a delivery to an attempt."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from celery import Task
@@ -44,21 +44,26 @@ class GenerateTask(Task):
         newer: NewerMessages,
         deliveries: Deliveries,
         shutdown: Shutdown,
+        queues: Sequence[str],
     ) -> None:
+        """Make jobs of these queues, and of no other, whatever a message says."""
         self._claimer = claimer
         self._runner = runner
         self._newer = newer
         self.deliveries = deliveries
         self._shutdown = shutdown
+        self._queues = queues
 
     def run(self, *args: Any, **kwargs: Any) -> None:
         """Make a job for the message; a message that is none of ours is dropped with a line in the log."""
         payload = args[0] if len(args) == 1 and not kwargs else None
+        named = self.request.delivery_info["routing_key"]
+        queue = named if named in self._queues else self._queues[0]
         with self.deliveries.taking(self.request.properties["delivery_tag"]) as delivery:
             try:
                 message = read_message(payload)
             except NewerMessageError as error:
-                self._return_newer(payload, error)
+                self._return_newer(payload, queue, error)
                 return
             except ValidationError as error:
                 first = error.errors(include_url=False, include_input=False)[0]
@@ -71,21 +76,21 @@ class GenerateTask(Task):
                 )
                 return
             # As many messages as jobs, so that whoever looks after the queue can tell what is lost.
-            if not self.deliveries.is_spent():
-                self._make(message, delivery)
+            if not self.deliveries.is_spent(queue):
+                self._make(message, queue, delivery)
 
-    def _return_newer(self, payload: object, what: NewerMessageError) -> None:
+    def _return_newer(self, payload: object, queue: str, what: NewerMessageError) -> None:
         try:
-            self._newer.return_to_queue(payload, self.request.id, what)
+            self._newer.return_to_queue(payload, self.request.id, queue, what)
         except BrokerError as error:
             raise Reject(error, requeue=True) from error
 
-    def _make(self, message: JobMessage, delivery: Delivery) -> None:
+    def _make(self, message: JobMessage, queue: str, delivery: Delivery) -> None:
         job_id = message.job
         try:
-            if claims := self._claimer.claim(message):
+            if claims := self._claimer.claim(message, queue):
                 job_id = claims[0].job_id
-                self.deliveries.use(len(claims))
+                self.deliveries.use(len(claims), queue)
                 self._runner.run(claims, delivery.acknowledge)
         except (AttemptStoppedError, StorageError) as error:
             # It was told to end before the job was claimed.

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import cycle, islice
+from typing import Any
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
@@ -12,6 +13,7 @@ from models.records.acceptance import BY_PERSON
 from models.records.batches import queued_now, spec_of
 from models.records.replacements import unreached_jobs
 from models.records.tables import Batch, Job, Verdict
+from models.records.turns import present_turn
 from models.types.job import derived_seeds
 from models.types.states import FINISHED, JobState
 
@@ -115,6 +117,7 @@ def fill(session: Session, batch_id: int, each: int) -> list[Lack]:
         rows += [_again(job, taken) | {"replaces": job.id, "replacement": job.replacement + 1} for job in replaced]
         # Every row has the same columns, since one statement inserts them.
         rows += [_again(job, taken) | {"replaces": None, "replacement": 0} for job in added]
+    _give_turns(session, rows)
     if rows:
         session.execute(insert(Job), rows)
     batch.cancelled_at = None
@@ -123,7 +126,18 @@ def fill(session: Session, batch_id: int, each: int) -> list[Lack]:
     return found
 
 
-def _again(job: Job, taken: set[tuple[str, int]]) -> dict[str, object]:
+def _give_turns(session: Session, rows: list[dict[str, Any]]) -> None:
+    """Have rows of one queue and priority follow each other, from the turn that it is now."""
+    next_turn: dict[tuple[str, int], int] = {}
+    for row in rows:
+        place = row["queue"], row["priority"]
+        if place not in next_turn:
+            next_turn[place] = session.scalar(select(present_turn(*place))) or 0
+        row["turn"] = next_turn[place]
+        next_turn[place] += 1
+
+
+def _again(job: Job, taken: set[tuple[str, int]]) -> dict[str, Any]:
     """Return the values of a job with the same prompt and a seed that is not taken yet."""
     seed = next(seed for seed in derived_seeds(job.seed, "fill") if (job.prompt, seed) not in taken)
     taken.add((job.prompt, seed))
@@ -132,6 +146,7 @@ def _again(job: Job, taken: set[tuple[str, int]]) -> dict[str, object]:
         "batch_id": job.batch_id,
         "source_line": job.source_line,
         "attributes": job.attributes,
+        "queue": job.queue,
         "priority": job.priority,
     }
     return spec.model_dump() | values | queued_now()

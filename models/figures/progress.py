@@ -108,9 +108,9 @@ def batch_progress(session: Session, batch: KnownBatch) -> BatchProgress:
     return BatchProgress(batch.name, batch.created_at, counts, waiting or 0, batch.target, batch.replacements)
 
 
-def has_work(session: Session, boot_id: int) -> bool:
-    """Tell whether there is something to do for this boot: jobs that wait, unless they are paused, or its own one."""
-    waits = select(Job.id).where(Job.state == JobState.QUEUED).limit(1)
+def has_work(session: Session, boot_id: int, queues: Sequence[str]) -> bool:
+    """Tell whether there is something to do for this boot: jobs of its queues, unless they are paused, or its own."""
+    waits = select(Job.id).where(Job.state == JobState.QUEUED, Job.queue.in_(queues)).limit(1)
     runs = select(Job.id).where(Job.state == JobState.RUNNING, Job.boot_id == boot_id).limit(1)
     if session.scalar(runs) is not None:
         return True
@@ -126,10 +126,11 @@ def missing_pictures(session: Session, batch_id: int, pictures: PictureStore) ->
     return sum(picture not in there for picture in session.scalars(made))
 
 
-def waiting_jobs(session: Session) -> dict[int, int]:
-    """Return how many jobs wait, by their priority."""
-    query = select(Job.priority, func.count()).where(Job.state == JobState.QUEUED).group_by(Job.priority)
-    return dict(session.execute(query.order_by(Job.priority)).all())
+def waiting_jobs(session: Session) -> dict[tuple[str, int], int]:
+    """Return how many jobs wait, by their queue and priority."""
+    place = Job.queue, Job.priority
+    query = select(*place, func.count()).where(Job.state == JobState.QUEUED).group_by(*place).order_by(*place)
+    return {(queue, priority): count for queue, priority, count in session.execute(query)}
 
 
 def count_jobs(session: Session) -> int:

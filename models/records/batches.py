@@ -23,6 +23,7 @@ from models.records.turns import present_turn
 from models.types.clock import instant, now
 from models.types.errors import BadInputError, NotFoundError
 from models.types.job import JobSpec
+from models.types.message import DEFAULT_QUEUE
 from models.types.presets import EXACT
 from models.types.printable import is_printable
 from models.types.states import FINISHED
@@ -106,6 +107,7 @@ def create_batch(
     source: str,
     jobs: Iterable[PlannedJob],
     *,
+    queue: str = DEFAULT_QUEUE,
     priority: int,
     digest: str,
     acceptance: Acceptance | None = None,
@@ -124,7 +126,7 @@ def create_batch(
         session.flush()
     except IntegrityError:
         raise BadInputError([f"--batch {name}: a batch of that name is there already; choose another name"]) from None
-    first = session.scalar(select(present_turn(priority))) or 0
+    first = session.scalar(select(present_turn(queue, priority))) or 0
     numbered = enumerate(jobs, start=first)
     while chunk := list(islice(numbered, CHUNK)):
         session.execute(
@@ -135,6 +137,7 @@ def create_batch(
                     "batch_id": batch.id,
                     "source_line": job.source_line,
                     "attributes": dict(job.attributes) or None,
+                    "queue": queue,
                     "priority": priority,
                     "turn": turn,
                 }

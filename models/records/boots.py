@@ -1,6 +1,6 @@
 """What a worker notes of itself: its boot, its loads, what its memory guard did."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from models.records.tables import Boot, GuardAction, Load
 from models.types.clock import Instant, clock_name, instant, now, seconds_since
 from models.types.measurement import LoadMeasurement
+from models.types.message import DEFAULT_QUEUE
 from models.types.states import GuardStep
 
 #: The kinds of memory that a load records.
@@ -31,6 +32,7 @@ class Machine:
     memory_total_bytes: int | None
     versions: Mapping[str, str]
     memory_sources: Mapping[str, str]
+    queues: Sequence[str] = (DEFAULT_QUEUE,)
 
 
 def record_boot(session: Session, machine: Machine, started_at: datetime | None = None) -> int:

@@ -23,7 +23,7 @@ from models.types.clock import Instant, instant, now, seconds_since
 from models.types.errors import InvalidJobError, QueuePausedError
 from models.types.identity import Kind, Setup
 from models.types.job import JobSpec
-from models.types.message import JobMessage, what_is_invalid
+from models.types.message import DEFAULT_QUEUE, JobMessage, what_is_invalid
 from models.types.states import JobState, Outcome
 
 #: How many of the jobs whose turn comes first are looked at for one that needs what the device is set up for: 100,000
@@ -84,15 +84,15 @@ def _of_setup(found: Iterable[Any]) -> ColumnElement[bool]:
 def _pick(*, waiting: bool) -> ColumnElement[int | None]:
     """Return the number of the job to make next; NULL where none waits.
 
-    Of the jobs that have a message on the queue it is one of the highest priority; of those, one of the bound setup; of
-    those, or where none is of it, the one whose turn it is. Where no job has a message, the bound job comes first: who
-    publishes jobs notes it once their messages are sent, which a worker may have by then.
+    Of the jobs that have a message on the bound queue it is one of the highest priority; of those, one of the bound
+    setup; of those, or where none is of it, the one whose turn it is. Where no job has a message, the bound job comes
+    first: who publishes jobs notes it once their messages are sent, which a worker may have by then.
 
     What somebody else has in hand is left to them, or, if `waiting`, waited for.
     """
     first = (
         select(Job.id, Job.priority, *columns(Setup))
-        .where(is_published())
+        .where(is_published(), Job.queue == bindparam("of_queue"))
         .order_by(Job.priority, *in_turn())
         .limit(1)
         .with_for_update(skip_locked=not waiting)
@@ -103,6 +103,7 @@ def _pick(*, waiting: bool) -> ColumnElement[int | None]:
         .where(
             bindparam("has_setup", type_=Boolean),
             is_published(),
+            Job.queue == bindparam("of_queue"),
             Job.priority == select(first.c.priority).scalar_subquery(),
         )
         .order_by(*in_turn())
@@ -118,7 +119,7 @@ def _pick(*, waiting: bool) -> ColumnElement[int | None]:
         .with_for_update(skip_locked=not waiting, of=Job)
     )
     # Not of those alone that no message is there for: a row that was spoiled by hand is in no index, and is refused.
-    other = select(Job.id).where(Job.state == JobState.QUEUED, due())
+    other = select(Job.id).where(Job.state == JobState.QUEUED, Job.queue == bindparam("of_queue"), due())
     choices = (
         select(first.c.id).where(_of_setup(first.c[part.name] for part in _SETUP)),
         of_setup,
@@ -144,12 +145,12 @@ def _is_of_kind() -> ColumnElement[bool]:
 def _company() -> Select[int]:
     """Return the numbers of jobs that can go together with the bound job, in turn.
 
-    They are of its priority, kind and guidance, and have a message on the queue. A job that failed or took its worker
+    They are of its queue, priority, kind and guidance, and have a message there. A job that failed or took its worker
     down before is made alone: if it does so again, no other suffers.
     """
     looked_at = (
         select(Job.id)
-        .where(is_published(), Job.priority == bindparam("of_priority"))
+        .where(is_published(), Job.queue == bindparam("of_queue"), Job.priority == bindparam("of_priority"))
         .order_by(*in_turn())
         .limit(_LOOKED_AT)
         .subquery()
@@ -196,10 +197,13 @@ def _claim_of_pick(*, waiting: bool) -> ReturningUpdate[int]:
 
 
 _CLAIM, _CLAIM_WAITING = _claim_of_pick(waiting=False), _claim_of_pick(waiting=True)
-_IS_WAITED_FOR = select(exists().where(Job.state == JobState.QUEUED, due()))
+_IS_WAITED_FOR = select(exists().where(Job.state == JobState.QUEUED, Job.queue == bindparam("of_queue"), due()))
 _COMPANY = _company()
 _COUNTED = select(func.count()).select_from(
-    select(Job.id).where(is_published(), _is_of_kind()).limit(_COUNTED_TO).subquery()
+    select(Job.id)
+    .where(is_published(), Job.queue == bindparam("of_queue"), _is_of_kind())
+    .limit(_COUNTED_TO)
+    .subquery()
 )
 _JOIN = update(_JOBS).where(Job.id.in_(bindparam("jobs", expanding=True))).values(_BEGUN)
 _OF_JOB = (
@@ -247,10 +251,12 @@ def claim(
     boot_id: int,
     setup: Setup | None = None,
     most_together: MostTogether = lambda *_: 1,
+    queue: str = DEFAULT_QUEUE,
 ) -> list[Claim]:
     """Turn a message into an attempt, counted before it starts; nothing where no job waits.
 
-    A message is worth one job, and the record says which: see `_pick`, where `setup` is what the device is set up for.
+    A message is worth one job of the queue that it came from, and the record says which: see `_pick`, where `setup` is
+    what the device is set up for.
     Nothing, too, for a message that names a batch of another database.
 
     With it come others that can go together with it, as many as wait at this moment and `most_together` allows: a power
@@ -264,6 +270,7 @@ def claim(
     moment = now()
     begun = {"by_boot": boot_id, "moment": moment}
     bound = begun | {"of_job": message.job, "of_batch": message.batch, "has_setup": setup is not None}
+    bound["of_queue"] = queue
     bound |= {f"setup_{part.name}": getattr(setup, part.name, None) for part in _SETUP}
     job_id = session.scalar(_CLAIM, bound)
     if job_id is None:
@@ -271,30 +278,31 @@ def claim(
             raise QueuePausedError
         # Whoever marks jobs as published, or gives one back, has rows in hand that are queued again a moment later: a
         # message that found nothing then would be wasted, and its job wait for the sweep.
-        job_id = session.scalar(_CLAIM_WAITING, bound) if session.scalar(_IS_WAITED_FOR) else None
+        job_id = session.scalar(_CLAIM_WAITING, bound) if session.scalar(_IS_WAITED_FOR, {"of_queue": queue}) else None
     if job_id is None:
         return []
     claims = [_begin(session, job_id, boot_id, moment)]
     spec = claims[0].spec
-    if (most := most_together(spec, lambda: _waiting(session, spec))) > 1 and not (
+    if (most := most_together(spec, lambda: _waiting(session, spec, queue))) > 1 and not (
         claims[0].failures or claims[0].losses
     ):
-        others = _others(session, job_id, spec, most - 1)
+        others = _others(session, job_id, spec, queue, most - 1)
         if others:
             session.execute(_JOIN, begun | {"jobs": others})
         claims += [_begin(session, other, boot_id, moment) for other in others]
     return claims
 
 
-def _others(session: Session, job_id: int, spec: JobSpec, most: int) -> list[int]:
+def _others(session: Session, job_id: int, spec: JobSpec, queue: str, most: int) -> list[int]:
     """Return the numbers of jobs that make a power of two together with the job, of at most so many more."""
     priority = session.scalar(select(Job.priority).where(Job.id == job_id))
-    found = session.scalars(_COMPANY, _kind_of(spec) | {"of_priority": priority, "most": most}).all()
+    bound = _kind_of(spec) | {"of_queue": queue, "of_priority": priority, "most": most}
+    found = session.scalars(_COMPANY, bound).all()
     return list(found[: 2 ** ((len(found) + 1).bit_length() - 1) - 1])
 
 
-def _waiting(session: Session, spec: JobSpec) -> int:
-    return 1 + (session.scalar(_COUNTED, _kind_of(spec)) or 0)
+def _waiting(session: Session, spec: JobSpec, queue: str) -> int:
+    return 1 + (session.scalar(_COUNTED, _kind_of(spec) | {"of_queue": queue}) or 0)
 
 
 def _kind_of(spec: JobSpec) -> dict[str, object]:

@@ -104,7 +104,7 @@ def retry(session: Session, scope: Scope, states: Sequence[JobState] = FAULTY) -
         | {
             "state": JobState.QUEUED,
             "published_at": None,
-            "turn": present_turn(Job.priority) + Job.turn - first,
+            "turn": present_turn(Job.queue, Job.priority) + Job.turn - first,
             "cancel_requested": False,
             "finished_at": None,
             "cause": None,

@@ -1,5 +1,6 @@
 """Which queued jobs are on the queue: read and mark it, and forget it where the queue lost them."""
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from models.records.tables.columns import UtcDateTime
 from models.records.turns import in_turn, is_published
 from models.types.clock import now
 from models.types.job import LOWEST_PRIORITY
-from models.types.message import JobMessage, what_is_invalid
+from models.types.message import DEFAULT_QUEUE, QUEUE_NAME, JobMessage, what_is_invalid
 from models.types.states import JobState
 
 #: The longest that a job waits for its next try.
@@ -29,10 +30,12 @@ class Unpublished:
     job_id: int
     #: None where its row, or its batch's, holds what no message may have.
     message: JobMessage | None
+    queue: str
     priority: int
     problem: str | None = None
 
 
+_QUEUE = TypeAdapter(Annotated[str, Field(pattern=f"^{QUEUE_NAME}$")])
 _PRIORITY = TypeAdapter(Annotated[int, Field(ge=0, le=LOWEST_PRIORITY, strict=True)])
 
 
@@ -50,7 +53,7 @@ def unpublished(
     out until it is time. `batch_id` limits it to one batch, `jobs` to these.
     """
     query = (
-        select(Job.id, Batch.uid, Job.priority)
+        select(Job.id, Batch.uid, Job.queue, Job.priority)
         .join(Batch)
         .where(Job.state == JobState.QUEUED, Job.published_at.is_(None), Job.id > after, due())
         .order_by(Job.id)
@@ -63,24 +66,28 @@ def unpublished(
     return [_unpublished(*row) for row in session.execute(query)]
 
 
-def _unpublished(job_id: int, uid: str, priority: int) -> Unpublished:
+def _unpublished(job_id: int, uid: str, queue: str, priority: int) -> Unpublished:
     try:
-        return Unpublished(job_id, JobMessage(job=job_id, batch=uid), _PRIORITY.validate_python(priority))
+        message = JobMessage(job=job_id, batch=uid)
+        return Unpublished(job_id, message, _QUEUE.validate_python(queue), _PRIORITY.validate_python(priority))
     except ValidationError as error:
-        return Unpublished(job_id, None, LOWEST_PRIORITY, what_is_invalid(error))
+        return Unpublished(job_id, None, DEFAULT_QUEUE, LOWEST_PRIORITY, what_is_invalid(error))
 
 
-def cancelled(session: Session, batch_id: int) -> list[JobMessage]:
-    """Return the messages of those jobs of a batch that were cancelled while a message was on the queue for them.
+def cancelled(session: Session, batch_id: int) -> dict[str, list[JobMessage]]:
+    """Return the messages of jobs of a batch that were cancelled while a message was on the queue for them, by queue.
 
     Not of one that was cancelled while it ran: another message was used for it then, or its own.
     """
     query = (
-        select(Job.id, Batch.uid)
+        select(Job.queue, Job.id, Batch.uid)
         .join(Batch)
         .where(Job.batch_id == batch_id, Job.state == JobState.CANCELLED, Job.published_at.is_not(None))
     )
-    return [JobMessage(job=job_id, batch=uid) for job_id, uid in session.execute(query)]
+    found: defaultdict[str, list[JobMessage]] = defaultdict(list)
+    for queue, job_id, uid in session.execute(query):
+        found[queue].append(JobMessage(job=job_id, batch=uid))
+    return found
 
 
 def due() -> ColumnElement[bool]:
@@ -99,15 +106,22 @@ def due_retries(session: Session, limit: int = CHUNK) -> Sequence[int]:
     return session.scalars(query.order_by(Job.id).limit(limit)).all()
 
 
-def count_published(session: Session) -> int:
+def published_queues(session: Session) -> Sequence[str]:
+    """Return the queues of queued jobs that a message should be there for."""
+    return session.scalars(select(Job.queue).where(is_published()).distinct()).all()
+
+
+def count_published(session: Session, queue: str) -> int:
     """Return how many queued jobs there are that a message should be on the queue for."""
-    return session.scalar(select(func.count()).select_from(Job).where(is_published())) or 0
+    query = select(func.count()).select_from(Job).where(is_published(), Job.queue == queue)
+    return session.scalar(query) or 0
 
 
-def last_published(session: Session, count: int) -> Sequence[int]:
-    """Return the numbers of so many of those jobs, the ones whose turn comes last."""
+def last_published(session: Session, queue: str, count: int) -> Sequence[int]:
+    """Return the numbers of so many of a queue's jobs of these, the ones whose turn comes last."""
     order = (column.desc() for column in (Job.priority, *in_turn()))
-    return session.scalars(select(Job.id).where(is_published()).order_by(*order).limit(count)).all()
+    query = select(Job.id).where(is_published(), Job.queue == queue)
+    return session.scalars(query.order_by(*order).limit(count)).all()
 
 
 def batch_uids(session: Session) -> set[str]:

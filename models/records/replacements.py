@@ -43,7 +43,7 @@ def _replace(session: Session, job_id: int, turns: int) -> int | None:
     faulty = job.state == JobState.REJECTED or (job.state == JobState.FAILED and job.cause in _OF_THE_SEED)
     if batch.target is None or not faulty:
         return None
-    turn = {"turn": present_turn(job.priority) + turns}
+    turn = {"turn": present_turn(job.queue, job.priority) + turns}
     if (chain := _stand_ins(session, job_id)) != []:
         # The last was taken back when a person accepted the picture, who now has thought better of it.
         again = change_jobs(
@@ -60,6 +60,7 @@ def _replace(session: Session, job_id: int, turns: int) -> int | None:
         "batch_id": job.batch_id,
         "source_line": job.source_line,
         "attributes": job.attributes,
+        "queue": job.queue,
         "priority": job.priority,
         "replaces": job.id,
         "replacement": job.replacement + 1,

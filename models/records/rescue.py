@@ -55,6 +55,7 @@ class RunningJob:
 
     job_id: int
     attempt_number: int
+    queue: str
     boot_id: int | None
     #: As the database has it: whether it changes is all that counts, and a time that is none must stop nobody.
     heartbeat_at: str | None
@@ -62,8 +63,10 @@ class RunningJob:
 
 def running_jobs(session: Session) -> list[RunningJob]:
     """Return the running jobs of all boots."""
-    rows = session.execute(select(Job.id, Job.attempts, Job.boot_id, _HEARTBEAT).where(Job.state == JobState.RUNNING))
-    return [RunningJob(job_id, attempt, owner, beat) for job_id, attempt, owner, beat in rows]
+    rows = session.execute(
+        select(Job.id, Job.attempts, Job.queue, Job.boot_id, _HEARTBEAT).where(Job.state == JobState.RUNNING)
+    )
+    return [RunningJob(*row) for row in rows]
 
 
 def rescue_stalled(session: Session, boot_id: int, stalled: Sequence[RunningJob], tries: Tries) -> Rescued:

@@ -1,4 +1,4 @@
-"""Turns: which of the jobs of one priority that wait comes first.
+"""Turns: which of the jobs of one queue and priority that wait comes first.
 
 Batches take turns. Each job has a number, and the lowest goes first: those of a batch follow each other, and the first
 of a new batch has the number that it is the turn of at that moment. So a batch of 20 does not wait behind one of
@@ -28,17 +28,17 @@ def is_published(job: Any = Job) -> ColumnElement[bool]:
 
 
 def in_turn(job: Any = Job) -> tuple[SQLColumnExpression[Any], ...]:
-    """Return by what jobs of one priority are ordered."""
+    """Return by what jobs of one queue and priority are ordered."""
     return job.turn, job.published_at, job.id
 
 
-def present_turn(priority: int | SQLColumnExpression[int]) -> ColumnElement[int]:
-    """Return the turn that it is among the jobs of a priority; 0 where none of them waits."""
+def present_turn(queue: str | SQLColumnExpression[str], priority: int | SQLColumnExpression[int]) -> ColumnElement[int]:
+    """Return the turn that it is among the jobs of a queue and priority; 0 where none of them waits."""
     waiting = aliased(Job)
-    first = select(waiting.turn).where(is_published(waiting), waiting.priority == priority)
+    first = select(waiting.turn).where(is_published(waiting), waiting.queue == queue, waiting.priority == priority)
     return func.coalesce(first.order_by(*in_turn(waiting)).limit(1).scalar_subquery(), 0)
 
 
 def later_turn() -> ColumnElement[int]:
     """Return the turn of a job that is put back, and lets some others go before it."""
-    return present_turn(Job.priority) + _LET_PASS
+    return present_turn(Job.queue, Job.priority) + _LET_PASS

@@ -1,5 +1,6 @@
 """Workers that are known, and which of them looks after the queue."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -9,6 +10,7 @@ from sqlalchemy.orm import Session, aliased
 
 from models.records.tables import Batch, Boot, Job, SweepLease
 from models.types.clock import Instant, now, seconds_since
+from models.types.message import DEFAULT_QUEUE
 from models.types.states import JobState
 
 
@@ -28,6 +30,8 @@ class KnownWorker:
     host: str
     device: str
     device_name: str
+    #: Those that it takes jobs from.
+    queues: Sequence[str]
     state: WorkerState
     started_at: datetime
     #: The job that it is at, and the batch of that; None between two jobs.
@@ -63,6 +67,7 @@ def known_workers(session: Session, stall_s: float) -> list[KnownWorker]:
                 boot.host,
                 boot.device,
                 boot.device_name,
+                boot.queues or [DEFAULT_QUEUE],
                 state,
                 boot.started_at,
                 at[0].id if at else None,

@@ -5,6 +5,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from models.types.job import MAX_KEY
 
 VERSION = 2
+#: The queue of jobs that name none, and what names of queues are.
+DEFAULT_QUEUE = "jobs"
+QUEUE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 #: No program will ever write this one: what says so is spoiled.
 _NO_VERSION = 1_000
 

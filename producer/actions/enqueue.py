@@ -38,6 +38,7 @@ def record_batch(database: Database, order: Order, progress: Progress = unseen) 
             # The name of a file may be no text, which a database would refuse.
             printable(order.source),
             each_counted(jobs, advance),
+            queue=order.queue,
             priority=order.priority,
             digest=order.plan.fingerprint,
             acceptance=order.acceptance,

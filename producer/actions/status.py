@@ -19,7 +19,8 @@ from models.records.acceptance import Standing, Unreached, standing, unreached
 from models.records.batches import find_batch
 from models.records.control import paused_since
 from models.records.database import Database, Session
-from models.records.workers import KnownWorker, known_workers
+from models.records.publication import published_queues
+from models.records.workers import KnownWorker, WorkerState, known_workers
 from models.settings import Settings
 
 #: Signs of life after which a worker is late.
@@ -33,6 +34,8 @@ class QueueState:
 
     paused_since: datetime | None
     workers: list[KnownWorker]
+    #: Queues that jobs wait on, and that no worker takes any from.
+    untaken: Sequence[str]
     #: What keeps the database from being written, as far as that was looked for.
     database_trouble: str | None
 
@@ -94,4 +97,6 @@ def queue_state(database: Database, session: Session, settings: Settings) -> Que
     """Read it; where a worker is late with its sign of life, see whether the database could take one."""
     workers = known_workers(session, settings.stall_s)
     late = any(w.quiet_s is None or w.quiet_s > _MISSED * settings.heartbeat_s for w in workers)
-    return QueueState(paused_since(session), workers, database.trouble() if late else None)
+    taken = {queue for worker in workers if worker.state is not WorkerState.SILENT for queue in worker.queues}
+    untaken = [queue for queue in published_queues(session) if queue not in taken]
+    return QueueState(paused_since(session), workers, untaken, database.trouble() if late else None)

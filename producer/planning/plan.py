@@ -291,6 +291,7 @@ class Order:
     plan: Plan
     name: str | None
     source: str
+    queue: str
     priority: int
     acceptance: Acceptance = field(default_factory=Acceptance)
     #: Whether it is to be made although a batch asks for the same.

@@ -22,4 +22,10 @@ def queue_lines(state: QueueState, *, work_left: bool) -> list[str]:
     ]
     if not state.workers:
         said.append("no worker is at work: `celery -A worker worker` starts one")
+    elif any(worker.state is not WorkerState.SILENT for worker in state.workers):
+        said += [
+            f"jobs wait on the queue {queue}, and no worker takes from it: `NIGHTSHIFT_QUEUES={queue} "
+            "celery -A worker worker` starts one"
+            for queue in state.untaken
+        ]
     return said

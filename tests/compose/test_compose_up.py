@@ -4,7 +4,8 @@ import pytest
 import redis
 from compose_project import compose_command, compose_project, need_engine, pinned_image, run
 
-from worker.queue.app import KEY_PREFIX, QUEUE
+from models.types.message import DEFAULT_QUEUE
+from worker.queue.app import KEY_PREFIX
 
 JOBS = 20
 
@@ -28,7 +29,7 @@ def broker_url(project):
 def count_jobs(broker_url: str) -> int:
     """Return how many jobs wait on the queue, of whatever priority."""
     with redis.Redis.from_url(broker_url) as client:
-        return sum(client.llen(key) for key in client.scan_iter(f"{KEY_PREFIX}{QUEUE}*"))
+        return sum(client.llen(key) for key in client.scan_iter(f"{KEY_PREFIX}{DEFAULT_QUEUE}*"))
 
 
 def restart(project):

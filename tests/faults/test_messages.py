@@ -7,12 +7,13 @@ import random
 import pytest
 from faults import assert_promise_kept, faulty, outcomes
 
+from models.types.message import DEFAULT_QUEUE
 from models.types.states import JobState
-from worker.queue.app import KEY_PREFIX, QUEUE
+from worker.queue.app import KEY_PREFIX
 
 SEED = 20_260_101
 NUMBER = 10_000
-LIST = f"{KEY_PREFIX}{QUEUE}"
+LIST = f"{KEY_PREFIX}{DEFAULT_QUEUE}"
 
 
 @pytest.fixture(scope="module")

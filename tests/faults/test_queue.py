@@ -9,9 +9,9 @@ from sqlalchemy import select
 
 from models.records.tables import Attempt, Batch, Boot
 from models.settings import Settings
-from models.types.message import VERSION, JobMessage
+from models.types.message import DEFAULT_QUEUE, VERSION, JobMessage
 from models.types.states import JobState
-from worker.queue.app import KEY_PREFIX, QUEUE, TASK, make_app
+from worker.queue.app import KEY_PREFIX, TASK, make_app
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ JUNK = {
 def test_what_is_no_message_is_dropped_with_a_line(nightshift, own_server, worker, content):
     seen = len(worker.lines)
     with own_server.client() as client:
-        client.lpush(f"{KEY_PREFIX}{QUEUE}", content)
+        client.lpush(f"{KEY_PREFIX}{DEFAULT_QUEUE}", content)
     assert "message dropped, it is no job of ours" in complaint(nightshift, worker, seen)
 
 
@@ -120,7 +120,7 @@ def test_a_message_of_version_1_that_still_waits_is_understood(nightshift, app, 
     (job,) = nightshift.jobs(batch)
     uid = next(row.uid for row in nightshift.rows(Batch) if row.name == batch)
     with own_server.client() as client:
-        client.delete(*client.keys(f"{KEY_PREFIX}{QUEUE}*"))
+        client.delete(*client.keys(f"{KEY_PREFIX}{DEFAULT_QUEUE}*"))
     spec = {"prompt": "what the row says goes", "seed": 1}
     app.send_task(TASK, args=[{"version": 1, "job": job.id, "batch": uid, "spec": spec}], priority=5)
     # It looks after its queue so seldom that nothing but this message can bring it the job.
@@ -138,11 +138,11 @@ def test_a_message_of_a_newer_version_goes_back_and_those_behind_it_are_made(nig
     assert_made_once(nightshift, nightshift.wait_until_finished(nightshift.enqueue("--prompt", "a shoe", "--count", 3)))
     assert worker.stop() == 0
     with own_server.client() as client:
-        waiting = [text for key in client.keys(f"{KEY_PREFIX}{QUEUE}*") for text in client.lrange(key, 0, -1)]
+        waiting = [text for key in client.keys(f"{KEY_PREFIX}{DEFAULT_QUEUE}*") for text in client.lrange(key, 0, -1)]
         carried = [json.loads(base64.b64decode(json.loads(text)["body"]))[0] for text in waiting]
         # Twice where the worker ended between putting it back and acknowledging it.
         assert carried in ([[newer]], [[newer]] * 2)
-        client.delete(*client.keys(f"{KEY_PREFIX}{QUEUE}*"))
+        client.delete(*client.keys(f"{KEY_PREFIX}{DEFAULT_QUEUE}*"))
     assert len([line for line in worker.lines[seen:] if "upgrade Nightshift" in line]) == 1
 
 

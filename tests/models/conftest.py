@@ -19,7 +19,7 @@ from models.records.tables import Attempt, Job
 from models.types.identity import Knobs, Weights
 from models.types.job import JobSpec
 from models.types.measurement import LoadMeasurement, MemoryReading
-from models.types.message import JobMessage
+from models.types.message import DEFAULT_QUEUE, JobMessage
 from models.types.states import Outcome
 
 #: When the first recorded attempt begins.
@@ -49,6 +49,7 @@ class Records:
         jobs: int = 1,
         *,
         digest: str = "f",
+        queue: str = DEFAULT_QUEUE,
         priority: int = 5,
         acceptance: Acceptance | None = None,
         **values,
@@ -56,7 +57,14 @@ class Records:
         planned = [PlannedJob(make_spec(**{"seed": number} | values), number) for number in range(1, jobs + 1)]
         with self.database.writing() as session:
             return batches.create_batch(
-                session, name, "shoes.txt", planned, priority=priority, digest=digest, acceptance=acceptance
+                session,
+                name,
+                "shoes.txt",
+                planned,
+                queue=queue,
+                priority=priority,
+                digest=digest,
+                acceptance=acceptance,
             )
 
     def messages(self, batch: KnownBatch) -> list[JobMessage]:
@@ -90,9 +98,9 @@ class Records:
         with self.database.writing() as session:
             return record_load(session, boot_id, measured)
 
-    def claim(self, message: JobMessage, boot_id: int) -> Claim | None:
+    def claim(self, message: JobMessage, boot_id: int, queue: str = DEFAULT_QUEUE) -> Claim | None:
         with self.database.writing() as session:
-            return next(iter(claims.claim(session, message, boot_id)), None)
+            return next(iter(claims.claim(session, message, boot_id, queue=queue)), None)
 
     def settle(self, claim: Claim, outcome: Outcome = Outcome.SUCCEEDED, **values) -> Recorded:
         with self.database.writing() as session:

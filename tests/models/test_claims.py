@@ -67,6 +67,14 @@ def test_what_is_more_urgent_comes_first_whatever_it_needs(published, made):
     assert made(3, WIDE) == [urgent, *usual]
 
 
+def test_a_message_is_worth_a_job_of_its_queue_alone(records, boot, published, message):
+    records.change(message.job, state=JobState.CANCELLED)
+    (usual,) = published("usual", [SMALL], priority=5)
+    large = published("large", [SMALL, SMALL], priority=1, queue="sdxl")
+    assert [records.claim(message, boot).job_id, records.claim(message, boot)] == [usual, None]
+    assert [records.claim(message, boot, "sdxl").job_id for _ in large] == large
+
+
 def test_one_whose_message_was_lost_keeps_its_turn(write, published, made):
     first, second = published("batch", [SMALL, SMALL])
     write(publication.forget_published, jobs=[first])
@@ -166,6 +174,7 @@ def test_of_any_batch_but_of_one_kind_guidance_and_priority(records, published, 
     first, wide, other = published("first", [SMALL, WIDE, SMALL])
     second, steps, guidance, scheduler = published("second", [SMALL] * 4)
     (urgent,) = published("urgent", [SMALL], priority=1)
+    published("elsewhere", [SMALL], queue="sdxl")
     records.change(steps, steps=7)
     records.change(guidance, guidance=3.0)
     records.change(scheduler, scheduler="Heun")

@@ -5,6 +5,7 @@ from datetime import timedelta
 from models.records import control, publication
 from models.records.tables import Job
 from models.types.clock import now
+from models.types.message import DEFAULT_QUEUE
 from models.types.states import Outcome
 
 
@@ -36,7 +37,7 @@ def test_only_queued_jobs_that_were_not_published_are_handed_out(records, read, 
 
 
 def test_what_was_published_is_forgotten_for_queued_jobs_of_the_batch_alone(records, read, write):
-    batch, other = records.batch(jobs=3), records.batch("other")
+    batch, other = records.batch(jobs=3), records.batch("other", priority=9)
     running, done, queued = records.messages(batch)
     write(publication.mark_published, [job.id for job in records.jobs(batch) + records.jobs(other)], now())
     boot = records.boot()
@@ -69,15 +70,15 @@ def test_what_should_be_on_the_queue_is_what_is_queued_and_was_published(records
     write(publication.mark_published, [first, second, third, urgent], now())
     assert records.claim(records.messages(records.batch("other"))[0], boot).job_id == first
     records.change(urgent, priority=0)
-    assert read(publication.count_published) == 3
+    assert read(publication.count_published, DEFAULT_QUEUE) == 3
     # Those whose turn comes last.
-    assert read(publication.last_published, 2) == [third, second]
+    assert read(publication.last_published, DEFAULT_QUEUE, 2) == [third, second]
 
 
 def test_a_job_that_was_begun_while_it_was_published_is_marked_no_more(records, boot, read, write, message):
     records.claim(message, boot)
     write(publication.mark_published, [message.job], now())
-    assert read(publication.count_published) == 0
+    assert read(publication.count_published, DEFAULT_QUEUE) == 0
     assert records.job(message.job).published_at is None
 
 
@@ -90,11 +91,33 @@ def test_a_message_is_withdrawn_of_a_job_that_was_cancelled_before_it_began(reco
     write(control.cancel, control.Scope("a batch", Job.batch_id == batch.id))
     records.settle(claim, Outcome.CANCELLED)
     # The message of the one that ran may be what another job waits for.
-    assert read(publication.cancelled, batch.id) == messages[1:]
+    assert read(publication.cancelled, batch.id) == {DEFAULT_QUEUE: messages[1:]}
+
+
+def test_jobs_of_each_queue_are_counted_by_themselves(records, boot, read, write):
+    usual, large = (
+        records.messages(records.batch("usual", 2)),
+        records.messages(records.batch("large", 3, queue="sdxl")),
+    )
+    write(publication.mark_published, [message.job for message in usual + large], now())
+    assert set(read(publication.published_queues)) == {DEFAULT_QUEUE, "sdxl"}
+    assert [read(publication.count_published, queue) for queue in (DEFAULT_QUEUE, "sdxl", "none")] == [2, 3, 0]
+    assert read(publication.last_published, "sdxl", 9) == [message.job for message in reversed(large)]
+    assert [job.queue for job in write(publication.unpublished, jobs=[large[0].job])] == []
+    write(publication.forget_published, jobs=[large[0].job])
+    assert [job.queue for job in write(publication.unpublished)] == ["sdxl"]
+
+
+def test_a_queue_that_is_none_is_refused(records, write):
+    (message,) = records.messages(records.batch())
+    records.change(message.job, queue="a b")
+    (found,) = write(publication.unpublished)
+    assert found.message is None
+    assert "pattern" in found.problem
 
 
 def test_the_first_of_a_batch_that_is_not_published_changes_while_somebody_publishes_it(records, read, write):
-    batch, other = records.batch(jobs=3), records.batch("other")
+    batch, other = records.batch(jobs=3), records.batch("other", priority=9)
     first, second, third = records.messages(batch)
     (left,) = records.messages(other)
     assert read(publication.first_unpublished) == [(batch.id, first.job), (other.id, left.job)]

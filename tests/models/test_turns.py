@@ -1,10 +1,13 @@
 """Batches of one priority that wait at the same time take turns."""
 
 import pytest
+from sqlalchemy import update
 
+from models.figures import coverage
 from models.records import attempts, claims, control, publication, turns
 from models.records.attempts import Result
 from models.records.batches import Acceptance
+from models.records.tables import Job
 from models.types.causes import Cause
 from models.types.clock import now
 from models.types.states import JobState, Outcome
@@ -73,6 +76,13 @@ def test_what_is_more_urgent_shares_with_nobody(enqueue, made):
     assert made(5) == ["urgent"] * 3 + ["usual"] * 2
 
 
+def test_queues_have_turns_of_their_own(records, enqueue, made):
+    enqueue("usual", 30)
+    made(20)
+    (job,) = records.jobs(enqueue("large", 1, queue="sdxl"))
+    assert job.turn == 0
+
+
 def test_one_that_is_put_back_lets_some_others_go_before_and_not_all(records, write, publish, enqueue, claim):
     batch = enqueue("large", 100)
     first = claim()
@@ -104,3 +114,16 @@ def test_what_stands_in_for_a_rejected_picture_has_the_present_turn(records, pub
     following = [claim() for _ in range(2)]
     (replacement,) = [job.id for job in records.jobs(wanted) if job.replaces == first.job_id]
     assert replacement in [one.job_id for one in following]
+
+
+def test_what_a_batch_lacked_is_filled_in_turn(records, write, publish, enqueue, claim, made):
+    lacking = enqueue("lacking", 1)
+    write(
+        lambda session: session.execute(update(Job).where(Job.batch_id == lacking.id).values(attributes={"k": "red"}))
+    )
+    records.settle(claim(), Outcome.SUCCEEDED)
+    enqueue("other", 30)
+    made(10)
+    write(coverage.fill, lacking.id, 5)
+    publish(lacking)
+    assert made(8) == ["other", "lacking"] * 4

@@ -9,16 +9,17 @@ from PIL import Image
 
 from models.records.tables import Batch
 from models.types.job import JobSpec
+from models.types.message import DEFAULT_QUEUE
 from producer.prompts.formats import EXAMPLES
 from worker.attempt.png import encode_png, parameters_text
-from worker.queue.app import KEY_PREFIX, QUEUE
+from worker.queue.app import KEY_PREFIX
 
 
 def queued(server, nightshift: Installation) -> list[dict]:
     """Return the messages on the queue in the order in which a worker would take them."""
     database = int(nightshift.environment["NIGHTSHIFT_BROKER_URL"].rpartition("/")[2])
     with server.client(database) as client:
-        keys = sorted(client.scan_iter(f"{KEY_PREFIX}{QUEUE}*"))
+        keys = sorted(client.scan_iter(f"{KEY_PREFIX}{DEFAULT_QUEUE}*"))
         return [json.loads(entry) for key in keys for entry in reversed(client.lrange(key, 0, -1))]
 
 

@@ -20,12 +20,12 @@ from sqlalchemy import func, select
 from models.records.control import cancel, job_scope
 from models.records.tables import Batch, Job
 from models.settings import Settings
-from models.types.message import JobMessage
+from models.types.message import DEFAULT_QUEUE, JobMessage
 from models.types.states import FINISHED, JobState
 from worker.engine.checkpoints.local_checkpoint import find_checkpoint
 from worker.engine.devices.cpu import Cpu
 from worker.engine.loading import load_checkpoint
-from worker.queue.app import KEY_PREFIX, QUEUE, TASK, make_app
+from worker.queue.app import KEY_PREFIX, TASK, make_app
 
 JOBS_A_BATCH = 25
 #: So narrow a limit that about half of the pictures are rejected; and a batch that has others made instead of them.
@@ -172,7 +172,7 @@ class Soak:
     def send_junk(self) -> None:
         with self.server.client() as client:
             for _ in range(20):
-                client.lpush(f"{KEY_PREFIX}{QUEUE}", self._random.randbytes(self._random.randint(1, 300)))
+                client.lpush(f"{KEY_PREFIX}{DEFAULT_QUEUE}", self._random.randbytes(self._random.randint(1, 300)))
 
     def send_duplicates(self) -> None:
         with self.nightshift.database.reading() as session:

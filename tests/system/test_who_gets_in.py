@@ -8,9 +8,10 @@ import pytest
 from faults import assert_promise_kept
 
 from models.records.tables import Boot
-from worker.queue.app import KEY_PREFIX, QUEUE, make_app
+from models.types.message import DEFAULT_QUEUE
+from worker.queue.app import KEY_PREFIX, make_app
 
-LIST = f"{KEY_PREFIX}{QUEUE}"
+LIST = f"{KEY_PREFIX}{DEFAULT_QUEUE}"
 
 
 @pytest.fixture

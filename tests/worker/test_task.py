@@ -20,13 +20,13 @@ def test_a_job_that_cannot_be_recorded_is_named_by_its_own_number(claimed, said)
         raise DatabaseError("the database is locked")
 
     told = []
-    claim = refuse if claimed is None else lambda _message: [SimpleNamespace(job_id=claimed)]
+    claim = refuse if claimed is None else lambda _message, _queue: [SimpleNamespace(job_id=claimed)]
     claimer: Any = SimpleNamespace(claim=claim)
     runner: Any = SimpleNamespace(run=refuse)
     shutdown: Any = SimpleNamespace(cannot_record=lambda job_id, _error: told.append(job_id))
     newer: Any = None
-    task = GenerateTask(claimer, runner, newer, Deliveries(), shutdown)
+    task = GenerateTask(claimer, runner, newer, Deliveries(), shutdown, ["jobs"])
     with pytest.raises(Reject) as rejected:
-        task._make(MESSAGE, Delivery(print, print, ()))
+        task._make(MESSAGE, "jobs", Delivery(print, print, ()))
     assert rejected.value.requeue
     assert told == said

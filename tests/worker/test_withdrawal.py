@@ -7,11 +7,12 @@ import pytest
 from installation import Installation, RedisServer
 
 from models.records.tables import Attempt
+from models.types.message import DEFAULT_QUEUE
 from models.types.states import JobState
 from worker.queue import withdrawal
-from worker.queue.app import KEY_PREFIX, QUEUE
+from worker.queue.app import KEY_PREFIX
 
-FIRST = f"{KEY_PREFIX}{QUEUE}"
+FIRST = f"{KEY_PREFIX}{DEFAULT_QUEUE}"
 
 
 @pytest.fixture

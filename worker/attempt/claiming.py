@@ -55,7 +55,7 @@ class Claimer:
         #: Whether a claim may be in the database of which this worker has not heard.
         self._is_in_doubt = False
 
-    def claim(self, message: JobMessage) -> list[Claim]:
+    def claim(self, message: JobMessage, queue: str) -> list[Claim]:
         """Return the claims of the next call; nothing where no job is made for the message, which is then done with.
 
         Raises:
@@ -67,7 +67,7 @@ class Claimer:
             if self._shutdown.asked.is_set():
                 raise AttemptStoppedError("the worker was told to end")
             try:
-                claimed = self._retrier.until_done(lambda: self._claim(message))
+                claimed = self._retrier.until_done(lambda: self._claim(message, queue))
             except QueuePausedError:
                 self._wait_while_paused()
                 self._rest()
@@ -89,7 +89,7 @@ class Claimer:
             self._setup, self._since = setup, time.monotonic()
         return claimed
 
-    def _claim(self, message: JobMessage) -> list[Claim]:
+    def _claim(self, message: JobMessage, queue: str) -> list[Claim]:
         # A job that cannot write its picture is better not begun.
         require_file_handle()
         claimed = []
@@ -99,7 +99,7 @@ class Claimer:
                     claimed = unanswered_claims(session, self._boot_id, self._in_hand.has)
                 if not claimed:
                     setup = self._setup_with_time_left()
-                    claimed = claim(session, message, self._boot_id, setup, self._most_together)
+                    claimed = claim(session, message, self._boot_id, setup, self._most_together, queue)
         except DatabaseError:
             self._is_in_doubt = True
             raise

@@ -1,6 +1,7 @@
 """Looking after the queue while a worker lives: jobs whose worker is gone, and messages that Redis does not hold."""
 
 import time
+from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
@@ -16,6 +17,7 @@ from models.records.publication import (
     first_unpublished,
     forget_published,
     last_published,
+    published_queues,
 )
 from models.records.rescue import RunningJob, rescue_stalled, running_jobs
 from models.records.workers import Lease, other_lease, renew_lease
@@ -100,7 +102,9 @@ class Sweep:
         self._leases = _Silence[Lease](settings.stall_s, settings.heartbeat_s)
         self._leads = False
         #: How many messages were too few at the last looks.
-        self._too_few: list[int] = []
+        self._too_few: defaultdict[str, list[int]] = defaultdict(list)
+        #: Those that jobs waited for at the last look through all of them.
+        self._queues: Sequence[str] = settings.queue_names
         #: Batches that nobody publishes, with their first jobs.
         self._left = _Repeated[tuple[int, int]]()
         self._next_look_through = 0.0
@@ -154,44 +158,55 @@ class Sweep:
     def _publish_lost(self) -> None:
         """Publish again as many jobs as there are too few messages for; which ones is all the same to a claim."""
         begun = time.monotonic()
-        is_empty = messages_waiting(self._app) == 0
         # What is lost of a long queue is not needed at once; an empty one is looked through in no time.
-        if begun < self._next_look_through and not is_empty:
+        if begun < self._next_look_through:
+            for queue in self._queues:
+                if messages_waiting(self._app, [queue]) == 0:
+                    self._look_through(queue)
             return
         with self._database.reading() as session:
-            expected = count_published(session)
-            known = batch_uids(session)
-        # After the rows: what was published before they were read is on the queue now, or was used for a job.
-        self._too_few.append(expected - self._messages_of(known) if expected else 0)
+            self._queues = published_queues(session)
+        for gone in self._too_few.keys() - set(self._queues):
+            del self._too_few[gone]
+        for queue in self._queues:
+            self._look_through(queue)
         self._next_look_through = time.monotonic() + (time.monotonic() - begun) / _SHARE
-        if self._too_few[-1] <= 0:
-            self._too_few.clear()
-        if len(self._too_few) < _LOOKS:
+
+    def _look_through(self, queue: str) -> None:
+        with self._database.reading() as session:
+            expected = count_published(session, queue)
+            known = batch_uids(session)
+        too_few = self._too_few[queue]
+        # After the rows: what was published before they were read is on the queue now, or was used for a job.
+        too_few.append(expected - self._messages_of(queue, known) if expected else 0)
+        if too_few[-1] <= 0:
+            too_few.clear()
+        if len(too_few) < _LOOKS:
             return
         # The fewest: others were on their way at one of the looks.
-        lost = min(*self._too_few, _MOST_AT_ONCE)
-        self._too_few.clear()
+        lost = min(*too_few, _MOST_AT_ONCE)
+        too_few.clear()
         with self._database.writing() as session:
-            jobs = last_published(session, lost)
+            jobs = last_published(session, queue, lost)
             forget_published(session, jobs=jobs)
         self._publish(jobs)
 
-    def _messages_of(self, batches: Collection[str]) -> int:
+    def _messages_of(self, queue: str, batches: Collection[str]) -> int:
         """Return how many messages of these batches wait, or are in a worker's hands for a job that is yet to begin.
 
         Those are left out that this worker is going to drop, since their jobs were made with others.
         """
-        content = read_queue(self._app)
+        content = read_queue(self._app, queue)
         elsewhere = sum(
             batch_of(task) in batches for tag, task in content.taken.items() if not self._deliveries.has(tag)
         )
-        here = sum(self._deliveries.holds(tag) for tag in content.taken) - self._deliveries.spent
+        here = sum(self._deliveries.holds(tag) for tag in content.taken) - self._deliveries.spent[queue]
         waiting = sum(batch_of(task) in batches for task in content.waiting.values())
         # What others have taken: a worker that is at work has one in hand, and so has one that is paused. One that is
         # gone has left it there, where Redis keeps it for a day.
         with self._database.reading() as session:
             if paused_since(session) is None:
-                at_work = sum(job.boot_id != self._boot_id for job in running_jobs(session))
+                at_work = sum(job.boot_id != self._boot_id and job.queue == queue for job in running_jobs(session))
                 elsewhere = min(elsewhere, at_work)
         return waiting + here + elsewhere
 

@@ -1,4 +1,4 @@
-"""The queue: its name, its keys in Redis, and the Celery app that both sides reach it with.
+"""The queues: their keys in Redis, and the Celery app that both sides reach them with.
 
 The settings below came out of fault runs against a real server: a threads pool answers while a picture is made, and
 Metal survives no fork; late acknowledgement with a prefetch of 1 keeps every waiting message in Redis.
@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import Any
 
 from celery import Celery
+from kombu import Queue
 
 from models.settings import Settings
 from models.types.job import LOWEST_PRIORITY
 
 TASK = "nightshift.generate"
-QUEUE = "jobs"
 #: Every key of ours in Redis begins so, in case the server is shared.
 KEY_PREFIX = "nightshift:"
 #: Longer than any job runs: a message comes back by itself only after this many seconds.
@@ -42,7 +42,8 @@ def make_app(settings: Settings) -> Celery:
         task_acks_late=True,
         task_acks_on_failure_or_timeout=True,
         task_ignore_result=True,
-        task_default_queue=QUEUE,
+        task_default_queue=settings.queue_names[0],
+        task_queues=[Queue(name) for name in settings.queue_names],
         task_serializer="json",
         accept_content=["json"],
         broker_connection_retry_on_startup=True,

@@ -1,4 +1,4 @@
-"""What lies in Redis: the lists of the queue, and what workers have taken from them and not acknowledged."""
+"""What lies in Redis: the lists of the queues, and what workers have taken from them and not acknowledged."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 from celery import Celery
 from redis import Redis
 
-from worker.queue.app import KEY_PREFIX, QUEUE
+from worker.queue.app import KEY_PREFIX
 
 #: Messages that are looked at between two commands, so that nobody else waits for Redis meanwhile.
 CHUNK = 1_000
@@ -16,9 +16,9 @@ CHUNK = 1_000
 WITHDRAWAL = ":withdrawal"
 
 
-def queue_lists(channel: Any) -> list[str]:
-    """Return the keys of the queue's lists, one a priority."""
-    return [f"{KEY_PREFIX}{channel._q_for_pri(QUEUE, step)}" for step in channel.priority_steps]
+def queue_lists(channel: Any, queue: str) -> list[str]:
+    """Return the keys of a queue's lists, one a priority."""
+    return [f"{KEY_PREFIX}{channel._q_for_pri(queue, step)}" for step in channel.priority_steps]
 
 
 def plain_client(channel: Any) -> Redis:
@@ -36,7 +36,7 @@ def message_id(message: bytes | str) -> str:
 
 @dataclass(frozen=True)
 class QueueContent:
-    """The ids of all messages that are in Redis, whoever sent them, by the tags of their deliveries.
+    """The ids of all messages of a queue that are in Redis, whoever sent them, by the tags of their deliveries.
 
     No two messages have one tag, though two may be for one job. What is no message of Celery's is left out.
     """
@@ -46,8 +46,8 @@ class QueueContent:
     taken: Mapping[str, str]
 
 
-def read_queue(app: Celery) -> QueueContent:
-    """Return what is in Redis.
+def read_queue(app: Celery, queue: str) -> QueueContent:
+    """Return what is in Redis of a queue.
 
     Raises:
         OperationalError, RedisError, OSError: if Redis cannot be asked.
@@ -56,7 +56,7 @@ def read_queue(app: Celery) -> QueueContent:
     with app.connection_for_write() as connection:
         channel = connection.default_channel
         client = plain_client(channel)
-        lists = queue_lists(channel)
+        lists = queue_lists(channel, queue)
         # From the end that new ones are put to, and what is taken last: a message that moves meanwhile is seen twice.
         for key in [*lists, *(f"{key}{WITHDRAWAL}" for key in lists)]:
             start = 0
@@ -64,18 +64,23 @@ def read_queue(app: Celery) -> QueueContent:
                 waiting.update(filter(None, map(_tag_and_id, page)))
                 start += CHUNK
         notes = client.hscan_iter(f"{KEY_PREFIX}{channel.unacked_key}", count=CHUNK)
-        return QueueContent(waiting, {_text(tag): _id_of_taken(note) for tag, note in notes})
+        taken = ((_text(tag), _id_of_taken(note, queue)) for tag, note in notes)
+        return QueueContent(waiting, {tag: task for tag, task in taken if task is not None})
 
 
 def _text(tag: bytes | str) -> str:
     return tag.decode(errors="replace") if isinstance(tag, bytes) else tag
 
 
-def _id_of_taken(note: bytes | str) -> str:
-    """Return the id in kombu's note of a message that was taken: the message, its exchange and its routing key."""
+def _id_of_taken(note: bytes | str, queue: str) -> str | None:
+    """Return the id in kombu's note of a message that was taken: the message, its exchange and its routing key.
+
+    The latter is the queue's name; None where it is another's.
+    """
     try:
-        return _id_in(json.loads(note)[0])
-    except (ValueError, KeyError, TypeError, IndexError):
+        message, _exchange, routing_key = json.loads(note)
+        return _id_in(message) if routing_key == queue else None
+    except (ValueError, KeyError, TypeError):
         return ""
 
 

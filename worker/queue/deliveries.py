@@ -1,6 +1,7 @@
 """What Redis has handed to this worker."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -49,8 +50,8 @@ class Deliveries:
         self.count = 0
         #: Whether one is being worked on.
         self.busy = False
-        #: How many messages are on the queue for jobs that were claimed with another one's.
-        self.spent = 0
+        #: How many messages are on each queue for jobs that were claimed with another one's.
+        self.spent = Counter[str]()
         self._in_hand: dict[str, Delivery] = {}
         #: The one that is worked on, and the same until a job is claimed for it.
         self._worked_on: str | None = None
@@ -80,14 +81,14 @@ class Deliveries:
             self.busy = False
             self._worked_on = self._unused = None
 
-    def use(self, jobs: int) -> None:
-        """Note that so many jobs were claimed for the one that is worked on."""
+    def use(self, jobs: int, queue: str) -> None:
+        """Note that so many jobs of a queue were claimed for the one that is worked on."""
         self._unused = None
-        self.spent += jobs - 1
+        self.spent[queue] += jobs - 1
 
-    def is_spent(self) -> bool:
+    def is_spent(self, queue: str) -> bool:
         """Tell whether the one that is worked on is worth no job; as many are as jobs were claimed without theirs."""
-        if not self.spent:
+        if not self.spent[queue]:
             return False
-        self.spent -= 1
+        self.spent[queue] -= 1
         return True

@@ -26,7 +26,7 @@ class NewerMessages:
         self._gone_by: set[str] = set()
         self._said_at: float | None = None
 
-    def return_to_queue(self, payload: object, task_id: str, what: NewerMessageError) -> None:
+    def return_to_queue(self, payload: object, task_id: str, queue: str, what: NewerMessageError) -> None:
         """Send the message again, behind all others whatever its priority: it would be taken before them each time.
 
         Raises:
@@ -41,5 +41,5 @@ class NewerMessages:
         if task_id in self._gone_by:
             self._shutdown.asked.wait(self._wait_s)
             self._gone_by.clear()
-        publish_last(self._app, payload, task_id)
+        publish_last(self._app, payload, task_id, queue)
         self._gone_by.add(task_id)

@@ -1,9 +1,10 @@
 """Putting jobs on the queue, counting what waits there, and saying what is wrong with Redis."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from celery import Celery
+from kombu import Queue
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -15,7 +16,7 @@ from models.records.publication import mark_published, unpublished
 from models.types.clock import now
 from models.types.errors import BrokerError
 from models.types.job import LOWEST_PRIORITY
-from worker.queue.app import QUEUE, SOCKET_TIMEOUT_S, TASK
+from worker.queue.app import SOCKET_TIMEOUT_S, TASK
 
 
 def publish(
@@ -26,7 +27,7 @@ def publish(
     jobs: Collection[int] | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Put every queued job that is not on the queue there, in its order, and return how many.
+    """Put every queued job that is not on its queue there, in its order, and return how many.
 
     A job is marked once its message is on the queue; a crash between the two publishes it again later, and a message
     more than there are jobs finds nothing to claim. `batch_id` limits it to one batch, `jobs` to these; `progress` is
@@ -54,6 +55,7 @@ def publish(
                                 app,
                                 job.message.model_dump(),
                                 task_id(job.message.job, job.message.batch),
+                                job.queue,
                                 job.priority,
                                 producer,
                             )
@@ -80,15 +82,15 @@ def batch_of(task_id: str) -> str:
     return task_id.partition("-")[0]
 
 
-def messages_waiting(app: Celery) -> int:
-    """Return how many messages lie in the queue; one that a worker has taken is not among them.
+def messages_waiting(app: Celery, queues: Iterable[str]) -> int:
+    """Return how many messages lie in these queues; one that a worker has taken is not among them.
 
     Raises:
         RedisError, OSError: if Redis cannot be asked.
     """
     with app.connection_for_write() as connection:
         # Not passively: kombu then asks for a key without the prefix that all keys of ours have, and finds no queue.
-        return int(connection.default_channel.queue_declare(QUEUE).message_count)
+        return sum(int(connection.default_channel.queue_declare(queue).message_count) for queue in queues)
 
 
 def explain_broker_error(app: Celery, error: Exception) -> BrokerError:
@@ -107,17 +109,18 @@ def explain_broker_error(app: Celery, error: Exception) -> BrokerError:
     )
 
 
-def publish_last(app: Celery, payload: object, task_id: str) -> None:
-    """Put what a message carried on the queue once more, behind all others.
+def publish_last(app: Celery, payload: object, task_id: str, queue: str) -> None:
+    """Put what a message carried on a queue once more, behind all others.
 
     Raises:
         BrokerError: if Redis is away or refuses it.
     """
     try:
-        _send(app, payload, task_id, LOWEST_PRIORITY)
+        _send(app, payload, task_id, queue, LOWEST_PRIORITY)
     except (OperationalError, RedisError, OSError) as error:
         raise explain_broker_error(app, error) from error
 
 
-def _send(app: Celery, payload: object, task_id: str, priority: int, producer: Any = None) -> None:
-    app.send_task(TASK, args=[payload], task_id=task_id, producer=producer, priority=priority, retry=False)
+def _send(app: Celery, payload: object, task_id: str, queue: str, priority: int, producer: Any = None) -> None:
+    where = Queue(queue)
+    app.send_task(TASK, args=[payload], task_id=task_id, producer=producer, queue=where, priority=priority, retry=False)

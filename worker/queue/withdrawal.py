@@ -22,12 +22,16 @@ def withdraw(app: Celery, database: Database, batch_id: int) -> int:
         BrokerError: if Redis is away or refuses it; what was not looked at stays where it is.
     """
     with database.reading() as session:
-        unwanted = {task_id(message.job, message.batch) for message in cancelled(session, batch_id)}
+        found = cancelled(session, batch_id)
     try:
         with app.connection_for_write(connect_timeout=SOCKET_TIMEOUT_S) as connection:
             channel = connection.default_channel
             client = plain_client(channel)
-            return sum(_withdraw(client, queue, unwanted) for queue in queue_lists(channel))
+            count = 0
+            for queue, messages in found.items():
+                unwanted = {task_id(message.job, message.batch) for message in messages}
+                count += sum(_withdraw(client, key, unwanted) for key in queue_lists(channel, queue))
+            return count
     except (OperationalError, RedisError, OSError) as error:
         raise explain_broker_error(app, error) from error
 

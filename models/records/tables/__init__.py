@@ -10,7 +10,7 @@ from models.records.tables.jobs import Batch, Job, Likeness, Pause, Verdict
 from models.records.tables.workers import Attempt, Boot, GuardAction, Load, SweepLease
 
 #: The version in `migrations` that makes these tables.
-SCHEMA_VERSION = "0019"
+SCHEMA_VERSION = "0020"
 
 __all__ = [
     "SCHEMA_VERSION",

@@ -24,6 +24,7 @@ from models.records.tables.columns import (
     MomentOrNone,
     Word,
 )
+from models.types.message import DEFAULT_QUEUE
 from models.types.presets import EXACT
 from models.types.states import JobState
 
@@ -64,6 +65,7 @@ class Job(Base):
         # A claim takes the first entry of these, however many there are: see `models.records.turns`.
         Index(
             "ix_jobs_published",
+            "queue",
             "priority",
             "turn",
             "published_at",
@@ -92,8 +94,10 @@ class Job(Base):
     lora: Mapped[LongText] = mapped_column(default="", server_default=text("''"))
     #: By which scheduler and steps were settled.
     preset: Mapped[Word] = mapped_column(default=EXACT, server_default=EXACT)
+    #: Which workers may make it: those that take jobs from the queue of that name.
+    queue: Mapped[str] = mapped_column(String(64), default=DEFAULT_QUEUE, server_default=text(f"'{DEFAULT_QUEUE}'"))
     priority: Mapped[int]
-    #: Among the jobs of its priority; the lowest goes first.
+    #: Among the jobs of its queue and priority; the lowest goes first.
     turn: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     state: Mapped[str] = mapped_column(String(16), default=JobState.QUEUED)
     #: Attempts claimed so far.

@@ -45,6 +45,8 @@ class Boot(Base):
     threads: Mapped[int]
     dtype: Mapped[Word]
     memory_total_bytes: Mapped[Bytes]
+    #: Those that it takes jobs from; None in rows of a version that had one.
+    queues: Mapped[list[str] | None] = mapped_column(Json)
     #: Of Python, the operating system and the libraries that make pictures.
     versions: Mapped[dict[str, str]] = mapped_column(Json)
     #: Which call each memory figure of this boot's rows comes from.

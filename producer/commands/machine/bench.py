@@ -50,7 +50,7 @@ def command(file: Path, pictures: int, **flags: Any) -> None:
     plan = plan_jobs([Request(None, {"prompt": _PROMPT})], flags, settings.checkpoint, "bench")
     _require_no_worker(settings)
     treat_all_as_ctrl_c()
-    result = _measure(settings, Order(plan, "bench", "bench", DEFAULT_PRIORITY))
+    result = _measure(settings, Order(plan, "bench", "bench", settings.queue_names[0], DEFAULT_PRIORITY))
     # On the screen first: a disk that is full then costs the file alone.
     print_result(console(), result)
     try:

@@ -1,5 +1,6 @@
 """The options by which `enqueue` and `run` say what to make."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -12,6 +13,7 @@ from models.records.batches import Acceptance
 from models.settings import Settings, load_settings
 from models.types.errors import BadInputError
 from models.types.job import DEFAULT_PRIORITY, LOWEST_PRIORITY, PACE_FIELDS, JobSpec
+from models.types.message import QUEUE_NAME
 from producer.actions.progress import each_counted
 from producer.planning.plan import MAX_JOBS, Order, plan_jobs
 from producer.prompts.axes import Axis, expanded
@@ -46,6 +48,12 @@ def _named_by_path(text: str) -> str:
         if file.is_relative_to(folder.resolve()):
             return f"{file.relative_to(folder.resolve())}{colon}{scale}"
     return f"{file}{colon}{scale}"
+
+
+def _queue_name(_context: click.Context, _option: click.Parameter, name: str | None) -> str | None:
+    if name is not None and not re.fullmatch(QUEUE_NAME, name):
+        raise click.BadParameter(f"{name!r}: use up to 64 letters, digits, dots, dashes and underscores")
+    return name
 
 
 _OPTIONS = (
@@ -113,6 +121,12 @@ _OPTIONS = (
     click.option("--batch", "name", metavar="NAME", help="Name of the batch. Default: made from the file's name."),
     click.option("--new", is_flag=True, help="Make another batch although one asks for the same."),
     click.option(
+        "--queue",
+        metavar="NAME",
+        callback=_queue_name,
+        help="Queue to put them on; workers whose NIGHTSHIFT_QUEUES names it make them. Default: the first there.",
+    ),
+    click.option(
         "--priority",
         type=click.IntRange(0, LOWEST_PRIORITY),
         default=DEFAULT_PRIORITY,
@@ -137,7 +151,14 @@ def pace_options(function: _Function) -> _Function:
 
 
 def read_order(
-    settings: Settings, *, name: str | None, new: bool, priority: int, axes: Sequence[Axis] = (), **options: Any
+    settings: Settings,
+    *,
+    name: str | None,
+    new: bool,
+    queue: str | None,
+    priority: int,
+    axes: Sequence[Axis] = (),
+    **options: Any,
 ) -> Order:
     """Read what to make and plan its jobs; with `axes` each of them in all variants.
 
@@ -153,7 +174,7 @@ def read_order(
         if axes:
             requests = expanded(requests, axes, flags)
         plan = plan_jobs(requests, flags, settings.checkpoint, sources.name, acceptance, problems)
-    return Order(plan, name, sources.name, priority, acceptance, new)
+    return Order(plan, name, sources.name, queue or settings.queue_names[0], priority, acceptance, new)
 
 
 def _acceptance(checks: str | None, target: int | None, replacements: int | None) -> Acceptance:

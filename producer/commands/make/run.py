@@ -51,6 +51,8 @@ def command(ctx: click.Context, /, no_tune: bool, **options: Any) -> None:
     settings = settings.model_copy(update={"checkpoint": checkpoint, "tuning": settings.tuning and not no_tune})
     for other in order.plan.checkpoints:
         settings.require_allowed(other)
+    if order.queue not in settings.queue_names:
+        raise BadInputError([f"--queue {order.queue}: this worker takes from {settings.queues} (NIGHTSHIFT_QUEUES)"])
     # The worker is on this machine.
     if lacking := list(lacking_loras(order.plan, settings)):
         raise BadInputError([f"{place(order.source, line)}: {said}" if line else said for line, said in lacking])
