@@ -33,7 +33,7 @@ from models.settings import Settings
 from models.types.states import FINISHED, JobState
 
 #: Seconds that anything may take on a slow and busy machine; no test passes or fails by a time nearer than this.
-PATIENCE_S = 90.0
+PATIENCE_S = 180.0
 PRODUCER = Path(sysconfig.get_path("scripts"), "producer")
 CELERY = PRODUCER.with_name("celery")
 

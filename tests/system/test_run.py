@@ -20,7 +20,7 @@ from models.tuning import FILE, Candidate, read_trials
 from models.types.states import JobState, Outcome
 
 JOBS = 12
-ARGUMENTS = ("run", "--prompt", "a red shoe", "--count", str(JOBS), "--seed", "1", "--steps", "40")
+ARGUMENTS = ("run", "--prompt", "a red shoe", "--count", str(JOBS), "--seed", "1", "--steps", "16")
 
 
 def made(nightshift: Installation) -> int:
