@@ -89,8 +89,8 @@ def test_seconds_are_those_of_the_rows(nightshift, served):
 
 
 def test_what_waits_and_what_is_held_is_of_this_moment(nightshift, served):
-    assert served["nightshift_jobs_waiting", ("priority", "1")] == 2
-    assert served["nightshift_jobs_waiting", ("priority", "5")] == 3
+    assert served["nightshift_jobs_waiting", ("priority", "1"), ("queue", "jobs")] == 2
+    assert served["nightshift_jobs_waiting", ("priority", "5"), ("queue", "jobs")] == 3
     assert served["nightshift_database_up",] == 1
     assert served["nightshift_memory_bytes", ("kind", "rss")] > 10**8
     (boot,) = nightshift.rows(Boot)
