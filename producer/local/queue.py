@@ -1,7 +1,7 @@
-"""A server and a worker of a command's own, on this machine, for as long as the command runs."""
+"""A server and workers of a command's own, on this machine, for as long as the command runs."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,19 +11,19 @@ from models.records.database import Database
 from models.settings import Settings
 from models.types.errors import DatabaseError
 from producer.local.embedded_server import EmbeddedServer, embedded_server
-from producer.local.worker_process import WorkerProcess, worker_process
+from producer.local.workers import Workers, running_workers
 
 _POLL_S = 0.1
 
 
 class LocalQueue:
-    """A server and a worker that are looked after."""
+    """A server and workers that are looked after."""
 
-    def __init__(self, settings: Settings, server: EmbeddedServer, worker: WorkerProcess) -> None:
+    def __init__(self, settings: Settings, server: EmbeddedServer, workers: Workers) -> None:
         """Take what runs; `settings` name its server."""
         self.settings = settings
         self._server = server
-        self._worker = worker
+        self._workers = workers
 
     def look_after(self) -> str | None:
         """Start what ended again, and return what there is to say of it, if there is.
@@ -31,19 +31,19 @@ class LocalQueue:
         Raises:
             NightshiftError: if one of them does not start time and again.
         """
-        said = self._server.look_after(), self._worker.look_after()
+        said = self._server.look_after(), self._workers.look_after()
         return "; ".join(filter(None, said)) or None
 
     def wait_until_ready(self) -> None:
-        """Return once the worker could make pictures, its checkpoint among them.
+        """Return once a worker could make pictures, its checkpoint loaded.
 
         Raises:
-            NightshiftError: if it does not get that far.
+            NightshiftError: if none gets that far.
         """
         said = None
         while True:
             try:
-                if self._worker.is_ready():
+                if self._workers.is_ready():
                     return
                 trouble = self.look_after()
             except DatabaseError as error:
@@ -54,18 +54,21 @@ class LocalQueue:
             time.sleep(_POLL_S)
 
     def abandon(self) -> None:
-        """Have a worker that loads end without having loaded."""
-        self._worker.abandon()
+        """Have workers that load end without having loaded."""
+        self._workers.abandon()
 
     def hurry(self) -> None:
-        """Have a worker that was told to end give its job back at the next step."""
-        self._worker.hurry()
+        """Have workers that were told to end give their jobs back at the next step."""
+        self._workers.hurry()
 
 
 @contextmanager
-def local_queue(settings: Settings, database: Database, folder: Path) -> Iterator[LocalQueue]:
-    """Run both, with their logs and notes in `folder`."""
+def local_queue(
+    settings: Settings, database: Database, folder: Path, devices: Sequence[str] = ()
+) -> Iterator[LocalQueue]:
+    """Run a server, and a worker for each device or the settings', with their logs and notes in `folder`."""
     with embedded_server(folder) as server:
-        click.echo(f"starting a worker on {settings.checkpoint} …")
-        with worker_process(settings, database, folder, broker_url=server.url) as worker:
-            yield LocalQueue(settings.model_copy(update={"broker_url": server.url}), server, worker)
+        what = "a worker" if len(devices) <= 1 else f"workers for {', '.join(devices)}"
+        click.echo(f"starting {what} on {settings.checkpoint} …")
+        with running_workers(settings, database, folder, devices, broker_url=server.url) as workers:
+            yield LocalQueue(settings.model_copy(update={"broker_url": server.url}), server, workers)

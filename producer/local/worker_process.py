@@ -1,28 +1,23 @@
-"""The worker that `producer run` starts beside itself, and starts again when it went away."""
+"""A worker that a command starts beside itself, and starts again when it went away."""
 
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import click
 
 from models.records.boots import is_ready, newest_boot
 from models.records.database import Database
-from models.settings import PREFIX, Settings
+from models.settings import PREFIX
 from models.types.errors import NightshiftError
 from models.types.exit_status import ExitStatus
-from producer.local.earlier_run import note_of, stop_process
+from producer.local.earlier_run import note_of
 from producer.local.interrupts import interrupts_held
 from producer.local.noted_process import start_noted
 from producer.local.restarts import Restarts
 
-#: An orderly end waits for the running picture, which can take minutes on a CPU.
-_PATIENCE_S = 3600.0
 #: Seconds that a worker has to note that it ends while it loads.
 _ABANDONED_S = 5.0
 _REASONS = {
@@ -40,13 +35,19 @@ _REASONS = {
 class WorkerProcess:
     """A worker that is kept alive."""
 
-    def __init__(self, database: Database, folder: Path, environment: dict[str, str]) -> None:
-        """Start it; its log and its note lie in `folder`."""
+    def __init__(
+        self, database: Database, folder: Path, environment: dict[str, str], device: str | None = None
+    ) -> None:
+        """Start it; its log and its note lie in `folder`, under its device's name where there are several."""
         self._database = database
         self._folder = folder
         self._environment = environment
-        self._log = folder / "worker.log"
-        self._log.unlink(missing_ok=True)
+        self.device = environment[f"{PREFIX}DEVICE"]
+        self._called = "the worker" if device is None else f"the worker on {device}"
+        #: What it is in the folder's notes.
+        self.role = "worker" if device is None else f"worker-{device.replace(':', '-')}"
+        self.log = folder / f"{self.role}.log"
+        self.log.unlink(missing_ok=True)
         self._restarts = Restarts()
         self._was_ready = False
         self._reason = ""
@@ -63,17 +64,13 @@ class WorkerProcess:
             self._note_end(status)
         left_s = self._restarts.left_s
         if left_s is None:
-            return f"the worker was started again: {self._reason}" if self._reason and not self.is_ready() else None
+            return f"{self._called} was started again: {self._reason}" if self._reason and not self.is_ready() else None
         if left_s > 0:
-            return f"the worker ended: {self._reason}; started again in {left_s:.0f} s"
+            return f"{self._called} ended: {self._reason}; started again in {left_s:.0f} s"
         with interrupts_held():
             self.process = self._start()
         self._restarts.started()
         return self.look_after()
-
-    def hurry(self) -> None:
-        """Have a worker that was told to end give its job back at the next step."""
-        self.process.terminate()
 
     def abandon(self) -> None:
         """Have a worker that loads end: it has no job to finish."""
@@ -88,10 +85,10 @@ class WorkerProcess:
         again = self._restarts.ended(ready=ready)
         # A setting that is wrong at the first start is wrong at the next one too.
         if not again or (status == ExitStatus.CANNOT_START and not self._was_ready):
-            said = self._log.read_text(errors="replace").splitlines() or ["nothing"]
-            raise NightshiftError(f"the worker ended with status {status}: {said[-1]} (its log: {self._log})")
+            said = self.log.read_text(errors="replace").splitlines() or ["nothing"]
+            raise NightshiftError(f"{self._called} ended with status {status}: {said[-1]} (its log: {self.log})")
         self._reason = _reason(status)
-        click.echo(f"the worker is started again: {self._reason}", err=True)
+        click.echo(f"{self._called} is started again: {self._reason}", err=True)
 
     def is_ready(self) -> bool:
         """Tell whether the worker has loaded its checkpoint and takes jobs."""
@@ -101,9 +98,9 @@ class WorkerProcess:
     def _start(self) -> subprocess.Popen[bytes]:
         with self._database.reading() as session:
             self._newest_boot = newest_boot(session)
-        with self._log.open("ab") as output:
+        with self.log.open("ab") as output:
             return start_noted(
-                note_of(self._folder, "worker"),
+                note_of(self._folder, self.role),
                 [sys.executable, "-m", "celery", "-A", "worker", "worker"],
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -112,21 +109,6 @@ class WorkerProcess:
                 cwd=self._folder,
                 start_new_session=True,
             )
-
-
-@contextmanager
-def worker_process(settings: Settings, database: Database, folder: Path, **overrides: Any) -> Iterator[WorkerProcess]:
-    """Run a worker with the settings in force, some overridden; it ends in order with the block."""
-    values = {name: getattr(settings, name) for name in Settings.model_fields} | overrides
-    environment = os.environ | {(PREFIX + name).upper(): str(value) for name, value in values.items()}
-    worker = None
-    try:
-        with interrupts_held():
-            worker = WorkerProcess(database, folder, environment)
-        yield worker
-    finally:
-        if worker is not None:
-            stop_process(folder, "worker", worker.process, _PATIENCE_S)
 
 
 def _reason(status: int) -> str:

@@ -1,7 +1,6 @@
 """`producer service`."""
 
 import os
-import re
 
 import click
 
@@ -9,7 +8,7 @@ from models.broker_url import shown_broker_url
 from models.settings import PREFIX, Settings, load_settings, without_password
 from models.types.errors import NotFoundError
 from models.types.printable import printable
-from producer.local.probe import probe_device
+from producer.commands.machine.devices import device_option, named_devices
 from producer.local.services.manager import NAME, Service
 from producer.local.services.registry import service_manager
 
@@ -27,14 +26,7 @@ def command() -> None:
 
 
 @command.command
-@click.option(
-    "--device",
-    "devices",
-    multiple=True,
-    metavar="NAME",
-    callback=lambda _ctx, _option, names: _known(names),
-    help="A worker for this device; several times, one each; all: one for each GPU. Default: the settings' device.",
-)
+@device_option("A worker for this device; several times, one each; all: one a GPU. Default: the settings' device.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def install(devices: tuple[str, ...], *, yes: bool) -> None:
     """Write the service, with the settings in force, and start it; again to change them.
@@ -42,9 +34,7 @@ def install(devices: tuple[str, ...], *, yes: bool) -> None:
     What a worker is started with, and where each value came from, is shown first.
     """
     settings, manager = load_settings(), service_manager()
-    if "all" in devices:
-        devices = tuple(probe_device()["devices"])
-    services = {device: _service(settings, device) for device in devices or (None,)}
+    services = {device: _service(settings, device) for device in named_devices(devices) or (None,)}
     for device, service in services.items():
         click.echo(f"{service.name} is to run `{' '.join(service.command)}` in {service.folder} with")
         for name, value in service.environment.items():
@@ -78,13 +68,6 @@ def status() -> None:
         click.echo("no service is installed: `producer service install` does that")
     for name in names:
         click.echo(f"{name}: {manager.state(name)}, {manager.file(name)}")
-
-
-def _known(names: tuple[str, ...]) -> tuple[str, ...]:
-    for name in names:
-        if not re.fullmatch(r"all|mps|cuda(:\d+)?|cpu", name):
-            raise click.BadParameter(f"{name} is none of all, mps, cuda, cuda:N, cpu")
-    return names
 
 
 def _service(settings: Settings, device: str | None) -> Service:

@@ -17,6 +17,7 @@ from models.types.states import JobState
 from producer.actions.enqueue import publish_jobs, record_batch, same_batch
 from producer.actions.reports.report import build_report
 from producer.cli import FAILED
+from producer.commands.machine.devices import device_option, named_devices
 from producer.commands.make.enqueue import amount, warn_of_prompts
 from producer.commands.make.job_options import job_options, read_order
 from producer.format import states
@@ -34,9 +35,10 @@ from producer.terminal.tables import console
 
 @click.command
 @job_options
+@device_option("A worker for this device; several times, one each; all: one a GPU. Default: the settings' device.")
 @click.option("--no-tune", is_flag=True, help="Try nothing that may be faster: one picture a call, in the usual form.")
 @click.pass_context
-def command(ctx: click.Context, /, no_tune: bool, **options: Any) -> None:
+def command(ctx: click.Context, /, devices: tuple[str, ...], no_tune: bool, **options: Any) -> None:
     """Do everything on this machine: server, worker, queue, progress, report. Leaves nothing running.
 
     Run again with the same arguments, it goes on with its unfinished batch, and says so of a finished one; --new makes
@@ -66,7 +68,7 @@ def command(ctx: click.Context, /, no_tune: bool, **options: Any) -> None:
         _tell(database, batch, settings)
         click.echo(f"{batch.name} asks for the same and is finished ({states(progress)}); --new makes another batch")
         ctx.exit(FAILED if progress.is_short else 0)
-    with only_run("run", folder), local_queue(settings, database, folder) as own:
+    with only_run("run", folder), local_queue(settings, database, folder, named_devices(devices)) as own:
         try:
             own.wait_until_ready()
         except KeyboardInterrupt:
