@@ -3,8 +3,9 @@
 Workers whose device sleeps for as long as a picture takes, over the servers that the settings name
 (NIGHTSHIFT_BROKER_URL, NIGHTSHIFT_DATABASE_URL; without them a server and a file of its own), for each number of
 workers in turn. In the same run as many workers of plain Celery, with a task that sleeps as long and has no record.
-Prints jobs a second, how long a device waited from one picture to the next, and, on PostgreSQL, transactions and bytes
-of its log a job; JSON last.
+Prints jobs a second, how long a device waited from one picture to the next, milliseconds of a processor that a job
+costs its worker, Redis and the database, and, on PostgreSQL, transactions and bytes of its log a job; JSON last. The
+database's processor time is known where it is PostgreSQL on this machine, and its user may read its files.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import psutil
 from celery import Celery
 from sqlalchemy import func, select, text
 
@@ -26,6 +28,7 @@ from benchmarks.sides import PRODUCER, queue, running
 from benchmarks.sleeping_worker import VARIABLE
 from models.records.database import Database
 from models.records.tables import Attempt, Batch, Boot, Job
+from models.types.errors import NightshiftError
 from models.types.states import JobState
 
 _LOOK_S = 0.1
@@ -67,7 +70,8 @@ def main() -> None:
             }
             for count in counts
         ]
-    heads = ("workers", "jobs/s", "at most", "plain", "wait p50", "p99", "commits/job", "log/job")
+    rates, costs = "workers jobs/s at_most plain wait_p50 p99", "worker redis database commits log"
+    heads = f"{rates} {costs}".split()
     print("  ".join(f"{head:>11}" for head in heads))
     for row in rows:
         cells = (
@@ -77,16 +81,22 @@ def main() -> None:
             f"{row['plain_per_s']:.1f}",
             f"{row['wait_p50_s'] * 1000:.1f} ms",
             f"{row['wait_p99_s'] * 1000:.1f} ms",
-            "-" if row["commits"] is None else f"{row['commits']:.1f}",
-            "-" if row["log_bytes"] is None else f"{row['log_bytes'] / 1000:.1f} kB",
+            *(_shown(row[name], 1000, "ms") for name in ("workers_cpu_s", "redis_cpu_s", "database_cpu_s")),
+            _shown(row["commits"], 1, ""),
+            _shown(row["log_bytes"], 1 / 1000, "kB"),
         )
         print("  ".join(f"{cell:>11}" for cell in cells))
     print(json.dumps({**vars(asked), "rows": rows}))
 
 
+def _shown(figure: float | None, times: float, unit: str) -> str:
+    return "-" if figure is None else f"{figure * times:.1f} {unit}".rstrip()
+
+
 def _queue(folder: Path, database: Database, environment: dict[str, str], count: int, jobs: int) -> dict[str, Any]:
     """Have so many workers make so many jobs."""
     folder.mkdir()
+    workers = []
     with ExitStack() as stack:
         with database.reading() as session:
             before = session.scalar(select(func.max(Boot.id))) or 0
@@ -94,14 +104,15 @@ def _queue(folder: Path, database: Database, environment: dict[str, str], count:
             # A host of its own, as far as locks go.
             own = {"NIGHTSHIFT_DATA_DIR": str(folder / str(number)), "NIGHTSHIFT_DATABASE_URL": database.url}
             loader = {"CELERY_LOADER": "benchmarks.sleeping_worker:Loader", "PYTHONPATH": str(Path.cwd())}
-            stack.enter_context(
+            worker = stack.enter_context(
                 running(
                     sys.executable, "-m", "celery", "-A", "worker", "worker",
                     variables=environment | own | loader, log=folder / f"{number}.log",
                 )
             )  # fmt: skip
+            workers.append(worker.pid)
         _wait(database, select(func.count()).where(Boot.id > before, Boot.ready_at.is_not(None)), count)
-        figures = _of_server(database)
+        figures = _spent(database, environment, workers)
         with tempfile.TemporaryDirectory() as elsewhere:
             told = environment | {"NIGHTSHIFT_DATABASE_URL": database.url}
             asked = ["--prompt", "a red shoe", "--count", str(jobs), "--new", "--width", "64", "--height", "64"]
@@ -112,23 +123,18 @@ def _queue(folder: Path, database: Database, environment: dict[str, str], count:
             batch_id = session.scalar(select(func.max(Batch.id)))
         made = select(func.count()).where(Job.batch_id == batch_id, Job.state == JobState.SUCCEEDED)
         _wait(database, made, jobs)
-        after = _of_server(database)
+        after = _spent(database, environment, workers)
         with database.reading() as session:
             rows = session.execute(
                 select(Attempt.started_at, Attempt.finished_at, Attempt.gap_s).where(Attempt.batch_id == batch_id)
             ).all()
-    per_job = [
-        None if one is None or other is None else (other - one) / jobs
-        for one, other in zip(figures, after, strict=True)
-    ]
     percentiles = statistics.quantiles([row.gap_s for row in rows if row.gap_s is not None], n=100)
     took = max(row.finished_at for row in rows) - min(row.started_at for row in rows)
     return {
         "per_s": jobs / took.total_seconds(),
         "wait_p50_s": percentiles[49],
         "wait_p99_s": percentiles[98],
-        "commits": per_job[0],
-        "log_bytes": per_job[1],
+        **{name: None if after[name] is None else (after[name] - spent) / jobs for name, spent in figures.items()},
     }
 
 
@@ -168,15 +174,37 @@ def _plain(folder: Path, environment: dict[str, str], count: int, jobs: int) -> 
             return jobs / (time.monotonic() - begun)
 
 
-def _of_server(database: Database) -> tuple[float | None, float | None]:
-    """Return the commits and the bytes of log of a PostgreSQL so far; None of another database."""
-    if not database.url.startswith("postgres"):
-        return None, None
-    with database.reading() as session:
-        session.execute(text("SELECT pg_stat_clear_snapshot()"))
-        commits = session.scalar(text("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"))
-        written = session.scalar(text("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"))
-    return float(commits), float(written)
+def _spent(database: Database, environment: dict[str, str], workers: list[int]) -> dict[str, Any]:
+    """Return what was used so far: seconds of a processor, commits, bytes of log; None of what cannot be told."""
+    plain.conf.broker_url = environment["NIGHTSHIFT_BROKER_URL"]
+    with plain.connection_for_write() as connection:
+        redis = connection.default_channel.client.info("cpu")
+    spent: dict[str, Any] = {
+        "workers_cpu_s": sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in workers),
+        "redis_cpu_s": redis["used_cpu_user"] + redis["used_cpu_sys"],
+        "database_cpu_s": None,
+        "commits": None,
+        "log_bytes": None,
+    }
+    if database.url.startswith("postgres"):
+        with database.reading() as session:
+            session.execute(text("SELECT pg_stat_clear_snapshot()"))
+            commits = text("SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()")
+            spent["commits"] = session.scalar(commits)
+            spent["log_bytes"] = float(session.scalar(text("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')")))
+        spent["database_cpu_s"] = _of_postmaster(database)
+    return spent
+
+
+def _of_postmaster(database: Database) -> float | None:
+    """Return the processor time of a PostgreSQL's processes, those that ended among them."""
+    try:
+        with database.reading() as session:
+            number = int(session.scalar(text("SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)")) or 0)
+        postmaster = psutil.Process(number)
+        return sum(postmaster.cpu_times()[:4]) + sum(sum(one.cpu_times()[:2]) for one in postmaster.children())
+    except (NightshiftError, psutil.NoSuchProcess):
+        return None
 
 
 def _wait(database: Database, count: Any, wanted: int) -> None:

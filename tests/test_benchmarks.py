@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.sides import queue
+from benchmarks.simulation import Fleet, simulate
 
 ROOT = Path(__file__).parents[1]
 PROGRAMS = {file.stem for file in (ROOT / "benchmarks").glob("*.py") if "__main__" in file.read_text()}
@@ -34,6 +35,26 @@ def test_a_side_makes_the_same_pictures_turn_after_turn(tmp_path: Path):
         for _ in range(2):
             side.enqueue(3)
         assert [batch["total"] for batch in json.loads(side.producer("status", "--json"))] == [3, 3]
+
+
+def test_a_simulated_fleet_makes_what_its_devices_can_and_no_more_than_its_record_takes():
+    alone = simulate(Fleet(workers=1, picture_s=2.0, record_s=0.0), 1_000)
+    assert alone.pictures_per_s == pytest.approx(0.5, rel=0.01)
+    assert alone.lost == 0
+    assert alone.busy == pytest.approx(1.0, abs=0.01)
+    many = simulate(Fleet(workers=1_000, picture_s=2.0, record_s=0.01, cores=2), 20_000)
+    assert many.pictures_per_s == pytest.approx(200, rel=0.05)
+
+
+def test_a_simulated_machine_that_fails_loses_a_picture_a_failure():
+    hours = 8.0
+    calm, failing = (Fleet(10, 4.0, 0.0, fails_each_h=each, away_s=600.0) for each in (0.0, hours))
+    pictures = 200_000
+    found, undisturbed = simulate(failing, pictures), simulate(calm, pictures)
+    failures = 10 * found.hours / hours
+    assert found.lost == pytest.approx(failures, rel=0.4)
+    # Each costs the time away and half of a picture.
+    assert found.hours - undisturbed.hours == pytest.approx(failures * 602 / 3600 / 10, rel=0.5)
 
 
 @pytest.mark.slow
