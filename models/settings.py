@@ -163,6 +163,10 @@ class Settings(BaseSettings):
         "",
         description="address such as `127.0.0.1:9464` at which a worker serves figures to Prometheus; empty: nowhere",
     )
+    traces: str = Field(
+        "",
+        description="collector such as `http://127.0.0.1:4318` that gets OpenTelemetry's traces of jobs; empty: none",
+    )
     log_format: Literal["text", "json"] = Field(
         "text", description="the worker's log: `text`, or `json` lines, each with its [event](log_events.md)"
     )
@@ -193,6 +197,13 @@ class Settings(BaseSettings):
         host, _, port = value.rpartition(":")
         if value and not (host and port.isdecimal() and int(port) <= _LAST_PORT):
             raise ValueError("is no address; write HOST:PORT, such as 127.0.0.1:9464")
+        return value
+
+    @field_validator("traces")
+    @classmethod
+    def _a_collector(cls, value: str) -> str:
+        if value and not re.match(r"https?://[^/]+", value):
+            raise ValueError("is no address of a collector; write http://HOST:4318")
         return value
 
     @field_validator("data_dir")

@@ -11,7 +11,7 @@ from concurrent.futures import Future, wait
 from contextlib import ExitStack
 from datetime import datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 from celery import bootsteps
@@ -24,7 +24,7 @@ from models.records.database import Database
 from models.records.rescue import Rescued, ended_attempts, rescue
 from models.settings import Settings, load_settings, told_by_env_file, unknown_names
 from models.types.clock import now
-from models.types.errors import BrokerError, DatabaseError, DeviceFaultError, NightshiftError, SettingsError
+from models.types.errors import BrokerError, DatabaseError, DeviceFaultError, NightshiftError
 from models.types.exit_status import ExitStatus
 from models.types.identity import Weights
 from models.types.job import JobSpec
@@ -61,10 +61,7 @@ from worker.queue.deliveries import Deliveries
 from worker.queue.newer_messages import NewerMessages
 from worker.queue.publishing import messages_waiting, publish
 from worker.task import GenerateTask
-
-if TYPE_CHECKING:
-    # It brings what only those have who ask for it.
-    from worker.metrics import Metrics
+from worker.telemetry.telemetry import Telemetry
 
 _LOOK_S = 0.2
 #: Shorter than elsewhere: a worker waits by trying again, and between two tries it can be told to end.
@@ -87,7 +84,7 @@ class Boot(bootsteps.StartStopStep):
         self._finisher: Finisher | None = None
         self._duties: Duties | None = None
         self._awake: Awake | None = None
-        self._metrics: Metrics | None = None
+        self._telemetry: Telemetry | None = None
         self._watchdog: Watchdog | None = None
 
     def start(self, parent: Any) -> None:
@@ -126,8 +123,8 @@ class Boot(bootsteps.StartStopStep):
             if self._watchdog is not None:
                 ends.callback(self._watchdog.stop)
             ends.callback(self._note_end)
-            if self._metrics is not None:
-                ends.callback(self._metrics.close)
+            if self._telemetry is not None:
+                ends.callback(self._telemetry.close)
             if self._awake is not None:
                 ends.callback(self._awake.let_go)
             if self._duties is not None:
@@ -187,7 +184,7 @@ class Boot(bootsteps.StartStopStep):
         self._boot_id = boot_id
         identify(boot_id)
         retrier.tell(lambda what: _note_waiting(database, boot_id, what))
-        self._metrics = _metrics(settings, database, device, boot_id)
+        self._telemetry = Telemetry(settings, database, device, boot_id)
         if recorded:
             log.warning(
                 "recorded %d pictures that an earlier worker had made",
@@ -230,7 +227,7 @@ class Boot(bootsteps.StartStopStep):
             self._judge,
             Settler(database, pictures, settings, retrier, boot_id),
             parts.tell,
-            *([self._metrics.count] if self._metrics else []),
+            *self._telemetry.each,
             lambda attempt: _publish_replacement(app, database, attempt),
         )
         self._finisher = Finisher(pipeline, in_hand, shutdown)
@@ -297,23 +294,6 @@ def _begin(
 def _most_together(engine: Engine, spec: JobSpec, waiting: Callable[[], int], settings: Settings) -> int:
     # A job that takes its worker down costs the others of its call a loss each, which must not be their last.
     return engine.most_together(spec, waiting) if settings.quarantine_after > 1 else 1
-
-
-def _metrics(settings: Settings, database: Database, device: Device, boot_id: int) -> "Metrics | None":
-    """Begin to serve figures where the settings ask for it.
-
-    Raises:
-        SettingsError: they cannot be served.
-    """
-    if not settings.metrics:
-        return None
-    try:
-        from worker.metrics import Metrics
-    except ModuleNotFoundError as error:
-        if not (error.name or "").startswith("prometheus_client"):
-            raise
-        raise SettingsError("NIGHTSHIFT_METRICS needs its library: pip install 'nightshift[metrics]'") from error
-    return Metrics(settings.metrics, database, device, boot_id)
 
 
 def _mark_ready(database: Database, boot_id: int) -> None:

@@ -56,9 +56,11 @@ class Event(StrEnum):
     PUBLISH_FAILED = "publish.failed", "Redis is away; jobs that wait to be published stay in the database."
     QUEUE_PAUSED = "queue.paused", "The worker waits since a person has paused the queue."
     QUEUE_RESUMED = "queue.resumed", "The queue goes on."
+    QUEUES_BY_SETTINGS = "queues.by_settings", "Celery's -Q is not followed: the settings name the queues."
     SAFETY_CHECKER_OFF = "safety_checker.off", "Pictures are not looked at by the safety checker."
     SETTING_FROM_ENV_FILE = "setting.from_env_file", "Settings of weight come from a .env file in the current folder."
     SETTING_UNKNOWN = "setting.unknown", "There is a variable of no setting's name."
+    TRACES_LOST = "traces.lost", "The collector does not take traces; it is left alone for a minute."
     TUNING_DROPPED = "tuning.dropped", "A way to make pictures failed, or made others; it is not tried again."
     TUNING_FOUND = (
         "tuning.found",

@@ -112,7 +112,10 @@ class Program(Worker):
         """Add the boot to the program's steps."""
         super().on_init_blueprint()
         if self._is_told_queues:
-            log.warning("-Q is not for this worker: NIGHTSHIFT_QUEUES names the queues that it takes jobs from")
+            log.warning(
+                "-Q is not for this worker: NIGHTSHIFT_QUEUES names the queues that it takes jobs from",
+                extra=event(Event.QUEUES_BY_SETTINGS),
+            )
         self.app.steps["worker"].add(Boot)
 
 

@@ -32,6 +32,8 @@ class Unpublished:
     message: JobMessage | None
     queue: str
     priority: int
+    #: Whether no worker has begun it yet.
+    is_new: bool = True
     problem: str | None = None
 
 
@@ -53,7 +55,7 @@ def unpublished(
     out until it is time. `batch_id` limits it to one batch, `jobs` to these.
     """
     query = (
-        select(Job.id, Batch.uid, Job.queue, Job.priority)
+        select(Job.id, Batch.uid, Job.queue, Job.priority, Job.attempts)
         .join(Batch)
         .where(Job.state == JobState.QUEUED, Job.published_at.is_(None), Job.id > after, due())
         .order_by(Job.id)
@@ -66,12 +68,13 @@ def unpublished(
     return [_unpublished(*row) for row in session.execute(query)]
 
 
-def _unpublished(job_id: int, uid: str, queue: str, priority: int) -> Unpublished:
+def _unpublished(job_id: int, uid: str, queue: str, priority: int, attempts: int) -> Unpublished:
     try:
         message = JobMessage(job=job_id, batch=uid)
-        return Unpublished(job_id, message, _QUEUE.validate_python(queue), _PRIORITY.validate_python(priority))
+        queue, priority = _QUEUE.validate_python(queue), _PRIORITY.validate_python(priority)
+        return Unpublished(job_id, message, queue, priority, attempts == 0)
     except ValidationError as error:
-        return Unpublished(job_id, None, DEFAULT_QUEUE, LOWEST_PRIORITY, what_is_invalid(error))
+        return Unpublished(job_id, None, DEFAULT_QUEUE, LOWEST_PRIORITY, problem=what_is_invalid(error))
 
 
 def cancelled(session: Session, batch_id: int) -> dict[str, list[JobMessage]]:

@@ -1,19 +1,23 @@
 """Recording a planned batch and putting it on the queue."""
 
 import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from models.figures.progress import BatchProgress, batch_progress
 from models.records.batches import KnownBatch, create_batch, find_batch, find_same, free_name
 from models.records.database import Database
-from models.records.publication import forget_published
+from models.records.publication import Unpublished, forget_published
 from models.settings import Settings
+from models.types.clock import now
 from models.types.errors import BadInputError, BrokerError
 from models.types.printable import printable
 from producer.actions.progress import Progress, each_counted, unseen
 from producer.planning.plan import Order
 from worker.queue.app import make_app
 from worker.queue.publishing import publish
+from worker.queue.traces import Traces
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -64,12 +68,38 @@ def publish_jobs(
         BrokerError: what is not published stays in the database, and the message says how to go on.
     """
     try:
-        with progress("publishing", count) as advance:
-            return publish(make_app(settings), database, batch_id, progress=advance)
+        with progress("publishing", count) as advance, _traced(settings) as sent:
+            return publish(make_app(settings), database, batch_id, progress=advance, sent=sent)
     except BrokerError as error:
         raise BrokerError(
             f"{error}. Nothing is lost: the jobs are recorded, and `producer publish` puts them on the queue"
         ) from error
+
+
+@contextmanager
+def _traced(settings: Settings) -> Iterator[Callable[[Sequence[Unpublished]], None]]:
+    """Give what is to be told of jobs that were published, and sends the spans with which their traces begin.
+
+    Raises:
+        SettingsError: the libraries for traces are not installed.
+    """
+    if not settings.traces:
+        yield lambda _: None
+        return
+    traces, begun = Traces(settings.traces, "nightshift-producer"), now()
+
+    def sent(jobs: Sequence[Unpublished]) -> None:
+        for job in jobs:
+            # The trace of one that is tried again has begun.
+            if job.message is not None and job.is_new:
+                about = {"nightshift.job": job.job_id, "nightshift.queue": job.queue}
+                traces.begin(job.message, "enqueue", begun, now(), about | {"nightshift.priority": job.priority})
+        traces.send()
+
+    try:
+        yield sent
+    finally:
+        traces.close()
 
 
 def publish_anew(settings: Settings, database: Database, name: str, progress: Progress = unseen) -> int:

@@ -19,8 +19,8 @@ from models.records.tables import Attempt, Boot, Verdict
 from models.types.errors import SettingsError
 from models.types.exit_status import ExitStatus
 from models.types.measurement import PARTS
-from worker.boot import _metrics
 from worker.events import Event
+from worker.telemetry.telemetry import Telemetry
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 #: What Prometheus itself has of each place that it asks.
@@ -113,11 +113,11 @@ def test_an_address_that_is_taken_is_one_line(nightshift):
 
 
 def test_without_the_library_it_says_what_to_install(settings, monkeypatch):
-    for name in [name for name in sys.modules if name.startswith(("prometheus_client", "worker.metrics"))]:
+    for name in [name for name in sys.modules if name.startswith(("prometheus_client", "worker.telemetry.metrics"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     with pytest.raises(SettingsError, match=r"pip install 'nightshift\[metrics\]'"):
-        _metrics(settings(metrics="127.0.0.1:9464"), None, None, 1)
+        Telemetry(settings(metrics="127.0.0.1:9464"), None, None, 1)
 
 
 def names_asked_for(expression):

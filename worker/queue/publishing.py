@@ -1,6 +1,6 @@
 """Putting jobs on the queue, counting what waits there, and saying what is wrong with Redis."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from celery import Celery
@@ -12,11 +12,12 @@ from models.broker_url import shown_broker_url
 from models.records.batches import CHUNK
 from models.records.claims import refuse
 from models.records.database import Database
-from models.records.publication import mark_published, unpublished
+from models.records.publication import Unpublished, mark_published, unpublished
 from models.types.clock import now
 from models.types.errors import BrokerError
 from models.types.job import LOWEST_PRIORITY
 from worker.queue.app import SOCKET_TIMEOUT_S, TASK
+from worker.queue.traces import traceparent
 
 
 def publish(
@@ -26,12 +27,13 @@ def publish(
     *,
     jobs: Collection[int] | None = None,
     progress: Callable[[int], None] = lambda _: None,
+    sent: Callable[[Sequence[Unpublished]], None] = lambda _: None,
 ) -> int:
     """Put every queued job that is not on its queue there, in its order, and return how many.
 
     A job is marked once its message is on the queue; a crash between the two publishes it again later, and a message
     more than there are jobs finds nothing to claim. `batch_id` limits it to one batch, `jobs` to these; `progress` is
-    told how many more are done.
+    told how many more are done, and `sent` which jobs have a message now.
 
     Raises:
         BrokerError: if Redis is away or refuses us; what is not published stays queued in the database.
@@ -47,7 +49,7 @@ def publish(
                     page = unpublished(session, batch_id=batch_id, jobs=jobs, after=after)
                 if not page:
                     return published
-                sent = []
+                messages = []
                 with producer.batch(CHUNK):
                     for job in page:
                         if job.message is not None:
@@ -58,15 +60,17 @@ def publish(
                                 job.queue,
                                 job.priority,
                                 producer,
+                                {"traceparent": traceparent(job.message)},
                             )
-                            sent.append(job.job_id)
+                            messages.append(job)
                 with database.writing() as session:
                     for job in page:
                         if job.problem is not None:
                             refuse(session, job.job_id, job.problem)
-                    mark_published(session, sent, now())
+                    mark_published(session, [job.job_id for job in messages], now())
                 after = page[-1].job_id
-                published += len(sent)
+                published += len(messages)
+                sent(messages)
                 progress(len(page))
     except (OperationalError, RedisError, OSError) as error:
         raise explain_broker_error(app, error) from error
@@ -121,6 +125,22 @@ def publish_last(app: Celery, payload: object, task_id: str, queue: str) -> None
         raise explain_broker_error(app, error) from error
 
 
-def _send(app: Celery, payload: object, task_id: str, queue: str, priority: int, producer: Any = None) -> None:
-    where = Queue(queue)
-    app.send_task(TASK, args=[payload], task_id=task_id, producer=producer, queue=where, priority=priority, retry=False)
+def _send(
+    app: Celery,
+    payload: object,
+    task_id: str,
+    queue: str,
+    priority: int,
+    producer: Any = None,
+    headers: Mapping[str, str] | None = None,
+) -> None:
+    app.send_task(
+        TASK,
+        args=[payload],
+        task_id=task_id,
+        producer=producer,
+        queue=Queue(queue),
+        priority=priority,
+        headers=headers,
+        retry=False,
+    )

@@ -1,0 +1,1 @@
+"""What a worker tells other programs of itself, while it runs."""

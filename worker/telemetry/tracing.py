@@ -1,0 +1,45 @@
+"""A worker's spans: each attempt, and its parts, in the trace of its job."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from models.types.clock import now
+from models.types.measurement import PARTS
+from models.types.message import JobMessage
+from models.types.states import Outcome
+from worker.attempt.attempt import Attempt
+from worker.queue.traces import Traces
+
+
+class Tracing:
+    """Sends the spans of one worker."""
+
+    def __init__(self, traces: Traces, about: Mapping[str, object]) -> None:
+        """Send by `traces`; `about` is what all spans say of the worker."""
+        self._traces = traces
+        self._about = about
+
+    def trace(self, attempt: Attempt) -> None:
+        """Send an attempt that has ended."""
+        claim = attempt.claim
+        about = {
+            "nightshift.batch": claim.batch_name,
+            "nightshift.job": claim.job_id,
+            "nightshift.attempt": claim.attempt_number,
+            "nightshift.outcome": attempt.outcome if attempt.is_owned else "disowned",
+            "nightshift.cause": attempt.cause,
+            "nightshift.checkpoint": claim.spec.checkpoint,
+            "nightshift.pictures_a_call": attempt.measured.pictures_a_call,
+            "nightshift.queue_wait_s": claim.queue_wait_s,
+        }
+        message = JobMessage(job=claim.job_id, batch=claim.batch_uid)
+        span = self._traces.follow(message, "attempt", claim.started_at, about | {**self._about})
+        begun = claim.started_at
+        for part in PARTS:
+            seconds = getattr(attempt.measured.timings, f"{part}_s")
+            if seconds is not None:
+                ended = begun + timedelta(seconds=seconds)
+                self._traces.part(span, part, begun, ended)
+                begun = ended
+        is_fault = attempt.outcome not in (Outcome.SUCCEEDED, Outcome.CANCELLED)
+        self._traces.end(span, max(now(), begun), attempt.error if is_fault else None)
