@@ -27,6 +27,7 @@ GROUPS = {
         "report": ("watch.report:command", "Say how fast it went and when it will be done."),
         "status": ("watch.status:command", "Show how far batches are."),
         "watch": ("watch.watch:command", "Follow a batch until it is done."),
+        "serve": ("watch.serve:command", "Show batches, reports and pictures to a browser."),
         "coverage": ("watch.coverage:command", "Show what is missing of each combination of attributes."),
     },
     "Look at pictures": {

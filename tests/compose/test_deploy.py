@@ -37,7 +37,7 @@ FOLDER = ROOT / "deploy"
 RESTARTED = set(ExitStatus) - {ExitStatus.DONE, ExitStatus.CANNOT_START}
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 DEPLOYING = (ROOT / "docs" / "deploying.md").read_text()
-PROFILES = ("worker", "postgres", "objects", "monitoring")
+PROFILES = ("worker", "postgres", "objects", "serve", "monitoring")
 KUBERNETES = "1.34"
 
 

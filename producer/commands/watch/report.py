@@ -10,22 +10,19 @@ from typing import Any
 import click
 
 from models.figures.hardware import paces
-from models.figures.made_pictures import all_made_pictures, newest_from
+from models.figures.made_pictures import MadePicture
 from models.figures.tuned import known_tuning
 from models.pictures.opening import open_store
 from models.records.batches import find_batch
 from models.records.database import Database
 from models.settings import load_settings
-from models.types.states import MADE
 from producer.actions.reports.bench_results import from_pace, read_bench_file
 from producer.actions.reports.report import Report, build_report
-from producer.page.pictures import MOST_INLINE, shown_pictures, where_it_is
+from producer.files import write_text
+from producer.page.pictures import MOST_INLINE, ShownPicture, shown_pictures, where_it_is
 from producer.terminal.bench_tables import compared
 from producer.terminal.report_tables import print_report
 from producer.terminal.tables import console
-
-#: Pictures of a page, the newest: a browser still shows it at once.
-_MOST_PICTURES = 20_000
 
 
 @click.command
@@ -82,18 +79,20 @@ def command(
 
 def _write_page(file: Path, report: Report, batch: str | None, *, inline: bool) -> None:
     # Imported here, since what finds the colours that prompts name takes a while, and no other report needs it.
-    from producer.page.gallery import Gallery
-    from producer.page.report import write_page
+    from producer.page.report import report_page
 
     settings = load_settings()
     database = Database(settings.database)
     with database.reading() as session:
         batch_id = None if report.progress is None else find_batch(session, batch).id
-        after = newest_from(session, batch_id, MADE, _MOST_PICTURES)
-    pictures = all_made_pictures(database, batch_id, MADE, after)
-    gallery = Gallery(shown_pictures(file, pictures, open_store(settings), inline=inline))
-    with database.reading() as session:
-        write_page(file, session, report, batch_id, gallery)
+    store = open_store(settings)
+    pictures: list[MadePicture] = []
+
+    def shown(made: Sequence[MadePicture]) -> Iterator[ShownPicture]:
+        pictures.extend(made)
+        return shown_pictures(file, made, store, inline=inline)
+
+    write_text(file, report_page(database, report, batch_id, shown))
     click.echo(where_it_is(file, pictures, inline=inline))
 
 

@@ -1,23 +1,20 @@
 """`producer status`."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import click
-from rich.table import Table
 
 from models.figures.progress import BatchProgress
 from models.records.database import Database
-from models.records.workers import KnownWorker
 from models.settings import Settings, load_settings
 from models.types.printable import printable
-from models.types.states import JobState
 from producer.actions.status import BatchStatus, QueueState, Status, batch_status, status
-from producer.format import acceptance, ago, faults, moment, per_hour, unreached_line
+from producer.format import acceptance, faults, per_hour, unreached_line
 from producer.terminal.queue_lines import queue_lines
-from producer.terminal.tables import console, table
+from producer.terminal.status_tables import batches_table, workers_table
+from producer.terminal.tables import console
 
 _SHOWN_FAILURES = 10
 
@@ -41,7 +38,7 @@ def _show_all(found: Status, settings: Settings, *, as_json: bool) -> None:
         return
     out = console()
     if found.batches:
-        out.print(_batches(found.batches))
+        out.print(batches_table(found.batches))
     else:
         out.print(_first_steps(settings), soft_wrap=True)
     _show_queue(found.queue, work_left=any(row.remaining for row in found.batches))
@@ -70,7 +67,7 @@ def _show_one(found: BatchStatus, settings: Settings, *, as_json: bool) -> None:
         click.echo(json.dumps(_row(progress) | lists | figures | asdict(found.queue), indent=2, default=str))
         return
     out = console()
-    out.print(_batches([progress]))
+    out.print(batches_table([progress]))
     _show_queue(found.queue, work_left=bool(progress.remaining))
     _advise(progress)
     if found.standing is not None:
@@ -95,27 +92,9 @@ def _row(progress: BatchProgress) -> dict[str, Any]:
 def _show_queue(state: QueueState, *, work_left: bool) -> None:
     out = console()
     if state.workers:
-        out.print(_workers(state.workers))
+        out.print(workers_table(state.workers))
     for line in queue_lines(state, work_left=work_left):
         out.print(line, soft_wrap=True)
-
-
-def _batches(progress: Sequence[BatchProgress]) -> Table:
-    shown = table(None, "batch", "made at", *JobState, "of", right=(*JobState, "of"))
-    for row in progress:
-        shown.add_row(row.name, moment(row.created_at), *(str(row.counts[s]) for s in JobState), str(row.total))
-    return shown
-
-
-def _workers(workers: Sequence[KnownWorker]) -> Table:
-    shown = table("Workers", "on", "device", "since", "is", "at", "last sign of life")
-    for worker in workers:
-        at = "-" if worker.job_id is None else f"job {worker.job_id} of {worker.batch}"
-        at += f" and {worker.other_jobs} more" if worker.other_jobs else ""
-        device = f"{worker.device}: {worker.device_name}"
-        since = moment(worker.started_at)
-        shown.add_row(worker.host, device, since, worker.state, at, ago(worker.seen_at))
-    return shown
 
 
 def _advise(row: BatchProgress) -> None:

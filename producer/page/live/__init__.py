@@ -1,0 +1,1 @@
+"""Pages that are made when a browser asks for them."""
