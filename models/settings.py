@@ -159,6 +159,9 @@ class Settings(BaseSettings):
         False,
         description="let `celery inspect` and `celery control` reach the worker: whoever writes to Redis can end it",
     )
+    celery_events: bool = Field(
+        False, description="send Celery's own events of workers and tasks, which Flower and other monitors read"
+    )
     metrics: str = Field(
         "",
         description="address such as `127.0.0.1:9464` at which a worker serves figures to Prometheus; empty: nowhere",

@@ -46,8 +46,10 @@ class Program(Worker):
 
     def __init__(self, app: Any = None, hostname: str | None = None, **options: Any) -> None:
         fixed = {"pool_cls": "threads", "concurrency": 1, "quiet": True}
-        # What workers say to one another nobody here reads, and a frozen server would hold them up while they say it.
-        fixed |= {"without_mingle": True, "without_gossip": True, "without_heartbeat": True}
+        # What workers say to one another nobody here reads, and a frozen server would hold them up while they say it;
+        # but monitors take a worker whose heartbeat they do not hear to be gone.
+        fixed |= {"without_mingle": True, "without_gossip": True}
+        fixed["without_heartbeat"] = not load_settings().celery_events
         # Those of its settings alone: it puts lost jobs on other queues, too, and would take from those from then on.
         fixed["queues"] = load_settings().queue_names
         self._is_told_queues = bool(options.get("queues"))

@@ -35,7 +35,8 @@ def make_app(settings: Settings) -> Celery:
         worker_pool="threads",
         worker_concurrency=1,
         worker_prefetch_multiplier=1,
-        worker_send_task_events=False,
+        worker_send_task_events=settings.celery_events,
+        task_send_sent_event=settings.celery_events,
         # Whoever may write to Redis could end the worker by it, or have it drop jobs.
         worker_enable_remote_control=settings.remote_control,
         worker_cancel_long_running_tasks_on_connection_loss=False,
