@@ -1,0 +1,1 @@
+"""Trainings: what is asked of the making of a LoRA."""
