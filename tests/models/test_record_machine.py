@@ -133,8 +133,9 @@ class RecordMachine(RuleBasedStateMachine, RecordModel):
         name = f"batch-{len(self.batches) + 1}"
         made = self.records.batch(name, jobs, priority=priority, acceptance=TARGET if has_target else None)
         self.batches[made.id] = BatchModel(made.uid, priority, has_target)
-        for job in self.records.jobs(made):
-            self.jobs[job.id] = JobModel(job.id, made.id)
+        first = self._present_turn(made.id)
+        for turn, job in enumerate(self.records.jobs(made), start=first):
+            self.jobs[job.id] = JobModel(job.id, made.id, turn)
         self._publish()
 
     def _publish(self, _data: Any = None) -> None:
@@ -296,11 +297,14 @@ class RecordMachine(RuleBasedStateMachine, RecordModel):
         scope = self._scope(chosen, whole_batch)
         states = (*FAULTY, JobState.CANCELLED) if cancelled else FAULTY
         jobs = [job for job in self.jobs.values() if (job.batch == chosen.batch if whole_batch else job is chosen)]
-        again = [job for job in jobs if job.state in states and not (self._is_replaced(job) or self._is_needless(job))]
+        ended = [job for job in jobs if job.state in states]
+        again = [job for job in ended if not (self._is_replaced(job) or self._is_needless(job))]
+        present, first = self._present_turn(chosen.batch), min((job.turn for job in ended), default=0)
         assert self.write(control.retry, scope, states) == len(again)
         for job in again:
             job.state, job.failures, job.losses = JobState.QUEUED, 0, 0
             job.cancel_requested, job.published, job.waits = False, None, False
+            job.turn += present - first
         if whole_batch:
             self.batches[chosen.batch].cancelled = False
 
@@ -337,12 +341,14 @@ class RecordMachine(RuleBasedStateMachine, RecordModel):
             if last.state is not JobState.CANCELLED:
                 return []
             last.state, last.published, last.waits, last.cancel_requested = JobState.QUEUED, None, False, False
+            last.turn = self._present_turn(job.batch)
             return [last.id]
         if job.replacement >= TARGET.replacements:
             return []
+        turn = self._present_turn(job.batch)
         with self.database.reading() as session:
             made = session.query(Job).where(Job.replaces == job.id).one()
-        self.jobs[made.id] = JobModel(made.id, job.batch, replaces=job.id, replacement=job.replacement + 1)
+        self.jobs[made.id] = JobModel(made.id, job.batch, turn, replaces=job.id, replacement=job.replacement + 1)
         return [made.id]
 
     # What must hold.
@@ -354,10 +360,10 @@ class RecordMachine(RuleBasedStateMachine, RecordModel):
         assert rows.keys() == self.jobs.keys()
         for job in self.jobs.values():
             row = rows[job.id]
-            found = row.state, row.attempts, row.failures, row.losses, row.cancel_requested, row.replaces
+            found = row.state, row.attempts, row.failures, row.losses, row.cancel_requested, row.replaces, row.turn
             assert found == (
                 *(job.state, job.attempts, job.failures, job.losses, job.cancel_requested),
-                job.replaces,
+                *(job.replaces, job.turn),
             ), job
             assert (row.published_at is not None) == (job.published is not None), job
 

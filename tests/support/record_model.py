@@ -22,6 +22,7 @@ class BatchModel:
 class JobModel:
     id: int
     batch: int
+    turn: int
     state: JobState = JobState.QUEUED
     attempts: int = 0
     failures: int = 0
@@ -57,10 +58,16 @@ class RecordModel:
     def _queued(self) -> list[JobModel]:
         return [job for job in self.jobs.values() if job.state is JobState.QUEUED]
 
+    def _present_turn(self, batch: int) -> int:
+        """Return the turn that it is among the jobs of the batch's priority."""
+        priority = self.batches[batch].priority
+        waiting = [job for job in self._queued() if job.published is not None]
+        return min((job.turn for job in waiting if self.batches[job.batch].priority == priority), default=0)
+
     def _next(self, named: JobModel) -> JobModel | None:
         published = [job for job in self._queued() if job.published is not None]
         if published:
-            return min(published, key=lambda job: (self.batches[job.batch].priority, job.published, job.id))
+            return min(published, key=lambda job: (self.batches[job.batch].priority, job.turn, job.published, job.id))
         due = [job for job in self._queued() if not job.waits]
         return named if named in due else min(due, key=lambda job: job.id, default=None)
 
@@ -74,7 +81,7 @@ class RecordModel:
             if job.published is not None and not (job.failures or job.losses)
             if self.batches[job.batch].priority == self.batches[first.batch].priority
         ]
-        fit.sort(key=lambda job: (job.published, job.id))
+        fit.sort(key=lambda job: (job.turn, job.published, job.id))
         count = next(count for count in (8, 4, 2, 1) if count <= min(most, len(fit) + 1))
         return fit[: count - 1]
 
@@ -85,6 +92,8 @@ class RecordModel:
         self.boots[boot].at.append(job.id)
 
     def _release(self, job: JobModel, *, set_aside: bool = False) -> None:
+        # Ten others go before it.
+        job.turn = self._present_turn(job.batch) + 10
         job.state = JobState.QUARANTINED if set_aside else JobState.QUEUED
         if job.cancel_requested:
             job.state = JobState.CANCELLED

@@ -1,0 +1,239 @@
+"""Training a LoRA on the demo: what is learnt, what is left alone, and going on as if nothing had been."""
+
+import hashlib
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+from PIL import Image
+
+from models.checkpoints import DEMO_FOLDER
+from models.training.config import TrainingConfig
+from worker.engine.loras.file import read_lora
+from worker.engine.loras.layouts import changes
+from worker.engine.training.examples import EncodedExamples, Example, encode, sample
+from worker.engine.training.parts import Parts
+from worker.engine.training.saving import save_diffusers, save_kohya
+from worker.engine.training.trainer import NotFiniteError, Trainer
+
+SIDE = 64
+
+
+def pipeline():
+    return StableDiffusionPipeline.from_pretrained(DEMO_FOLDER, safety_checker=None)
+
+
+@pytest.fixture(scope="module")
+def examples():
+    return [
+        Example(Image.new("RGB", (96, 80), colour), f"a {colour} square")
+        for colour in ("red", "green", "blue", "white", "black")
+    ]
+
+
+@pytest.fixture(scope="module")
+def encoded(examples):
+    return encode(examples, Parts.of(pipeline()), SIDE, mirrored=False)
+
+
+def config(**values):
+    usual = {"resolution": SIDE, "train_batch_size": 2, "gradient_accumulation_steps": 2, "learning_rate": 1e-3}
+    return TrainingConfig(**usual | {"max_train_steps": 20, "train_text_encoder": True} | values)
+
+
+def trainer(encoded, parts=None, **values):
+    return Trainer(parts or Parts.of(pipeline()), encoded, config(**values))
+
+
+def digest(made):
+    tensors = made.adapters.tensors()
+    return hashlib.sha256(
+        b"".join(value.numpy().tobytes() for part in sorted(tensors) for _, value in sorted(tensors[part].items()))
+    ).hexdigest()
+
+
+def weights(part):
+    return {name: value.clone() for name, value in part.state_dict().items() if "lora_" not in name}
+
+
+@pytest.mark.parametrize("stop", [1, 4, 7])
+def test_one_that_was_stopped_anywhere_comes_to_the_same_weights_to_the_bit(encoded, stop):
+    asked = {"lora_dropout": 0.1, "caption_dropout": 0.2, "lr_scheduler": "cosine", "lr_warmup_steps": 3}
+    whole = trainer(encoded, **asked)
+    losses = []
+    whole.train(8, losses.append)
+    first = trainer(encoded, **asked)
+    again = []
+    first.train(stop, again.append)
+    state = first.state()
+    # What another process would have drawn by then.
+    torch.manual_seed(12345)
+    second = trainer(encoded, **asked)
+    second.resume(state)
+    second.train(8, again.append)
+    assert digest(second) == digest(whole)
+    assert again == losses
+    assert [figures.step for figures in again] == list(range(1, 9))
+
+
+@pytest.mark.parametrize("missing", ["draws", "dropout", "optimizer", "left"])
+def test_nothing_of_a_state_is_there_for_nothing(encoded, missing):
+    asked = {"lora_dropout": 0.1}
+    whole, first = trainer(encoded, **asked), trainer(encoded, **asked)
+    whole.train(4)
+    first.train(2)
+    second = trainer(encoded, **asked)
+    second.train(1)
+    kept = {
+        "draws": second._draws.get_state(),
+        "left": list(second._left),
+        "optimizer": second._optimizer.state_dict(),
+    }
+    second.resume(first.state())
+    if missing == "draws":
+        second._draws.set_state(kept["draws"])
+    elif missing == "dropout":
+        torch.manual_seed(1)
+    elif missing == "optimizer":
+        second._optimizer.load_state_dict(kept["optimizer"])
+    else:
+        second._left = kept["left"]
+    second.train(4)
+    assert digest(second) != digest(whole)
+
+
+def test_what_is_trained_has_no_effect_at_first_and_the_weights_stay_as_they_are(encoded):
+    parts = Parts.of(pipeline())
+    before = weights(parts.unet), weights(parts.text_encoder)
+    made = trainer(encoded, parts)
+    assert all(
+        not value.any() for found in made.adapters.tensors().values() for key, value in found.items() if "lora_B" in key
+    )
+    made.train(3)
+    assert any(value.any() for key, value in made.adapters.tensors()["unet"].items() if "lora_B" in key)
+    made.adapters.remove()
+    for known, part in zip(before, (parts.unet, parts.text_encoder), strict=True):
+        after = part.state_dict()
+        assert set(after) == set(known)
+        assert all(torch.equal(after[name], value) for name, value in known.items())
+
+
+def test_it_learns(encoded):
+    made = trainer(encoded, max_train_steps=40, lora_rank=16)
+    losses = []
+    made.train(40, lambda figures: losses.append(figures.loss))
+    assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
+
+
+def test_each_example_comes_once_in_a_pass(encoded):
+    made = trainer(encoded)
+    taken = [made._next(1)[0] for _ in range(15)]
+    assert [sorted(taken[start : start + 5]) for start in (0, 5, 10)] == [[0, 1, 2, 3, 4]] * 3
+    assert taken[:5] != taken[5:10] or taken[5:10] != taken[10:]
+
+
+def test_both_files_have_the_same_effect_by_what_reads_loras_here(encoded, tmp_path):
+    parts = Parts.of(pipeline())
+    made = trainer(encoded, parts, lora_alpha=12.0)
+    made.train(2)
+    tensors = made.adapters.tensors()
+    save_diffusers(made.adapters, tmp_path / "a.safetensors", {"made_by": "Nightshift"})
+    save_kohya(made.adapters, config(lora_alpha=12.0), tmp_path / "b.safetensors", {})
+    fresh = pipeline()
+    named = {"unet": fresh.unet, "text_encoder": fresh.text_encoder}
+    names = {module: f"{part}.{name}" for part, root in named.items() for name, module in root.named_modules()}
+    ours, theirs = (
+        {
+            names[layer]: change.delta(layer.get_parameter("weight"))
+            for layer, change in changes(read_lora(file), named).items()
+        }
+        for file in sorted(tmp_path.iterdir())
+    )
+    assert set(ours) == set(theirs)
+    assert len(ours) == sum(len(found) for found in tensors.values()) // 2
+    for name, delta in ours.items():
+        part, _, layer = name.partition(".")
+        down, up = (tensors[part][f"{layer}.lora_{side}.weight"].double() for side in "AB")
+        assert torch.allclose(delta.double(), 12.0 / 8 * up @ down, atol=1e-7)
+        assert torch.equal(delta, theirs[name])
+
+
+def test_plain_diffusers_loads_it_with_its_alpha(encoded, tmp_path):
+    parts = Parts.of(pipeline())
+    made = trainer(encoded, parts)
+    made.train(3)
+    save_diffusers(made.adapters, tmp_path / "a.safetensors", {})
+    shape = (1, parts.unet.config.in_channels, SIDE // 8, SIDE // 8)
+    latents = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+
+    def says(unet, text_encoder):
+        tokens = parts.tokens(["a red square"])
+        with torch.no_grad():
+            return unet(latents, torch.tensor([500]), text_encoder(tokens)[0]).sample
+
+    other = pipeline()
+    plain = says(other.unet, other.text_encoder)
+    other.load_lora_weights(tmp_path, weight_name="a.safetensors")
+    loaded = says(other.unet, other.text_encoder)
+    trained = says(parts.unet, parts.text_encoder)
+    assert torch.allclose(loaded, trained, atol=1e-5)
+    assert not torch.allclose(plain, trained, atol=1e-3)
+
+
+def test_a_loss_that_is_not_finite_is_said_at_once_and_changes_nothing(encoded):
+    made = trainer(encoded)
+    made.train(2)
+    before = digest(made)
+    made._examples = EncodedExamples(encoded.latents * float("nan"), None, encoded.tokens, encoded.no_tokens)
+    with pytest.raises(NotFiniteError, match="the loss of step 3 is nan"):
+        made.train(4)
+    assert digest(made) == before
+    assert made.step == 2
+
+
+def test_pictures_are_encoded_once_as_diffusers_does(examples):
+    parts = Parts.of(pipeline())
+    (found,) = encode(examples[:1], parts, SIDE, mirrored=False).latents
+    square = torch.zeros(1, 3, SIDE, SIDE) - 1
+    square[:, 0] = 1
+    with torch.no_grad():
+        wanted = parts.autoencoder.encode(square).latent_dist
+    assert torch.allclose(found, wanted.parameters[0], atol=1e-5)
+    noise = torch.randn(wanted.mean.shape, generator=torch.Generator().manual_seed(3))
+    drawn = sample(found[None], noise, 0.5)
+    assert torch.allclose(drawn, 0.5 * (wanted.mean + wanted.std * noise), atol=1e-5)
+
+
+def test_without_a_picture_there_is_no_training():
+    with pytest.raises(ValueError, match="no picture"):
+        encode([], Parts.of(pipeline()), SIDE, mirrored=False)
+
+
+def test_the_unet_alone_needs_captions_encoded_once(encoded):
+    parts = Parts.of(pipeline())
+    made = trainer(encoded, parts, train_text_encoder=False, caption_dropout=0.5)
+    parts.text_encoder.forward = None
+    made.train(2)
+    assert set(made.adapters.tensors()) == {"unet"}
+
+
+@pytest.mark.parametrize("choice", [{"snr_gamma": 5.0}, {"noise_offset": 0.1}, {"gradient_checkpointing": True}])
+def test_choices_change_what_is_learnt_and_checkpointing_does_not(encoded, choice):
+    usual, other = trainer(encoded), trainer(encoded, **choice)
+    usual.train(2)
+    other.train(2)
+    tensors = [made.adapters.tensors()["unet"] for made in (usual, other)]
+    same = all(torch.allclose(tensors[0][name], tensors[1][name], atol=1e-6) for name in tensors[0])
+    assert same == ("gradient_checkpointing" in choice)
+
+
+def test_mirrored_pictures_are_learnt_from_where_that_is_asked(examples):
+    parts = Parts.of(pipeline())
+    pictures = [Example(Image.linear_gradient("L").rotate(90).convert("RGB"), "a gradient")]
+    found = encode(pictures, parts, SIDE, mirrored=True)
+    assert not torch.allclose(found.latents, found.mirrored, atol=0.1)
+    plain = encode(pictures, parts, SIDE, mirrored=False)
+    one, other = trainer(found, parts), trainer(plain)
+    one.train(4)
+    other.train(4)
+    assert digest(one) != digest(other)
