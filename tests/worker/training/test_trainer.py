@@ -1,6 +1,7 @@
 """Training a LoRA on the demo: what is learnt, what is left alone, and going on as if nothing had been."""
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from models.checkpoints import DEMO_FOLDER
 from models.training.config import TrainingConfig
 from worker.engine.loras.file import read_lora
 from worker.engine.loras.layouts import changes
-from worker.engine.training.examples import EncodedExamples, Example, encode, sample
+from worker.engine.training.examples import Example, encode, sample
 from worker.engine.training.parts import Parts
 from worker.engine.training.saving import save_diffusers, save_kohya
 from worker.engine.training.trainer import NotFiniteError, Trainer
@@ -132,6 +133,12 @@ def test_each_example_comes_once_in_a_pass(encoded):
     assert taken[:5] != taken[5:10] or taken[5:10] != taken[10:]
 
 
+def test_one_that_is_repeated_comes_as_often_in_a_pass(examples):
+    some = [Example(examples[0].picture, "a", repeats=3), Example(examples[1].picture, "b")]
+    made = trainer(encode(some, Parts.of(pipeline()), SIDE, mirrored=False))
+    assert sorted(made._next(4)) == [0, 0, 0, 1]
+
+
 def test_both_files_have_the_same_effect_by_what_reads_loras_here(encoded, tmp_path):
     parts = Parts.of(pipeline())
     made = trainer(encoded, parts, lora_alpha=12.0)
@@ -184,7 +191,7 @@ def test_a_loss_that_is_not_finite_is_said_at_once_and_changes_nothing(encoded):
     made = trainer(encoded)
     made.train(2)
     before = digest(made)
-    made._examples = EncodedExamples(encoded.latents * float("nan"), None, encoded.tokens, encoded.no_tokens)
+    made._examples = replace(encoded, latents=encoded.latents * float("nan"))
     with pytest.raises(NotFiniteError, match="the loss of step 3 is nan"):
         made.train(4)
     assert digest(made) == before

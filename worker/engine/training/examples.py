@@ -1,6 +1,6 @@
 """Pictures and captions as a training takes them: encoded once, and kept."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,8 @@ class Example:
 
     picture: Image.Image
     caption: str
+    #: How often it comes in a pass through all of them.
+    repeats: int = 1
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class EncodedExamples:
     tokens: Tensor
     #: (1, 77), of no caption.
     no_tokens: Tensor
+    #: Numbers of the pictures, each as often as it comes in a pass.
+    places: tuple[int, ...]
 
     def __len__(self) -> int:
         return len(self.latents)
@@ -42,13 +46,14 @@ def encode(examples: Iterable[Example], parts: Parts, resolution: int, *, mirror
     Raises:
         ValueError: there are none.
     """
-    latents, others, captions = [], [], []
-    for example in examples:
+    latents, others, captions, places = [], [], [], []
+    for number, example in enumerate(examples):
         square = ImageOps.fit(example.picture.convert("RGB"), (resolution, resolution), Image.Resampling.LANCZOS)
         latents.append(_latents(square, parts))
         if mirrored:
             others.append(_latents(ImageOps.mirror(square), parts))
         captions.append(example.caption)
+        places += [number] * example.repeats
     if not latents:
         raise ValueError("there is no picture to learn from")
     return EncodedExamples(
@@ -56,6 +61,7 @@ def encode(examples: Iterable[Example], parts: Parts, resolution: int, *, mirror
         torch.cat(others) if mirrored else None,
         parts.tokens(captions),
         parts.tokens([""]),
+        tuple(places),
     )
 
 
@@ -74,8 +80,3 @@ def sample(parameters: Tensor, noise: Tensor, scaling: float) -> Tensor:
     """
     mean, log_variance = parameters.chunk(2, dim=1)
     return (mean + torch.exp(0.5 * log_variance.clamp(-30.0, 20.0)) * noise) * scaling
-
-
-def batches(order: Sequence[int], size: int) -> list[Sequence[int]]:
-    """Return an order in parts of one size; the last may be smaller."""
-    return [order[start : start + size] for start in range(0, len(order), size)]

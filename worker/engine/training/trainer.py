@@ -121,9 +121,10 @@ class Trainer:
         return StepFigures(self.step, total, rate)
 
     def _next(self, count: int) -> list[int]:
-        """Return the numbers of the next examples; each comes once in a pass, in an order of the pass's own."""
+        """Return the numbers of the next examples; a pass has all of them, in an order of its own."""
         while len(self._left) < count:
-            self._left += torch.randperm(len(self._examples), generator=self._draws).tolist()
+            order = torch.randperm(len(self._examples.places), generator=self._draws).tolist()
+            self._left += [self._examples.places[place] for place in order]
         taken, self._left = self._left[:count], self._left[count:]
         return taken
 
