@@ -5,7 +5,7 @@ from typing import Any
 
 from celery import Celery
 from kombu import Queue
-from kombu.exceptions import OperationalError
+from kombu.exceptions import BatchPublishError, OperationalError
 from redis.exceptions import RedisError
 
 from models.broker_url import shown_broker_url
@@ -72,7 +72,7 @@ def publish(
                 published += len(messages)
                 sent(messages)
                 progress(len(page))
-    except (OperationalError, RedisError, OSError) as error:
+    except (OperationalError, BatchPublishError, RedisError, OSError) as error:
         raise explain_broker_error(app, error) from error
 
 
