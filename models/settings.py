@@ -27,6 +27,7 @@ _WEIGHTY = (
     *("broker_url", "data_dir", "database_url", "pictures_url", "checkpoint", "checkpoint_folders", "lora_folders"),
     "single_file_config",
     "remote_control",
+    "traces",
 )
 #: Read by docker-compose.yml.
 _OF_OTHERS = {f"{PREFIX}REDIS_PORT"}
