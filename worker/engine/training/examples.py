@@ -23,9 +23,14 @@ class Example:
 
 @dataclass(frozen=True)
 class EncodedExamples:
-    """All of them, in memory; pictures are distributions of latents, of which each step draws a sample."""
+    """All of them, in memory.
 
-    #: (pictures, 2 * channels, height / 8, width / 8) in float32: mean, and logarithm of the variance.
+    Of the distribution that the autoencoder gives for a picture it is the mean. A sample in each step, as the scripts
+    of diffusers draw it, is nearly the same for Stable Diffusion, whose variances are tiny; where they are not, as the
+    demo's are, the UNet would learn to draw their noise.
+    """
+
+    #: (pictures, channels, height / 8, width / 8) in float32, scaled as the UNet knows them.
     latents: Tensor
     #: The same of mirrored pictures; None where none are.
     mirrored: Tensor | None
@@ -69,14 +74,6 @@ def _latents(picture: Image.Image, parts: Parts) -> Tensor:
     pixels = torch.from_numpy(np.asarray(picture, dtype=np.float32) / 127.5 - 1).permute(2, 0, 1)[None]
     with torch.no_grad():
         autoencoder = parts.autoencoder
-        found: Tensor = autoencoder.encode(pixels.to(autoencoder.device, autoencoder.dtype)).latent_dist.parameters
-    return found.to("cpu", torch.float32)
-
-
-def sample(parameters: Tensor, noise: Tensor, scaling: float) -> Tensor:
-    """Return latents as the UNet knows them, drawn from distributions by normal noise.
-
-    As `DiagonalGaussianDistribution` of diffusers does: the logarithm of the variance is between -30 and 20.
-    """
-    mean, log_variance = parameters.chunk(2, dim=1)
-    return (mean + torch.exp(0.5 * log_variance.clamp(-30.0, 20.0)) * noise) * scaling
+        found: Tensor = autoencoder.encode(pixels.to(autoencoder.device, autoencoder.dtype)).latent_dist.mode()
+    scaled: Tensor = found.to("cpu", torch.float32) * autoencoder.config.scaling_factor
+    return scaled

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from models.training.config import TrainingConfig
 from worker.engine.training.adapters import Adapters
-from worker.engine.training.examples import EncodedExamples, sample
+from worker.engine.training.examples import EncodedExamples
 from worker.engine.training.parts import Parts
 
 #: The share of the rate that is left at the end of a cosine.
@@ -146,12 +146,11 @@ class Trainer:
         return (errors * self._weights(times).to(device)).mean()
 
     def _latents(self, numbers: list[int]) -> Tensor:
-        parameters = self._examples.latents[numbers]
+        latents = self._examples.latents[numbers]
         if self._examples.mirrored is not None:
             which = torch.rand(len(numbers), generator=self._draws) < 0.5
-            parameters = torch.where(which[:, None, None, None], self._examples.mirrored[numbers], parameters)
-        shape = (len(numbers), parameters.shape[1] // 2, *parameters.shape[2:])
-        return sample(parameters, self._normal(shape), self._parts.autoencoder.config.scaling_factor)
+            latents = torch.where(which[:, None, None, None], self._examples.mirrored[numbers], latents)
+        return latents
 
     def _told(self, numbers: list[int]) -> Tensor:
         """Return what the UNet is told of the examples; of some nothing, where the configuration says so."""
