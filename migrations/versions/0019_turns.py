@@ -17,11 +17,13 @@ def _index(*columns: str) -> None:
 
 def upgrade() -> None:
     op.add_column("jobs", sa.Column("turn", sa.Integer(), nullable=False, server_default=sa.text("0")))
-    # A batch's jobs were numbered in the order in which they were asked for.
-    op.execute(
-        "UPDATE jobs SET turn = id - (SELECT min(first.id) FROM jobs AS first WHERE first.batch_id = jobs.batch_id)"
-        " WHERE state = 'queued'"
-    )
+    # A batch's jobs were numbered in the order in which they were asked for. Batch by batch: one statement for all would
+    # read the whole batch for each of its rows, to find the first.
+    connection = op.get_bind()
+    firsts = connection.execute(sa.text("SELECT batch_id, min(id) FROM jobs GROUP BY batch_id")).all()
+    for batch_id, first in firsts:
+        turns = sa.text("UPDATE jobs SET turn = id - :first WHERE batch_id = :batch AND state = 'queued'")
+        connection.execute(turns, {"first": first, "batch": batch_id})
     op.drop_index("ix_jobs_published", "jobs")
     _index("priority", "turn", "published_at", "id")
 

@@ -7,7 +7,9 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData, Table, create_engine, inspect, select
+from sqlalchemy import MetaData, Table, create_engine, inspect, select, text
+from sqlalchemy.orm import Session
+from sqlite_steps import steps
 
 from models.records.backends.migrating import migration_config, upgrade
 from models.records.database import Database
@@ -168,3 +170,38 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(sqlite_url):
         Database(sqlite_url)
     assert inspect(engine).get_table_names() == ["attempts"]
     engine.dispose()
+
+
+def queue_jobs(engine, batches, jobs):
+    """Write that many batches of that many queued jobs, one batch behind the other."""
+    metadata = MetaData()
+    metadata.reflect(engine)
+    batch, job = metadata.tables["batches"], metadata.tables["jobs"]
+    with engine.begin() as connection:
+        names = [{"id": number, "uid": f"u{number}", "name": str(number)} for number in range(1, batches + 1)]
+        connection.execute(batch.insert(), [filled(batch, 1) | name for name in names])
+        usual = filled(job, 1) | {"boot_id": None, "state": "queued", "finished_at": None, "replaces": None}
+        rows = [usual | {"id": number + 1, "batch_id": number // jobs + 1} for number in range(batches * jobs)]
+        connection.execute(job.insert(), rows)
+
+
+def test_jobs_that_wait_get_turns_by_their_place_in_their_batches(engine):
+    move(engine, "0018")
+    queue_jobs(engine, batches=3, jobs=4)
+    move(engine, "0019")
+    with engine.connect() as connection:
+        turns = connection.execute(text("SELECT turn FROM jobs ORDER BY id")).scalars().all()
+    assert turns == [0, 1, 2, 3] * 3
+
+
+def test_a_long_queue_gets_its_turns_in_as_many_steps_as_it_is_long(tmp_path):
+    taken = {}
+    for jobs in (1_000, 4_000):
+        engine = create_engine(f"sqlite:///{tmp_path / str(jobs)}.db")
+        move(engine, "0018")
+        queue_jobs(engine, batches=1, jobs=jobs)
+        with engine.connect() as connection, connection.begin():
+            # By way of a session of the same connection: what is counted is all that SQLite does on it.
+            taken[jobs] = steps(Session(connection), lambda session: upgrade(session.connection(), "0019"))
+        engine.dispose()
+    assert taken[4_000] < 6 * taken[1_000]
