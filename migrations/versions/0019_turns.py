@@ -17,8 +17,8 @@ def _index(*columns: str) -> None:
 
 def upgrade() -> None:
     op.add_column("jobs", sa.Column("turn", sa.Integer(), nullable=False, server_default=sa.text("0")))
-    # A batch's jobs were numbered in the order in which they were asked for. Batch by batch: one statement for all would
-    # read the whole batch for each of its rows, to find the first.
+    # A batch's jobs were numbered in the order in which they were asked for. Batch by batch: one statement for all
+    # would read the whole batch for each of its rows, to find the first.
     connection = op.get_bind()
     firsts = connection.execute(sa.text("SELECT batch_id, min(id) FROM jobs GROUP BY batch_id")).all()
     for batch_id, first in firsts:

@@ -11,10 +11,9 @@ from sqlalchemy.orm import Session
 from models.records.batches import CHUNK, spec_of
 from models.records.database import Database
 from models.records.tables import Attempt, Batch, Job, Load, Verdict
-from models.types.errors import NotFoundError
 from models.types.finding import Finding
 from models.types.job import JobSpec
-from models.types.states import MADE, JobState, Outcome
+from models.types.states import JobState, Outcome
 
 
 @dataclass(frozen=True)
@@ -84,18 +83,6 @@ def made_pictures(
         )
         for row in rows
     ]
-
-
-def picture_of(session: Session, job_id: int) -> MadePicture:
-    """Return a job's picture.
-
-    Raises:
-        NotFoundError: it has none.
-    """
-    found = made_pictures(session, None, MADE, job_id - 1, limit=1)
-    if not found or found[0].job_id != job_id:
-        raise NotFoundError(f"job {job_id} has no picture")
-    return found[0]
 
 
 def all_made_pictures(

@@ -3,10 +3,15 @@
 import http.client
 import re
 import signal
+import socket
+import struct
 
 import pytest
 from browser import CHROMIUM, browser
 from installation import PATIENCE_S, Installation, free_port
+from sqlalchemy import update
+
+from models.records.tables import Job
 
 
 class Served:
@@ -39,8 +44,9 @@ def served(installation):
         assert process.stdout.readline() == f"http://127.0.0.1:{port}/ shows the batches; Ctrl+C ends it\n"
         yield Served(nightshift, port)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=PATIENCE_S)
+        said, _ = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0
+        assert said.strip() == ""
 
 
 def test_it_lists_the_batches_and_what_holds_them_up(served):
@@ -74,7 +80,10 @@ def test_pictures_are_given_out_byte_by_byte(served):
 
 @pytest.mark.parametrize(
     "path",
-    ["/picture/4", "/picture/99", "/picture/../../nightshift.db", "/batch/none/", "/small/99", "/x", "/batch/red"],
+    [
+        *("/picture/4", "/picture/99", f"/picture/{10**17}", "/picture/../../nightshift.db", "/small/99"),
+        *("/batch/none/", "/batch/red", "/x"),
+    ],
 )
 def test_what_is_not_there_is_said_in_a_line(served, path):
     answer, content = served.get(path)
@@ -110,6 +119,30 @@ def test_a_browser_sees_the_pictures(served):
         )
     # Browsers ask for an icon of each site.
     assert [one for one in complaints if "404" not in one] == []
+
+
+def test_of_a_row_that_was_spoiled_the_picture_is_there_and_the_page_says_what_is_wrong(served):
+    (job, *_) = served.nightshift.jobs("red")
+    with served.nightshift.database.writing() as session:
+        session.execute(update(Job).where(Job.id == job.id).values(steps=0))
+    # One page is kept for a while, and this takes its place.
+    served.get("/batch/waits/")
+    page, line = served.get("/batch/red/")
+    picture, _ = served.get(f"/picture/{job.id}")
+    with served.nightshift.database.writing() as session:
+        session.execute(update(Job).where(Job.id == job.id).values(steps=job.steps))
+    assert picture.status == 200
+    assert (page.status, line.count(b"\n")) == (503, 1)
+    assert b"steps" in line
+
+
+def test_a_browser_that_goes_away_leaves_no_word_on_the_terminal(served):
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", served.port)) as connection:
+            connection.sendall(b"GET /batch/red/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            # A reset in place of an end: what is sent from now on is an error there.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert served.get("/")[0].status == 200
 
 
 def test_an_address_that_is_taken_or_none_is_one_line(served):

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import unquote
 
-from models.figures.made_pictures import MadePicture, picture_of
+from pydantic import ValidationError
+
+from models.figures.made_pictures import MadePicture
 from models.figures.tuned import known_tuning
 from models.pictures.opening import open_store
-from models.records.batches import find_batch
+from models.records.batches import find_batch, find_job
 from models.records.database import Database
 from models.settings import Settings
 from models.types.clock import now
-from models.types.errors import DatabaseError, NotFoundError, StorageError
+from models.types.errors import NightshiftError, NotFoundError
+from models.types.job import MAX_KEY
 from producer.actions.reports.report import build_report
 from producer.actions.status import status
 from producer.format import moment
@@ -48,7 +51,7 @@ class LivePages:
         self._settings = settings
         self._database = Database(settings.database)
         self._store = open_store(settings)
-        #: By batch: when its page was made, and the page.
+        #: The batch that was asked for last: when its page was made, and the page.
         self._made: dict[str, tuple[float, bytes]] = {}
         self._making = threading.Lock()
 
@@ -60,18 +63,20 @@ class LivePages:
                     return Answer(HTTPStatus.OK, _HTML, self._batches().encode())
                 case ["batch", name, ""]:
                     return Answer(HTTPStatus.OK, _HTML, self._batch(name))
-                case ["picture", job] if re.fullmatch("[0-9]{1,18}", job):
-                    return Answer(HTTPStatus.OK, _PNG, self._store.read(self._picture(int(job)).picture))
-                case ["small", job] if re.fullmatch("[0-9]{1,18}", job):
-                    made = self._picture(int(job))
-                    small = self._store.thumbnail(made.batch_id, made.job_id)
+                case ["picture", job] if _is_number(job):
+                    _, picture = self._find(int(job))
+                    return Answer(HTTPStatus.OK, _PNG, self._store.read(picture))
+                case ["small", job] if _is_number(job):
+                    batch_id, _ = self._find(int(job))
+                    small = self._store.thumbnail(batch_id, int(job))
                     return Answer(HTTPStatus.OK, _WEBP, self._store.read_thumbnail(small))
                 case _:
                     return _line(HTTPStatus.NOT_FOUND, "there is no such page; / shows the batches")
         except (NotFoundError, FileNotFoundError) as error:
             return _line(HTTPStatus.NOT_FOUND, str(error))
-        except (DatabaseError, StorageError) as error:
-            return _line(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        except (NightshiftError, ValidationError) as error:
+            # The latter of a row that was changed by hand.
+            return _line(HTTPStatus.SERVICE_UNAVAILABLE, " ".join(str(error).split()))
 
     def _batches(self) -> str:
         found = status(self._settings, self._database)
@@ -106,9 +111,22 @@ class LivePages:
             links = (f"../../picture/{one.job_id}", f"../../small/{one.job_id}") if there else (None, None)
             yield ShownPicture(one, *links)
 
-    def _picture(self, job_id: int) -> MadePicture:
+    def _find(self, job_id: int) -> tuple[int, str]:
+        """Return the batch of a job, and its picture's name.
+
+        Raises:
+            NotFoundError: it has none.
+        """
         with self._database.reading() as session:
-            return picture_of(session, job_id)
+            job = find_job(session, job_id)
+            if job.picture is None:
+                raise NotFoundError(f"job {job_id} has no picture")
+            return job.batch_id, job.picture
+
+
+def _is_number(text: str) -> bool:
+    """Tell whether a text is a number that a job can have."""
+    return re.fullmatch("[0-9]{1,10}", text) is not None and int(text) <= MAX_KEY
 
 
 def _line(what: HTTPStatus, text: str) -> Answer:
