@@ -131,7 +131,7 @@ def _pace(configuration: Configuration, kind: Kind, made: Sequence[tuple[KnownLo
         **vars(kind) | vars(configuration),
         pictures=pictures,
         mean_s=sum(row.total_s for row in rows) / pictures,
-        step_s=sum(row.denoise_s or 0 for row in rows) / (denoised * kind.steps) if denoised else None,
+        step_s=sum(row.denoise_s or 0 for row in rows) / (denoised * kind.steps) if denoised * kind.steps else None,
         load_s=newest_load.load_s,
         warmup_s=newest_load.warmup_s,
         rss_peak_bytes=max((row.rss for row in rows if row.rss is not None), default=None),

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import unquote
 
-from pydantic import ValidationError
-
 from models.figures.made_pictures import MadePicture
 from models.figures.tuned import known_tuning
 from models.pictures.opening import open_store
@@ -74,9 +72,11 @@ class LivePages:
                     return _line(HTTPStatus.NOT_FOUND, "there is no such page; / shows the batches")
         except (NotFoundError, FileNotFoundError) as error:
             return _line(HTTPStatus.NOT_FOUND, str(error))
-        except (NightshiftError, ValidationError) as error:
-            # The latter of a row that was changed by hand.
-            return _line(HTTPStatus.SERVICE_UNAVAILABLE, " ".join(str(error).split()))
+        except NightshiftError as error:
+            return _line(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        except Exception as error:  # noqa: BLE001 - such as of a row that was spoiled by hand: it is told to who asks
+            what = f"this cannot be shown, since what is recorded of it cannot be read: {type(error).__name__}: {error}"
+            return _line(HTTPStatus.INTERNAL_SERVER_ERROR, " ".join(what.split()))
 
     def _batches(self) -> str:
         found = status(self._settings, self._database)
