@@ -6,10 +6,13 @@ import pytest
 from sqlalchemy import insert, update
 from sqlite_steps import steps
 
-from models.figures.progress import missing_pictures, recent_speed
+from models.figures.progress import has_work, missing_pictures, recent_speed
 from models.pictures.folder import FolderStore
 from models.pictures.names import picture_name
+from models.records import publication
 from models.records.tables import Attempt, Job
+from models.types.clock import now
+from models.types.message import DEFAULT_QUEUE
 from models.types.states import JobState, Outcome
 
 
@@ -74,3 +77,17 @@ def test_pictures_that_are_gone_are_counted(records, boot, read, tmp_path):
     store.path(picture_name(batch.id, 99)).touch()
     assert read(missing_pictures, batch.id, store) == 1
     assert read(missing_pictures, other.id, store) == 0
+
+
+def test_jobs_of_other_queues_are_no_work_and_cost_nothing(records, read, write, boot):
+    for number, jobs in enumerate((500, 2_000)):
+        elsewhere = records.batch(f"elsewhere {number}", jobs, queue="other")
+        write(publication.mark_published, [job.id for job in records.jobs(elsewhere)], now())
+    assert not read(has_work, boot, [DEFAULT_QUEUE])
+    assert read(has_work, boot, [DEFAULT_QUEUE, "other"])
+    if records.database.url.startswith("sqlite"):
+        assert read(steps, lambda session: has_work(session, boot, [DEFAULT_QUEUE])) < 5
+    waits = records.batch("waits", 1)
+    assert read(has_work, boot, [DEFAULT_QUEUE])
+    write(publication.mark_published, [job.id for job in records.jobs(waits)], now())
+    assert read(has_work, boot, [DEFAULT_QUEUE])

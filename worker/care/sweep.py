@@ -103,7 +103,7 @@ class Sweep:
         self._leads = False
         #: How many messages were too few at the last looks.
         self._too_few: defaultdict[str, list[int]] = defaultdict(list)
-        #: Those that jobs waited for at the last look through all of them.
+        #: Its worker's own, and those where jobs waited at the last look through all of them.
         self._queues: Sequence[str] = settings.queue_names
         #: Batches that nobody publishes, with their first jobs.
         self._left = _Repeated[tuple[int, int]]()
@@ -165,7 +165,7 @@ class Sweep:
                     self._look_through(queue)
             return
         with self._database.reading() as session:
-            self._queues = published_queues(session)
+            self._queues = sorted({*published_queues(session), *self._settings.queue_names})
         for gone in self._too_few.keys() - set(self._queues):
             del self._too_few[gone]
         for queue in self._queues:

@@ -31,11 +31,11 @@ def command(devices: tuple[str, ...]) -> None:
     treat_all_as_ctrl_c()
     folder = settings.data_dir / "workers"
     with only_run("workers", folder), running_workers(settings, database, folder, names) as workers:
-        show = _Shown(workers)
+        show, told = _Shown(workers), Told(workers)
         try:
             while True:
                 show.lines()
-                _look_after(workers)
+                told.look_after()
                 time.sleep(_POLL_S)
         except KeyboardInterrupt:
             on_next_interrupt(workers.hurry)
@@ -45,12 +45,28 @@ def command(devices: tuple[str, ...]) -> None:
             show.lines()
 
 
-def _look_after(workers: Workers) -> None:
-    try:
-        workers.look_after()
-    except DatabaseError as error:
-        # Workers wait for it by themselves, and say so.
-        click.echo(f"{error}; this looks again", err=True)
+class Told:
+    """Looks after workers, and says what keeps it from that: once for as long as it lasts."""
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+        self._trouble: str | None = None
+
+    def look_after(self) -> None:
+        """Look once.
+
+        Raises:
+            NightshiftError: as `Workers.look_after` does.
+        """
+        trouble = None
+        try:
+            self._workers.look_after()
+        except DatabaseError as error:
+            # Workers wait for it by themselves.
+            trouble = str(error)
+        if trouble is not None and trouble != self._trouble:
+            click.echo(f"{trouble}; this looks again", err=True)
+        self._trouble = trouble
 
 
 class _Shown:
