@@ -71,7 +71,7 @@ def unpublished(
 def _unpublished(job_id: int, uid: str, queue: str, priority: int, attempts: int) -> Unpublished:
     try:
         message = JobMessage(job=job_id, batch=uid)
-        queue, priority = _QUEUE.validate_python(queue), _PRIORITY.validate_python(priority)
+        queue, priority = _QUEUE.validate_python(queue, strict=True), _PRIORITY.validate_python(priority)
         return Unpublished(job_id, message, queue, priority, attempts == 0)
     except ValidationError as error:
         return Unpublished(job_id, None, DEFAULT_QUEUE, LOWEST_PRIORITY, problem=what_is_invalid(error))
@@ -89,7 +89,11 @@ def cancelled(session: Session, batch_id: int) -> dict[str, list[JobMessage]]:
     )
     found: defaultdict[str, list[JobMessage]] = defaultdict(list)
     for queue, job_id, uid in session.execute(query):
-        found[queue].append(JobMessage(job=job_id, batch=uid))
+        try:
+            found[_QUEUE.validate_python(queue, strict=True)].append(JobMessage(job=job_id, batch=uid))
+        except ValidationError:
+            # A row that somebody spoiled; where its message is, a worker drops it.
+            continue
     return found
 
 
@@ -109,9 +113,29 @@ def due_retries(session: Session, limit: int = CHUNK) -> Sequence[int]:
     return session.scalars(query.order_by(Job.id).limit(limit)).all()
 
 
-def published_queues(session: Session) -> Sequence[str]:
+def published_queues(session: Session) -> set[str]:
     """Return the queues of queued jobs that a message should be there for."""
+    return {queue for queue in _places_of_published(session) if _is_name(queue)}
+
+
+def published_nowhere(session: Session, limit: int = CHUNK) -> Sequence[int]:
+    """Return up to `limit` numbers of such jobs in whose row the queue's name is none, so that no worker finds them."""
+    nowhere = [place for place in _places_of_published(session) if not _is_name(place)]
+    if not nowhere:
+        return []
+    return session.scalars(select(Job.id).where(is_published(), Job.queue.in_(nowhere)).limit(limit)).all()
+
+
+def _places_of_published(session: Session) -> Sequence[str]:
     return session.scalars(select(Job.queue).where(is_published()).distinct()).all()
+
+
+def _is_name(queue: str) -> bool:
+    try:
+        _QUEUE.validate_python(queue, strict=True)
+    except ValidationError:
+        return False
+    return True
 
 
 def count_published(session: Session, queue: str) -> int:

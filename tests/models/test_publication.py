@@ -127,3 +127,15 @@ def test_the_first_of_a_batch_that_is_not_published_changes_while_somebody_publi
     # One that waits for its next try is not to be published yet.
     records.change(left.job, not_before=now() + timedelta(minutes=5))
     assert read(publication.first_unpublished) == []
+
+
+def test_jobs_whose_queue_is_none_are_found_and_no_others(records, read, write):
+    batch = records.batch(jobs=3)
+    spoilt, sound, waiting = records.messages(batch)
+    write(publication.mark_published, [spoilt.job, sound.job], now())
+    for message in (spoilt, waiting):
+        records.change(message.job, queue="a b")
+    assert read(publication.published_nowhere) == [spoilt.job]
+    assert read(publication.published_queues) == {DEFAULT_QUEUE}
+    write(control.cancel, control.Scope("a batch", Job.batch_id == batch.id))
+    assert read(publication.cancelled, batch.id) == {DEFAULT_QUEUE: [sound]}

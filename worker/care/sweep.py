@@ -17,6 +17,7 @@ from models.records.publication import (
     first_unpublished,
     forget_published,
     last_published,
+    published_nowhere,
     published_queues,
 )
 from models.records.rescue import RunningJob, rescue_stalled, running_jobs
@@ -166,6 +167,12 @@ class Sweep:
             return
         with self._database.reading() as session:
             self._queues = sorted({*published_queues(session), *self._settings.queue_names})
+            nowhere = published_nowhere(session)
+        if nowhere:
+            # Rows that somebody spoiled: publishing them once more finds that, and they fail with the reason.
+            with self._database.writing() as session:
+                forget_published(session, jobs=nowhere)
+            self._publish(nowhere)
         for gone in self._too_few.keys() - set(self._queues):
             del self._too_few[gone]
         for queue in self._queues:
