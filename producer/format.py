@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from models.figures.progress import BatchProgress
-from models.records.acceptance import BY_PERSON, Standing, Unreached
+from models.records.judging.acceptance import BY_PERSON, Standing, Unreached
 from models.types.identity import Knobs
 from models.types.printable import printable
 from models.types.states import JobState

@@ -19,7 +19,7 @@ RUNS = (
 )
 LENGTH = 20_000
 #: They are programs, which begin to work when they are imported.
-PROGRAMS = ("__main__", "worker.celery", "worker.care.watchdog_process")
+PROGRAMS = ("__main__", "worker.celery", "worker.care.watches.watchdog_process")
 #: Nobody looks for these within a text: each is held against one place of it.
 AT_THE_START = (
     "models.checkpoints._HUB_ID",

@@ -42,12 +42,12 @@ from worker.attempt.unrecorded import record_noted
 from worker.care.awake import Awake
 from worker.care.device_lock import DeviceLock
 from worker.care.duties import DatabaseWatch, Duties
-from worker.care.idle_watch import IdleWatch
 from worker.care.in_hand import InHand
 from worker.care.limits import UsualTimes
 from worker.care.memory_guard import MemoryGuard
 from worker.care.retrying import Retrier
-from worker.care.watchdog import Watchdog
+from worker.care.watches.idle_watch import IdleWatch
+from worker.care.watches.watchdog import Watchdog
 from worker.composition import Parts
 from worker.engine.devices.chip import chip
 from worker.engine.devices.device import Device

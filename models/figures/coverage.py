@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from models.records.acceptance import BY_PERSON
 from models.records.batches import queued_now, spec_of
-from models.records.replacements import unreached_jobs
+from models.records.judging.acceptance import BY_PERSON
+from models.records.judging.replacements import unreached_jobs
 from models.records.tables import Batch, Job, Verdict
 from models.records.turns import present_turn
 from models.types.job import derived_seeds

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.records.batches import find_job
-from models.records.replacements import replacement_of
+from models.records.judging.replacements import replacement_of
 from models.records.tables import Attempt, Batch, Boot, Load, Verdict
 from models.records.tables.columns import Base
 from models.types.finding import Finding

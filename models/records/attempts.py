@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import bindparam, case, exists, literal, select, update
 from sqlalchemy.orm import Session
 
-from models.records.acceptance import record_likenesses, record_verdicts
 from models.records.claims import Claim, change_claimed
-from models.records.replacements import replace, replacement_of
+from models.records.judging.acceptance import record_likenesses, record_verdicts
+from models.records.judging.replacements import replace, replacement_of
 from models.records.tables import Attempt, Batch, Job
 from models.records.tables.columns import Base
 from models.records.turns import later_turn

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, case, func, select, update
 from sqlalchemy.orm import Session
 
 from models.records.batches import change_jobs, find_batch, find_job, queued_now
-from models.records.replacements import is_needless, is_replaced, replace
+from models.records.judging.replacements import is_needless, is_replaced, replace
 from models.records.tables import Batch, Job, Pause
 from models.records.turns import present_turn
 from models.types.causes import Cause

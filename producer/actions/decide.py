@@ -3,8 +3,8 @@
 from collections.abc import Collection
 
 from models.pictures.opening import open_store
-from models.records.acceptance import decide
 from models.records.database import Database
+from models.records.judging.acceptance import decide
 from models.settings import Settings
 
 

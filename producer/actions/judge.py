@@ -8,7 +8,9 @@ from models.figures.made_pictures import made_pictures
 from models.figures.progress import batch_progress
 from models.pictures.opening import open_store
 from models.pictures.store import PictureStore
-from models.records.acceptance import (
+from models.records.batches import find_batch
+from models.records.database import Database
+from models.records.judging.acceptance import (
     CheckCount,
     Standing,
     count_verdicts,
@@ -19,8 +21,6 @@ from models.records.acceptance import (
     rejections,
     standing,
 )
-from models.records.batches import find_batch
-from models.records.database import Database
 from models.settings import Settings
 from models.types.finding import Finding
 from models.types.states import MADE

@@ -15,10 +15,10 @@ from models.figures.progress import (
     recent_speed,
 )
 from models.pictures.opening import open_store
-from models.records.acceptance import Standing, Unreached, standing, unreached
 from models.records.batches import find_batch
 from models.records.control import paused_since
 from models.records.database import Database, Session
+from models.records.judging.acceptance import Standing, Unreached, standing, unreached
 from models.records.publication import published_queues
 from models.records.workers import KnownWorker, WorkerState, known_workers
 from models.settings import Settings

@@ -11,19 +11,19 @@ from models.settings import PREFIX
 from models.types.errors import DeviceError
 
 #: The program that makes pictures on the device.
-DEVICE_CHECK = "worker.engine.device_check"
+DEVICE_CHECK = "worker.standalone.device_check"
 _PATIENCE_S = 120
 #: For two loads, of which one may be from a slow disk, and two pictures, of which one is made by a CPU.
 _PATIENCE_WITH_PICTURES_S = 1_800
 
 
 def probe_device() -> dict[str, Any]:
-    """Return what `worker.probe` prints.
+    """Return what `worker.standalone.probe` prints.
 
     Raises:
         DeviceError: if the child cannot answer, for instance because torch is broken; with its last line.
     """
-    return _ask("worker.probe", _PATIENCE_S, {})
+    return _ask("worker.standalone.probe", _PATIENCE_S, {})
 
 
 def check_device(checkpoint: str, program: str = DEVICE_CHECK) -> dict[str, Any]:

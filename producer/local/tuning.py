@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from models.types.errors import DeviceError
 from models.types.job import JobSpec
 
-TUNE = "worker.tune"
+TUNE = "worker.standalone.tune"
 
 
 #: How often the process may end before it is done: each time a candidate is left out, and more than these fail all.

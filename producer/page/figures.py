@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from models.records.acceptance import BY_PERSON
+from models.records.judging.acceptance import BY_PERSON
 from producer.actions.reports.report import Report
 from producer.format import seconds
 from producer.terminal.report_tables import Part

@@ -7,9 +7,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from models.figures.estimates import Estimate, time_left
 from models.figures.progress import BatchProgress, batch_progress, is_judged, recent_speed
-from models.records.acceptance import Standing, standing
 from models.records.batches import find_batch
 from models.records.database import Database
+from models.records.judging.acceptance import Standing, standing
 from models.settings import load_settings
 from models.types.errors import DatabaseError
 from models.types.states import JobState

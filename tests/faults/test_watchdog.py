@@ -14,7 +14,7 @@ from models.types.states import JobState
 #: A program that is watched with a limit of a second, ten looks of the watchdog, and gives no sign of life.
 WATCHED = """
 import subprocess, sys
-WATCHDOG = "from worker.care import watchdog_process as one; one._LOOK_S = 0.1; one.main()"
+WATCHDOG = "from worker.care.watches import watchdog_process as one; one._LOOK_S = 0.1; one.main()"
 watchdog = subprocess.Popen([sys.executable, "-c", WATCHDOG, "1"], stdin=subprocess.PIPE)
 print(watchdog.pid, flush=True)
 sys.stdin.read()
@@ -38,7 +38,7 @@ def faults(both):
 
 
 def watchdogs(pid: int) -> list[psutil.Process]:
-    return [one for one in psutil.Process(pid).children() if "worker.care.watchdog_process" in one.cmdline()]
+    return [one for one in psutil.Process(pid).children() if "worker.care.watches.watchdog_process" in one.cmdline()]
 
 
 def wait_until_gone(nightshift, process: psutil.Process) -> None:

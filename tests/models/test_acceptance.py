@@ -7,7 +7,9 @@ import pytest
 from models.figures.progress import batch_progress
 from models.pictures.folder import FolderStore
 from models.pictures.names import picture_name
-from models.records.acceptance import (
+from models.records.batches import Acceptance
+from models.records.control import Scope, retry
+from models.records.judging.acceptance import (
     BY_PERSON,
     Standing,
     accepted_likenesses,
@@ -17,8 +19,6 @@ from models.records.acceptance import (
     standing,
     unreached,
 )
-from models.records.batches import Acceptance
-from models.records.control import Scope, retry
 from models.records.tables import Batch, Job
 from models.types.errors import BadInputError, StorageError
 from models.types.finding import Finding

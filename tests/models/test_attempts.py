@@ -13,10 +13,10 @@ from postgres_rows import rows_read
 from sqlite_steps import steps
 
 from models.records import attempts, claims, control, publication
-from models.records.acceptance import record_limits
 from models.records.attempts import Result
 from models.records.batches import Acceptance, spec_of
 from models.records.control import pause, resume
+from models.records.judging.acceptance import record_limits
 from models.records.rescue import Rescued, rescue
 from models.records.tables import Job
 from models.types.causes import Cause

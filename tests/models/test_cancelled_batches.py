@@ -7,8 +7,9 @@ import pytest
 from models.figures import coverage
 from models.pictures.folder import FolderStore
 from models.pictures.names import picture_name
-from models.records import acceptance, attempts, control, replacements
+from models.records import attempts, control
 from models.records.batches import Acceptance
+from models.records.judging import acceptance, replacements
 from models.records.tables import Batch
 from models.types.causes import Cause
 from models.types.finding import Finding

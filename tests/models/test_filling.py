@@ -8,7 +8,7 @@ from sqlalchemy import select
 from models.figures.coverage import Lack, coverage, fill, lacks
 from models.figures.progress import batch_progress
 from models.records.batches import find_batch
-from models.records.replacements import replace
+from models.records.judging.replacements import replace
 from models.records.tables import Batch, Job
 from models.types.states import JobState
 

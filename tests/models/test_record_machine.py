@@ -26,11 +26,12 @@ from sqlalchemy import delete
 
 from models.pictures.folder import FolderStore
 from models.pictures.names import picture_name
-from models.records import acceptance, attempts, claims, control, publication, rescue
+from models.records import attempts, claims, control, publication, rescue
 from models.records.attempts import Ended, Recorded, Result
 from models.records.batches import Acceptance
 from models.records.boots import mark_ended
 from models.records.claims import Claim
+from models.records.judging import acceptance
 from models.records.tables import Attempt, Job
 from models.records.tables.columns import Base
 from models.types.causes import Cause

@@ -2,8 +2,9 @@
 
 import pytest
 
-from models.records import attempts, control, replacements
+from models.records import attempts, control
 from models.records.batches import Acceptance, spec_of
+from models.records.judging import replacements
 from models.records.publication import due_retries, mark_published
 from models.records.rescue import rescue
 from models.records.tables import Batch, Job

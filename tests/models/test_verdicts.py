@@ -1,6 +1,6 @@
 """Verdicts: kept for each picture and replaced picture by picture, so that a check cut short takes nothing away."""
 
-from models.records.acceptance import (
+from models.records.judging.acceptance import (
     CheckCount,
     count_verdicts,
     record_verdicts,

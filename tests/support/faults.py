@@ -173,7 +173,7 @@ def helpers_of(nightshift: Installation) -> list[str]:
         try:
             words = " ".join(process.cmdline())
             if process.status() != psutil.STATUS_ZOMBIE and (
-                "worker.care.watchdog_process" in words or "-m checks" in words
+                "worker.care.watches.watchdog_process" in words or "-m checks" in words
             ):
                 mine = process.environ().get("NIGHTSHIFT_DATA_DIR", "") == str(nightshift.data_dir)
                 found += [words] * mine

@@ -351,7 +351,7 @@ class Installation:
             with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
                 words = " ".join(process.cmdline())
                 # What a worker has beside it ends with it.
-                helps = "worker.care.watchdog_process" in words or "-m checks" in words
+                helps = "worker.care.watches.watchdog_process" in words or "-m checks" in words
                 here = Path(process.cwd()).is_relative_to(self.folder) or str(self.data_dir) in words
                 if here and not helps:
                     found.append(words)

@@ -9,8 +9,8 @@ from PIL import Image
 from sqlalchemy import insert, select
 
 from models.pictures.names import picture_name
-from models.records.acceptance import record_verdicts
 from models.records.batches import PlannedJob, create_batch
+from models.records.judging.acceptance import record_verdicts
 from models.records.tables import Attempt, Boot, Job, Load
 from models.types.finding import Finding
 from models.types.job import JobSpec

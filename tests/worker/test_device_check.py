@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from worker.engine.device_check import tolerance
 from worker.engine.devices.cpu import Cpu
 from worker.engine.making.generation import generate
+from worker.standalone.device_check import tolerance
 
 
 @pytest.mark.parametrize(

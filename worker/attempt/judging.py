@@ -6,9 +6,9 @@ from checks.asked import Asked
 from checks.duplicates import Likeness, Seen
 from checks.examiner import Examined, Examiner
 from checks.registry import Selection
-from models.records.acceptance import accepted_likenesses
 from models.records.claims import Claim
 from models.records.database import Database
+from models.records.judging.acceptance import accepted_likenesses
 from worker.attempt.attempt import Attempt
 from worker.care.retrying import Retrier
 

@@ -12,10 +12,10 @@ from models.records.database import Database
 from models.settings import Settings
 from models.types.errors import AttemptStoppedError
 from worker.beat import Beat
-from worker.care.hang import HangWatch
 from worker.care.lease import Lease
 from worker.care.limits import Limits
 from worker.care.retrying import Retrier
+from worker.care.watches.hang import HangWatch
 from worker.shutdown import Shutdown
 
 

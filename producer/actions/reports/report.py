@@ -15,10 +15,10 @@ from models.figures.sums import Sums
 from models.figures.throughput import LoadSums, MemoryFigures, add_up, memory_figures, sums_by_load, wall_seconds
 from models.figures.tuned import Tuned, tuned
 from models.figures.workers import WorkerFigures, worker_figures
-from models.records.acceptance import Standing, Unreached, standing, unreached
 from models.records.batches import KnownBatch, find_batch
 from models.records.boots import GuardFigures, guard_figures
 from models.records.database import Session
+from models.records.judging.acceptance import Standing, Unreached, standing, unreached
 from models.tuning import CallKind, Trials
 from models.types.identity import Kind, Knobs
 from producer.actions.reports.speed import SpeedFigures, speed_figures

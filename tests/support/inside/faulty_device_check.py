@@ -1,7 +1,7 @@
-"""`worker.engine.device_check` with a device that errs where it is told to."""
+"""`worker.standalone.device_check` with a device that errs where it is told to."""
 
 # First, since it sets what libraries read when they are imported.
-from worker.engine.device_check import main  # isort: skip
+from worker.standalone.device_check import main  # isort: skip
 from faulty_worker import FaultyEngine, devices
 
 main(devices(), FaultyEngine)

@@ -1,7 +1,7 @@
-"""`worker.tune` with a device that ends the process at a call of FATAL pictures, as Metal's assertions do."""
+"""`worker.standalone.tune` on a device that ends the process at a call of FATAL pictures, as Metal's assertions do."""
 
 # First, since it sets what libraries read when they are imported.
-from worker.tune import main  # isort: skip
+from worker.standalone.tune import main  # isort: skip
 
 import os
 import signal

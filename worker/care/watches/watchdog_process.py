@@ -1,4 +1,4 @@
-"""The program that watches a worker: `python -m worker.care.watchdog_process LIMIT_S`, signs of life on standard input.
+"""Watches a worker: `python -m worker.care.watches.watchdog_process LIMIT_S`, signs of life on standard input.
 
 It imports neither Celery nor torch, since it lives beside a worker for a night.
 """

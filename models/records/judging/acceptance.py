@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from models.pictures.names import standing_name
 from models.pictures.store import PictureStore
-from models.records.replacements import replace, take_back, unreached_jobs
+from models.records.judging.replacements import replace, take_back, unreached_jobs
 from models.records.tables import Batch, Job, Likeness, Verdict
 from models.types.clock import now
 from models.types.errors import BadInputError

@@ -22,7 +22,7 @@ class Watchdog:
             sys.executable,
             "-P",
             "-m",
-            "worker.care.watchdog_process",
+            "worker.care.watches.watchdog_process",
             str(hang_s + _GRACE_S),
         ]
         self._process: subprocess.Popen[bytes] | None = None

@@ -1,0 +1,1 @@
+"""Which pictures are accepted: verdicts, decisions, and the jobs that stand in for those that are not."""
