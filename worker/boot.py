@@ -22,14 +22,13 @@ from models.pictures.store import PictureStore
 from models.records.boots import Machine, mark_ended, mark_ready, note_waiting, record_boot
 from models.records.database import Database
 from models.records.rescue import Rescued, ended_attempts, rescue
+from models.records.trainings.segments import rescue_segments
 from models.settings import Settings, load_settings, told_by_env_file, unknown_names
 from models.types.clock import now
-from models.types.errors import BrokerError, DatabaseError, DeviceFaultError, NightshiftError
+from models.types.errors import DatabaseError, DeviceFaultError, NightshiftError
 from models.types.exit_status import ExitStatus
 from models.types.identity import Weights
 from models.types.job import JobSpec
-from worker.attempt.attempt import Attempt
-from worker.attempt.breaker import Breaker
 from worker.attempt.claiming import Claimer
 from worker.attempt.finishing import Finisher
 from worker.attempt.judging import Judge
@@ -40,11 +39,14 @@ from worker.attempt.saving import Saver
 from worker.attempt.settling import Settler
 from worker.attempt.unrecorded import record_noted
 from worker.care.awake import Awake
+from worker.care.breaker import Breaker
 from worker.care.device_lock import DeviceLock
 from worker.care.duties import DatabaseWatch, Duties
 from worker.care.in_hand import InHand
 from worker.care.limits import UsualTimes
 from worker.care.memory_guard import MemoryGuard
+from worker.care.pausing import PauseWatch
+from worker.care.publisher import Publisher
 from worker.care.retrying import Retrier
 from worker.care.watches.idle_watch import IdleWatch
 from worker.care.watches.watchdog import Watchdog
@@ -59,7 +61,12 @@ from worker.events import Event
 from worker.log import event, identify, log
 from worker.queue.deliveries import Deliveries
 from worker.queue.newer_messages import NewerMessages
-from worker.queue.publishing import messages_waiting, publish
+from worker.queue.publishing import messages_waiting
+from worker.segment.claiming import SegmentClaimer
+from worker.segment.files import TrainingFiles
+from worker.segment.heartbeat import SegmentHeartbeat
+from worker.segment.runner import SegmentRunner
+from worker.segment.settling import SegmentSettler
 from worker.task import GenerateTask
 from worker.telemetry.telemetry import Telemetry
 
@@ -178,7 +185,7 @@ class Boot(bootsteps.StartStopStep):
         started_at = now()
         pictures = parts.pictures(settings)
         retrier.until_free(pictures.check)
-        boot_id, recorded, rescued = retrier.until_free(
+        boot_id, recorded, rescued, put_back = retrier.until_free(
             lambda: _begin(database, machine, pictures, settings, started_at)
         )
         self._boot_id = boot_id
@@ -204,6 +211,7 @@ class Boot(bootsteps.StartStopStep):
                 settings.quarantine_after,
                 extra=event(Event.JOB_QUARANTINED, job=job_id),
             )
+        _tell_of_trainings(put_back)
         _clear_away(database, pictures)
         if (told := told_by_env_file()) is not None:
             log.warning("%s", told, extra=event(Event.SETTING_FROM_ENV_FILE))
@@ -218,6 +226,7 @@ class Boot(bootsteps.StartStopStep):
         loads = Loads(database, boot_id, retrier.until_done)
         loads.number_of(engine.use(Weights(settings.checkpoint)))
         in_hand = InHand()
+        publisher = Publisher(app, database)
         maker = Maker(engine, loads)
         # It gives up well before the jobs that wait for it are taken to hang.
         self._judge = parts.judge(database, retrier, parts.examiner(settings.hang_s / 2))
@@ -228,14 +237,18 @@ class Boot(bootsteps.StartStopStep):
             Settler(database, pictures, settings, retrier, boot_id),
             parts.tell,
             *self._telemetry.each,
-            lambda attempt: _publish_replacement(app, database, attempt),
+            lambda attempt: publisher.publish_replacement(attempt.replaced_by),
         )
         self._finisher = Finisher(pipeline, in_hand, shutdown)
+        pause = PauseWatch(database, settings, retrier, shutdown)
+        guard = MemoryGuard(engine, loads.number_of, database, settings, boot_id)
+        breaker = Breaker(settings.faults_in_a_row, shutdown)
         claimer = Claimer(
             database,
             settings,
             retrier,
             shutdown,
+            pause,
             boot_id,
             in_hand,
             maker.rest,
@@ -244,13 +257,25 @@ class Boot(bootsteps.StartStopStep):
         runner = AttemptRunner(
             pipeline,
             self._finisher,
-            MemoryGuard(engine, loads.number_of, database, settings, boot_id),
-            Breaker(settings.faults_in_a_row, shutdown),
+            guard,
+            breaker,
             in_hand=in_hand,
             heartbeat=lambda claims, usual_limit_s: parts.heartbeat(
                 database, claims, settings, shutdown, retrier, usual_limit_s
             ),
             usual_times=UsualTimes(settings),
+            shutdown=shutdown,
+        )
+        segments = SegmentRunner(
+            SegmentClaimer(database, retrier, shutdown, boot_id, pause),
+            engine,
+            parts.segment_trainer(engine, settings, retrier, shutdown),
+            SegmentSettler(database, settings, retrier),
+            guard,
+            breaker,
+            heartbeat=lambda claim: SegmentHeartbeat(database, claim, settings, shutdown, retrier),
+            files=lambda name: TrainingFiles(settings, name),
+            afterwards=lambda claim: publisher.publish_next_segment(claim.training_id, claim.uid),
             shutdown=shutdown,
         )
         # Celery's own tasks are for results and workflows: a message that names one is nobody's here.
@@ -260,8 +285,8 @@ class Boot(bootsteps.StartStopStep):
         assert app.backend is not None
         deliveries = Deliveries()
         newer = NewerMessages(app, settings.heartbeat_s, shutdown)
-        app.register_task(GenerateTask(claimer, runner, newer, deliveries, shutdown, settings.queue_names))
-        if count := retrier.until_free(lambda: _publish(app, database)):
+        app.register_task(GenerateTask(claimer, runner, segments, newer, deliveries, shutdown, settings.queue_names))
+        if count := retrier.until_free(publisher.publish_all):
             log.info("published %d jobs that were not on the queue", count, extra=event(Event.JOBS_PUBLISHED))
         retrier.until_free(lambda: _mark_ready(database, boot_id))
         sweep = parts.sweep(app, database, settings, boot_id, in_hand, deliveries)
@@ -283,12 +308,25 @@ class Boot(bootsteps.StartStopStep):
 
 def _begin(
     database: Database, machine: Machine, pictures: PictureStore, settings: Settings, started_at: datetime
-) -> tuple[int, list[int], Rescued]:
-    """Record the boot and what earlier ones on the device made, and put back what else they left running."""
+) -> tuple[int, list[int], Rescued, list[str]]:
+    """Record the boot and what earlier ones on the device made, and put back what else they left running.
+
+    Returns the boot's number, the pictures that were recorded, the jobs that were put back, and trainings by name.
+    """
     with database.writing() as session:
         boot_id = record_boot(session, machine, started_at)
         recorded = record_noted(session, boot_id, pictures)
-        return boot_id, recorded, rescue(session, boot_id, settings.tries)
+        rescued = rescue(session, boot_id, settings.tries)
+        return boot_id, recorded, rescued, rescue_segments(session, boot_id, settings.tries)
+
+
+def _tell_of_trainings(names: Sequence[str]) -> None:
+    if names:
+        log.warning(
+            "put back trainings that an earlier worker left running: %s",
+            ", ".join(names),
+            extra=event(Event.TRAININGS_RESCUED),
+        )
 
 
 def _most_together(engine: Engine, spec: JobSpec, waiting: Callable[[], int], settings: Settings) -> int:
@@ -340,18 +378,3 @@ def _clear_away(database: Database, pictures: PictureStore) -> None:
         over = ended_attempts(session, found)
     for attempt_id in over:
         found[attempt_id].remove()
-
-
-def _publish_replacement(app: Any, database: Database, attempt: Attempt) -> None:
-    """Put the job on the queue that stands in for the attempt's, if there is one; else the sweep finds it."""
-    if attempt.replaced_by is not None:
-        _publish(app, database, [attempt.replaced_by])
-
-
-def _publish(app: Any, database: Database, jobs: Sequence[int] | None = None) -> int:
-    """Put these jobs on the queue, or all that are not there: put back just now, or enqueued while Redis was away."""
-    try:
-        return publish(app, database, jobs=jobs)
-    except BrokerError as error:
-        log.warning("%s; jobs that wait to be published stay in the database", error, extra=event(Event.PUBLISH_FAILED))
-        return 0

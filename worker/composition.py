@@ -19,6 +19,7 @@ from worker.engine.devices.device import Device
 from worker.engine.devices.registry import BACKENDS
 from worker.engine.engine import Engine
 from worker.queue.transport import Transport
+from worker.segment.training import SegmentTrainer
 from worker.shutdown import Shutdown
 
 
@@ -37,4 +38,5 @@ class Parts:
     heartbeat: Callable[[Database, Sequence[Claim], Settings, Shutdown, Retrier, float | None], Heartbeat] = Heartbeat
     #: Once an attempt, when all else is done.
     tell: Callable[[Attempt], Attempt] = tell
+    segment_trainer: type[SegmentTrainer] = SegmentTrainer
     sweep: type[Sweep] = Sweep

@@ -58,6 +58,8 @@ class Event(StrEnum):
     QUEUE_RESUMED = "queue.resumed", "The queue goes on."
     QUEUES_BY_SETTINGS = "queues.by_settings", "Celery's -Q is not followed: the settings name the queues."
     SAFETY_CHECKER_OFF = "safety_checker.off", "Pictures are not looked at by the safety checker."
+    SEGMENT_DONE = "segment.done", "Steps of a training were taken and recorded."
+    SEGMENT_ENDED = "segment.ended", "A segment ended without a step; its training was settled or is tried again."
     SETTING_FROM_ENV_FILE = "setting.from_env_file", "Settings of weight come from a .env file in the current folder."
     SETTING_UNKNOWN = "setting.unknown", "There is a variable of no setting's name."
     TRACES_LOST = "traces.lost", "The collector does not take traces; it is left alone for a minute."
@@ -68,6 +70,7 @@ class Event(StrEnum):
     )
     TUNING_UNUSABLE = "tuning.unusable", "The file of what is fastest cannot be read or written; it is found out anew."
     THREADS_REDUCED = "threads.reduced", "torch takes fewer threads, since other programs are at work."
+    TRAININGS_RESCUED = "trainings.rescued", "Trainings were put back whose worker is gone."
     WAIT_BEGUN = "wait.begun", "The worker waits for something outside of it, and tries again."
     WAIT_OVER = "wait.over", "What was waited for works again."
     WARM_UP_DONE = "warm_up.done", "The warm-up's picture was made and thrown away."

@@ -57,16 +57,16 @@ class Shutdown:
             self.begins_anew = True
             self.ask()
 
-    def cannot_record(self, job_id: int, error: BaseException) -> None:
-        """End because what became of a job could not be recorded."""
+    def cannot_record(self, what: str, error: BaseException, **ids: object) -> None:
+        """End because what became of a job, or of a training, could not be recorded."""
         # First, so that nothing that befalls the log keeps the worker at work.
         self.ask(ExitStatus.DATABASE)
         log.critical(
-            "job %d: %s; the worker stops, and its next start sees to the job",
-            job_id,
+            "%s: %s; the worker stops, and its next start sees to it",
+            what,
             error if isinstance(error, DatabaseError) else f"{type(error).__name__}: {error}",
             exc_info=None if isinstance(error, DatabaseError) else error,
-            extra=event(Event.WORKER_CANNOT_RECORD, job=job_id),
+            extra=event(Event.WORKER_CANNOT_RECORD, **ids),
         )
 
     def leave(self, status: ExitStatus) -> None:

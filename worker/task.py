@@ -9,7 +9,7 @@ from celery.worker.strategy import default
 from pydantic import ValidationError
 
 from models.types.errors import AttemptStoppedError, BrokerError, DatabaseError, StorageError
-from models.types.message import JobMessage, NewerMessageError, read_message
+from models.types.message import JobMessage, NewerMessageError, SegmentMessage, read_message
 from worker.attempt.claiming import Claimer
 from worker.attempt.runner import AttemptRunner
 from worker.events import Event
@@ -17,6 +17,7 @@ from worker.log import event, log
 from worker.queue.app import TASK
 from worker.queue.deliveries import Deliveries, Delivery
 from worker.queue.newer_messages import NewerMessages
+from worker.segment.runner import SegmentRunner
 from worker.shutdown import Shutdown
 
 #: Headers of Celery's second protocol: those that name things, and those that want something done.
@@ -30,7 +31,7 @@ _NOTHING: tuple[object, ...] = (None, 0, [], {}, [None, None])
 
 
 class GenerateTask(Task):
-    """Runs on the pool's one thread, which owns the device."""
+    """Makes a job for a message, or takes steps of a training: on the pool's one thread, which owns the device."""
 
     name = TASK
     ignore_result = True
@@ -41,6 +42,7 @@ class GenerateTask(Task):
         self,
         claimer: Claimer,
         runner: AttemptRunner,
+        segments: SegmentRunner,
         newer: NewerMessages,
         deliveries: Deliveries,
         shutdown: Shutdown,
@@ -49,6 +51,7 @@ class GenerateTask(Task):
         """Make jobs of these queues, and of no other, whatever a message says."""
         self._claimer = claimer
         self._runner = runner
+        self._segments = segments
         self._newer = newer
         self.deliveries = deliveries
         self._shutdown = shutdown
@@ -75,8 +78,10 @@ class GenerateTask(Task):
                     extra=event(Event.MESSAGE_DROPPED),
                 )
                 return
+            if isinstance(message, SegmentMessage):
+                self._train(message)
             # As many messages as jobs, so that whoever looks after the queue can tell what is lost.
-            if not self.deliveries.is_spent(queue):
+            elif not self.deliveries.is_spent(queue):
                 self._make(message, queue, delivery)
 
     def _return_newer(self, payload: object, queue: str, what: NewerMessageError) -> None:
@@ -85,6 +90,12 @@ class GenerateTask(Task):
         except BrokerError as error:
             raise Reject(error, requeue=True) from error
 
+    def _train(self, message: SegmentMessage) -> None:
+        try:
+            self._segments.run(message)
+        except (AttemptStoppedError, StorageError, DatabaseError) as error:
+            raise self._back(error, f"training {message.training}") from error
+
     def _make(self, message: JobMessage, queue: str, delivery: Delivery) -> None:
         job_id = message.job
         try:
@@ -92,13 +103,17 @@ class GenerateTask(Task):
                 job_id = claims[0].job_id
                 self.deliveries.use(len(claims), queue)
                 self._runner.run(claims, delivery.acknowledge)
-        except (AttemptStoppedError, StorageError) as error:
-            # It was told to end before the job was claimed.
-            raise Reject(error, requeue=True) from error
-        except DatabaseError as error:
-            self._shutdown.cannot_record(job_id, error)
-            # If not even the claim could be written, the message is all there is: back on the queue with it.
-            raise Reject(error, requeue=True) from error
+        except (AttemptStoppedError, StorageError, DatabaseError) as error:
+            raise self._back(error, f"job {job_id}", job=job_id) from error
+
+    def _back(self, error: Exception, what: str, **ids: object) -> Reject:
+        """Return what puts the message back on the queue: if not even the claim could be written, it is all there is.
+
+        The others come where the worker was told to end before it claimed anything.
+        """
+        if isinstance(error, DatabaseError):
+            self._shutdown.cannot_record(what, error, **ids)
+        return Reject(error, requeue=True)
 
 
 def strategy(task: GenerateTask, app: Any, consumer: Any) -> Callable[..., None]:

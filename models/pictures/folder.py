@@ -1,7 +1,5 @@
 """The store of pictures that is a folder below the data folder."""
 
-import errno
-import fcntl
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -10,16 +8,16 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from models.durable_files import rename_durably, write_durably, writing_explained
 from models.pictures.mark import read_mark
 from models.pictures.names import NAME, PICTURES, REJECTED, batch_folder, picture_name, standing_name
 from models.pictures.store import Aside, PictureStore, Use
 from models.private_folders import make_private_folder
-from models.types.errors import StorageError, lacks_file_handle
+from models.types.errors import StorageError
 from models.types.printable import printable
 
 _THUMBNAILS = "thumbnails"
 _NOTE = ".json"
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 #: Small copies, and what attempts left aside.
 _OTHER_PIECE = re.compile(
     rf"{_THUMBNAILS}/batch-[0-9]{{4,}}/job-[0-9]{{8,}}\.webp"
@@ -115,8 +113,8 @@ class FolderStore(PictureStore):
         old, new = self.path(name), self.path(to)
         if old == new or (new.exists() and not old.exists()):
             return
-        with _explained(new):
-            _rename(old, new)
+        with writing_explained(new):
+            rename_durably(old, new)
 
     def aside(self, name: str, attempt_id: int) -> "FolderAside":
         """Return the place where an attempt puts the picture until it is known to be the job's, accepted or not."""
@@ -151,7 +149,7 @@ class FolderStore(PictureStore):
     def write_thumbnail(self, thumbnail: str, content: bytes) -> None:
         """Write the file beside its place, and rename it."""
         file = self._file(thumbnail)
-        with _explained(file):
+        with writing_explained(file):
             make_private_folder(file.parent)
             new = file.with_name(f".{file.name}")
             new.write_bytes(content)
@@ -249,16 +247,7 @@ class FolderAside(Aside):
         Raises:
             StorageError: if there is no room, or the folder cannot be written; nothing is left behind.
         """
-        with _explained(self.path):
-            make_private_folder(self._file.parent)
-            try:
-                with self._file.open("wb") as file:
-                    file.write(content)
-                    file.flush()
-                    _sync(file.fileno())
-            except BaseException:
-                self._file.unlink(missing_ok=True)
-                raise
+        write_durably(self._file, content, self.path)
 
     def prepare(self, *, rejected: bool = False) -> None:
         """Do nothing: a file is renamed at once."""
@@ -273,8 +262,8 @@ class FolderAside(Aside):
         path = self.path.parent / REJECTED / self.path.name if rejected else self.path
         was_there = self.is_there
         try:
-            with _explained(path):
-                _rename(self._file, path)
+            with writing_explained(path):
+                rename_durably(self._file, path)
             yield
         except BaseException:
             if was_there and not self.is_there:
@@ -325,36 +314,3 @@ class FolderAside(Aside):
     @property
     def _note(self) -> Path:
         return self._file.with_name(f"{self._file.name}{_NOTE}")
-
-
-def _rename(file: Path, path: Path) -> None:
-    make_private_folder(path.parent)
-    file.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        _sync(folder)
-    finally:
-        os.close(folder)
-
-
-def _sync(descriptor: int) -> None:
-    # macOS's fsync(2) leaves data in the disk's own cache, where a loss of power takes it; this does not.
-    full_sync = getattr(fcntl, "F_FULLFSYNC", None)
-    if full_sync is None:
-        os.fsync(descriptor)
-    else:
-        fcntl.fcntl(descriptor, full_sync)
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _DISK_FULL:
-            remedy = "free some space"
-        elif lacks_file_handle(error):
-            remedy = "close what has many files open"
-        else:
-            remedy = "make its folder writable"
-        raise StorageError(f"{path} cannot be written ({error.strerror}): {remedy}") from error

@@ -126,6 +126,21 @@ def create_batch(
         session.flush()
     except IntegrityError:
         raise BadInputError([f"--batch {name}: a batch of that name is there already; choose another name"]) from None
+    add_jobs(session, batch.id, jobs, queue=queue, priority=priority, queued=queued)
+    return KnownBatch.of(batch)
+
+
+def add_jobs(
+    session: Session,
+    batch_id: int,
+    jobs: Iterable[PlannedJob],
+    *,
+    queue: str,
+    priority: int,
+    queued: Mapping[str, Any] | None = None,
+) -> None:
+    """Insert jobs of a batch, all queued, now or as `queued_now` said, and not yet published."""
+    queued = queued or queued_now()
     first = session.scalar(select(present_turn(queue, priority))) or 0
     numbered = enumerate(jobs, start=first)
     while chunk := list(islice(numbered, CHUNK)):
@@ -134,18 +149,17 @@ def create_batch(
             [
                 job.spec.model_dump()
                 | {
-                    "batch_id": batch.id,
+                    "batch_id": batch_id,
                     "source_line": job.source_line,
                     "attributes": dict(job.attributes) or None,
                     "queue": queue,
                     "priority": priority,
                     "turn": turn,
                 }
-                | queued
+                | dict(queued)
                 for turn, job in chunk
             ],
         )
-    return KnownBatch.of(batch)
 
 
 def queued_now() -> dict[str, Any]:

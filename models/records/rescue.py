@@ -30,19 +30,20 @@ def rescue(session: Session, boot_id: int, tries: Tries) -> Rescued:
     Only the holder of the device's lock may call it: the lock says that those boots are gone. A job whose worker went
     away too often is set aside instead.
     """
-    return _rescued(session, boot_id, Job.boot_id.in_(_earlier_boots(boot_id)), tries)
+    return _rescued(session, boot_id, Job.boot_id.in_(earlier_boots(boot_id)), tries)
 
 
 def left_running(session: Session, boot_id: int) -> set[int]:
     """Return the numbers of the attempts that `rescue` would end."""
     return set(
         session.scalars(
-            select(Attempt.id).where(Attempt.outcome == Outcome.RUNNING, Attempt.boot_id.in_(_earlier_boots(boot_id)))
+            select(Attempt.id).where(Attempt.outcome == Outcome.RUNNING, Attempt.boot_id.in_(earlier_boots(boot_id)))
         )
     )
 
 
-def _earlier_boots(boot_id: int) -> Select[int]:
+def earlier_boots(boot_id: int) -> Select[int]:
+    """Return the numbers of those under this boot's lock."""
     here = select(Boot.lock_uid, Boot.host, Boot.device).where(Boot.id == boot_id).subquery()
     # Rows of a version that did not name the lock are known by host and device.
     unnamed = and_(Boot.lock_uid.is_(None), Boot.host == here.c.host, Boot.device == here.c.device)

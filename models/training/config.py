@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from models.checkpoints import STABLE_DIFFUSION_1_5
+from models.checkpoints import STABLE_DIFFUSION_1_5, canonical_checkpoint
 from models.types.errors import BadInputError
 from models.types.job import MAX_SEED
 
@@ -17,6 +17,7 @@ ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 _Share = Annotated[float, Field(ge=0, le=1)]
 #: Keys of other programs that change nothing here, and why.
 _WITHOUT_EFFECT = {
+    "revision": "the checkpoint is taken as it lies on this disk; `producer download --revision` fetches one",
     "num_train_epochs": "max_train_steps says how long it takes",
     "validation_epochs": "validation_steps says when pictures are made",
     "logging_dir": "figures are rows, and lie in the data folder",
@@ -29,7 +30,6 @@ class TrainingConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model_id: str = Field(STABLE_DIFFUSION_1_5, description="Checkpoint to train on.")
-    revision: str | None = Field(None, description="Commit or branch of it on the hub.")
     train_data_dir: str | None = Field(None, description="Folder of pictures and captions.")
     resolution: int = Field(512, ge=64, le=2048, multiple_of=8, description="Pixels of a picture's shorter side.")
     train_batch_size: int = Field(2, ge=1, le=256, description="Pictures that go through the UNet at once.")
@@ -57,6 +57,7 @@ class TrainingConfig(BaseModel):
     validation_steps: int = Field(500, ge=1, description="Steps from one set of those to the next.")
     num_validation_images: int = Field(4, ge=0, le=1000, description="Pictures of each prompt.")
     checkpointing_steps: int = Field(500, ge=1, description="Steps from one checkpoint of the LoRA to the next.")
+    segment_steps: int = Field(50, ge=1, le=100_000, description="Steps at one go; what is urgent comes between two.")
     checkpoints_total_limit: int = Field(5, ge=1, description="Checkpoints that are kept once they were compared.")
     report_to: Literal["none", "tensorboard"] = Field("none", description="Where figures go beside the record.")
     seed: int = Field(0, ge=0, le=MAX_SEED, description="Of the weights' start, the order, noise and times.")
@@ -70,6 +71,14 @@ class TrainingConfig(BaseModel):
     @classmethod
     def _several(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
+
+    @field_validator("model_id")
+    @classmethod
+    def _canonical(cls, value: str) -> str:
+        try:
+            return canonical_checkpoint(value)
+        except (OSError, RuntimeError) as error:
+            raise ValueError(str(error)) from None
 
     @field_validator("report_to", mode="before")
     @classmethod
@@ -88,8 +97,12 @@ class TrainingConfig(BaseModel):
         return self.train_batch_size * self.gradient_accumulation_steps
 
 
-def read_config(file: Path | None, flags: Mapping[str, object]) -> tuple[TrainingConfig, list[str]]:
+def read_config(
+    file: Path | None, flags: Mapping[str, object], usual: Mapping[str, object] | None = None
+) -> tuple[TrainingConfig, list[str]]:
     """Return the configuration of a file and of flags, which win over it, and what of the file has no effect.
+
+    `usual` is taken where neither says anything.
 
     The file is TOML, or the dictionary that such a script has in Python, whose values stand there as they are.
 
@@ -98,7 +111,7 @@ def read_config(file: Path | None, flags: Mapping[str, object]) -> tuple[Trainin
     """
     told = {} if file is None else _read(file)
     said = [f"{key} has no effect: {why}" for key, why in _WITHOUT_EFFECT.items() if key in told]
-    values = {**{key: value for key, value in told.items() if key not in _WITHOUT_EFFECT}, **flags}
+    values = {**(usual or {}), **{key: value for key, value in told.items() if key not in _WITHOUT_EFFECT}, **flags}
     try:
         return TrainingConfig.model_validate(values), said
     except ValidationError as error:

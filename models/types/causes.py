@@ -71,6 +71,7 @@ class Cause(StrEnum):
         Outcome.FAILED,
     )
     LORA = "lora", "a LoRA cannot be used: the error names the file and says why", Outcome.FAILED
+    TRAINING = "training", "what a training needs cannot be used: the error names it and says why", Outcome.FAILED
     INVALID = "invalid", "the row was changed by hand and holds what no job may have", Outcome.FAILED
     UNEXPECTED = (
         "unexpected",

@@ -65,6 +65,12 @@ class LoraError(NightshiftError):
     cause = Cause.LORA
 
 
+class TrainingError(NightshiftError):
+    """What a training needs cannot be used: its pictures, their captions, or its state."""
+
+    cause = Cause.TRAINING
+
+
 class DeviceError(NightshiftError):
     """The device that was asked for is absent, or another worker has it."""
 

@@ -1,15 +1,17 @@
-"""A message on the queue: it is worth one job, and which one that is the record says."""
+"""Messages on the queue: one is worth one job, and which one that is the record says; or a training's next segment."""
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.types.job import MAX_KEY
 
-VERSION = 2
+VERSION = 3
+_OF_JOBS = 2
 #: The queue of jobs that name none, and what names of queues are.
 DEFAULT_QUEUE = "jobs"
 QUEUE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 #: No program will ever write this one: what says so is spoiled.
 _NO_VERSION = 1_000
+_UID = r"^[0-9a-f]{32}$"
 
 
 class NewerMessageError(Exception):
@@ -26,12 +28,22 @@ class JobMessage(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    version: int = Field(default=VERSION, ge=1, le=VERSION, strict=True)
+    version: int = Field(default=_OF_JOBS, ge=1, le=_OF_JOBS, strict=True)
     job: int = Field(ge=1, le=MAX_KEY)
-    batch: str = Field(pattern=r"^[0-9a-f]{32}$")
+    batch: str = Field(pattern=_UID)
 
 
-def read_message(payload: object) -> JobMessage:
+class SegmentMessage(BaseModel):
+    """`training` is the number of a training's row, and `uid` its random uid."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: int = Field(default=VERSION, ge=VERSION, le=VERSION, strict=True)
+    training: int = Field(ge=1, le=MAX_KEY)
+    uid: str = Field(pattern=_UID)
+
+
+def read_message(payload: object) -> JobMessage | SegmentMessage:
     """Return the message that a delivery carries.
 
     Raises:
@@ -41,6 +53,8 @@ def read_message(payload: object) -> JobMessage:
     match payload:
         case {"version": int(version)} if VERSION < version < _NO_VERSION:
             raise NewerMessageError(f"a message of version {version}, and this program knows {VERSION}")
+        case {"version": int(version)} if version == VERSION:
+            return SegmentMessage.model_validate(payload)
     return JobMessage.model_validate(payload)
 
 

@@ -6,11 +6,13 @@ from models.records.control import batch_scope, job_scope, replace_rejected
 from models.records.control import cancel as cancel_jobs
 from models.records.control import retry as retry_jobs
 from models.records.database import Database
+from models.records.trainings.trainings import cancel_training, find_training, retry_training
 from models.settings import Settings
 from models.types.errors import BrokerError
 from models.types.states import FAULTY, JobState
 from producer.actions.enqueue import publish_jobs
 from producer.actions.progress import Progress, unseen
+from producer.actions.training import publish_training
 from worker.queue.app import make_app
 from worker.queue.withdrawal import withdraw
 
@@ -26,12 +28,14 @@ class Cancelled:
 
 
 def cancel(settings: Settings, database: Database, *, batch: str | None = None, job: int | None = None) -> Cancelled:
-    """Cancel a batch, or one job: a queued one at once, a running one at its next step.
+    """Cancel a batch, a training of that name, or one job: a queued one at once, a running one at its next step.
 
     Raises:
         NotFoundError: if there is none.
     """
     with database.writing() as session:
+        if batch is not None and (training := find_training(session, batch)) is not None:
+            return _of_training(training.state, cancel_training(session, training.id))
         scope = batch_scope(session, batch) if job is None else job_scope(session, job)
         queued, running = cancel_jobs(session, scope)
     if not queued or scope.batch_id is None:
@@ -41,6 +45,12 @@ def cancel(settings: Settings, database: Database, *, batch: str | None = None, 
     except BrokerError as error:
         return Cancelled(queued, running, str(error))
     return Cancelled(queued, running)
+
+
+def _of_training(before: JobState, after: JobState) -> Cancelled:
+    """Return a training as one that was queued, or runs; its message finds nothing to do."""
+    is_queued = before is JobState.QUEUED and after is JobState.CANCELLED
+    return Cancelled(int(is_queued), int(after is JobState.RUNNING))
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,12 @@ def retry(
         BrokerError: as `publish_jobs` does.
     """
     states = (*FAULTY, JobState.CANCELLED) if cancelled else FAULTY
+    with database.writing() as session:
+        training = None if batch is None else find_training(session, batch)
+        again = training is not None and retry_training(session, training.id, cancelled=cancelled)
+    if training is not None:
+        publish_training(settings, database, training.uid)
+        return Retried(training.name, states, int(again))
     with database.writing() as session:
         scope = batch_scope(session, batch) if job is None else job_scope(session, job)
         count = retry_jobs(session, scope, states) + replace_rejected(session, scope)

@@ -14,12 +14,14 @@ from models.figures.progress import (
     newest_batches,
     recent_speed,
 )
+from models.figures.trainings import TrainingProgress, training_progress
 from models.pictures.opening import open_store
 from models.records.batches import find_batch
 from models.records.control import paused_since
 from models.records.database import Database, Session
 from models.records.judging.acceptance import Standing, Unreached, standing, unreached
 from models.records.publication import published_queues
+from models.records.trainings.trainings import find_training, newest_trainings
 from models.records.workers import KnownWorker, WorkerState, known_workers
 from models.settings import Settings
 
@@ -42,9 +44,10 @@ class QueueState:
 
 @dataclass(frozen=True)
 class Status:
-    """How far batches are, the newest first."""
+    """How far batches and trainings are, the newest first."""
 
     batches: Sequence[BatchProgress]
+    trainings: Sequence[TrainingProgress]
     queue: QueueState
 
 
@@ -69,7 +72,18 @@ def status(settings: Settings, database: Database) -> Status:
     """Return how far the newest batches are."""
     with database.reading() as session:
         batches = newest_batches(session, _NEWEST)
-        return Status([batch_progress(session, one) for one in batches], queue_state(database, session, settings))
+        trainings = [training_progress(session, one) for one in newest_trainings(session, _NEWEST)]
+        progress = [batch_progress(session, one) for one in batches]
+        return Status(progress, trainings, queue_state(database, session, settings))
+
+
+def training_status(settings: Settings, database: Database, name: str) -> tuple[TrainingProgress, QueueState] | None:
+    """Return how far the training is, and the queue; None where none is called so."""
+    with database.reading() as session:
+        training = find_training(session, name)
+        if training is None:
+            return None
+        return training_progress(session, training), queue_state(database, session, settings)
 
 
 def batch_status(settings: Settings, database: Database, name: str, most: int) -> BatchStatus:

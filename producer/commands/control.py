@@ -7,6 +7,7 @@ from models.records.database import Database
 from models.settings import load_settings
 from producer.actions import control
 from producer.actions.enqueue import publish_anew, publish_jobs
+from producer.actions.training import publish_training
 from producer.terminal.progress_bar import progress_bar
 
 
@@ -14,7 +15,10 @@ from producer.terminal.progress_bar import progress_bar
 @click.argument("batch", required=False)
 @click.option("--job", "job_id", type=int, help="One job, by its number.")
 def cancel(batch: str | None, job_id: int | None) -> None:
-    """Cancel BATCH or one job: queued jobs at once, a running one at its next step."""
+    """Cancel BATCH, a training of that name, or one job: queued jobs at once, a running one at its next step.
+
+    What a training has learnt so far stays, and `producer retry --cancelled` goes on from there.
+    """
     if (batch is None) == (job_id is None):
         raise click.UsageError("name a BATCH or a --job, and not both")
     settings = load_settings()
@@ -32,7 +36,8 @@ def cancel(batch: str | None, job_id: int | None) -> None:
 def retry(batch: str | None, job_id: int | None, cancelled: bool) -> None:
     """Queue the failed and the quarantined jobs of BATCH, or of the newest batch, or one job again.
 
-    Where the batch has a target, rejected pictures that nothing stands in for yet are made with other seeds.
+    BATCH may be a training, which goes on from its last state. Where the batch has a target, rejected pictures that
+    nothing stands in for yet are made with other seeds.
     """
     if batch is not None and job_id is not None:
         raise click.UsageError("name a BATCH or a --job, and not both")
@@ -54,7 +59,7 @@ def publish(batch: str | None) -> None:
     settings = load_settings()
     database = Database(settings.database)
     if batch is None:
-        count = publish_jobs(settings, database, 0, progress=progress_bar)
+        count = publish_jobs(settings, database, 0, progress=progress_bar) + publish_training(settings, database)
     else:
         count = publish_anew(settings, database, batch, progress_bar)
     click.echo(f"{count:,} jobs published")

@@ -1,4 +1,4 @@
-"""A job on the wire: what is understood, what is left to a newer program, and what is refused."""
+"""A job, or a training's segment, on the wire: what is understood, what is left to a newer program, and what is refused."""
 
 import json
 
@@ -6,10 +6,11 @@ import pytest
 from pydantic import ValidationError
 
 from models.types.job import MAX_KEY
-from models.types.message import VERSION, JobMessage, NewerMessageError, read_message
+from models.types.message import VERSION, JobMessage, NewerMessageError, SegmentMessage, read_message
 
 UID = "0123456789abcdef" * 2
-GOOD = {"version": VERSION, "job": 1, "batch": UID}
+GOOD = {"version": 2, "job": 1, "batch": UID}
+GOOD_SEGMENT = {"version": 3, "training": 1, "uid": UID}
 
 
 def test_a_message_comes_back_from_the_wire_as_it_was():
@@ -24,6 +25,7 @@ def test_a_message_comes_back_from_the_wire_as_it_was():
 )
 def test_what_another_version_has_beside_the_job_is_not_read(more):
     message = read_message(GOOD | more)
+    assert isinstance(message, JobMessage)
     assert (message.job, message.batch) == (1, UID)
 
 
@@ -53,3 +55,19 @@ def test_a_message_that_is_not_of_this_kind_is_refused(values):
 def test_what_is_no_message_at_all_is_refused(payload):
     with pytest.raises(ValidationError):
         read_message(payload)
+
+
+def test_a_segments_message_comes_back_from_the_wire_as_it_was():
+    message = SegmentMessage(training=MAX_KEY, uid=UID)
+    wire = json.dumps(message.model_dump(mode="json"))
+    assert read_message(json.loads(wire)) == message
+    assert json.loads(wire) == GOOD_SEGMENT | {"training": MAX_KEY}
+
+
+@pytest.mark.parametrize(
+    "values", [{"training": 0}, {"training": MAX_KEY + 1}, {"uid": UID[1:]}, {"uid": None}], ids=str
+)
+def test_a_segments_message_that_is_none_is_refused(values):
+    with pytest.raises(ValidationError) as caught:
+        read_message(GOOD_SEGMENT | values)
+    assert {error["loc"][0] for error in caught.value.errors()} == set(values)

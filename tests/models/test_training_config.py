@@ -68,12 +68,13 @@ def test_nothing_is_a_configuration_too():
 
 def test_the_dictionary_of_a_script_is_read_as_it_stands(written):
     config, said = read_config(written("config.py", PYTHON), {})
-    assert (config.model_id, config.revision) == ("runwayml/stable-diffusion-v1-5", "main")
+    # The hub moved it.
+    assert config.model_id == "stable-diffusion-v1-5/stable-diffusion-v1-5"
     assert (config.mixed_precision, config.gradient_checkpointing, config.report_to) == ("fp16", True, "tensorboard")
     assert config.lora_target_modules == ("to_q", "to_k", "to_v", "to_out.0")
     assert len(config.validation_prompt) == 2
     # What it says of epochs and folders for logs is told of, and not left out in silence.
-    assert [line.split()[0] for line in said] == ["num_train_epochs", "validation_epochs", "logging_dir"]
+    assert [line.split()[0] for line in said] == ["revision", "num_train_epochs", "validation_epochs", "logging_dir"]
 
 
 def test_nothing_of_such_a_file_is_run(written, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from faults import faulty
 
 from models.checkpoints import DEMO_FOLDER
-from producer.actions.diagnosis import diagnose_device
+from producer.actions.machine.diagnosis import diagnose_device
 
 pytestmark = pytest.mark.slow
 

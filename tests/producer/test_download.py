@@ -14,7 +14,7 @@ from installation import Installation
 from lora_files import save
 
 from models.checkpoints import DEMO_FOLDER
-from producer.actions.download import choose_files
+from producer.actions.machine.download import choose_files
 
 SD15 = [
     "README.md",

@@ -14,7 +14,9 @@ from worker.task import GenerateTask
 MESSAGE = JobMessage(job=3, batch="0" * 32)
 
 
-@pytest.mark.parametrize(("claimed", "said"), [(7, [7]), (None, [3])], ids=["after the claim", "at the claim"])
+@pytest.mark.parametrize(
+    ("claimed", "said"), [(7, ["job 7"]), (None, ["job 3"])], ids=["after the claim", "at the claim"]
+)
 def test_a_job_that_cannot_be_recorded_is_named_by_its_own_number(claimed, said):
     def refuse(*_):
         raise DatabaseError("the database is locked")
@@ -23,9 +25,10 @@ def test_a_job_that_cannot_be_recorded_is_named_by_its_own_number(claimed, said)
     claim = refuse if claimed is None else lambda _message, _queue: [SimpleNamespace(job_id=claimed)]
     claimer: Any = SimpleNamespace(claim=claim)
     runner: Any = SimpleNamespace(run=refuse)
-    shutdown: Any = SimpleNamespace(cannot_record=lambda job_id, _error: told.append(job_id))
+    shutdown: Any = SimpleNamespace(cannot_record=lambda what, _error, **_: told.append(what))
     newer: Any = None
-    task = GenerateTask(claimer, runner, newer, Deliveries(), shutdown, ["jobs"])
+    segments: Any = None
+    task = GenerateTask(claimer, runner, segments, newer, Deliveries(), shutdown, ["jobs"])
     with pytest.raises(Reject) as rejected:
         task._make(MESSAGE, "jobs", Delivery(print, print, ()))
     assert rejected.value.requeue

@@ -9,14 +9,11 @@ from models.pictures.names import standing_name
 from models.records.attempts import Result
 from models.records.claims import Claim
 from models.types.causes import Cause
-from models.types.errors import NightshiftError
 from models.types.finding import Finding
 from models.types.measurement import LoadMeasurement, Measurement
 from models.types.states import Outcome
-from worker.care.file_handles import is_for_want_of_file_handle
+from worker.care.cause import cause_of
 from worker.care.heartbeat import Heartbeat
-from worker.events import Event
-from worker.log import event, log
 
 
 @dataclass(frozen=True)
@@ -84,21 +81,7 @@ class Attempt:
 
 def ended_by(attempt: Attempt, error: BaseException) -> Attempt:
     """Return the attempt as an error ended it: no picture comes of it, and its row is to say why."""
-    what = str(error)
-    cause = error.cause if isinstance(error, NightshiftError) else None
-    if (cause or Cause.UNEXPECTED).outcome is Outcome.FAILED and is_for_want_of_file_handle(error):
-        # A checkpoint that could not be opened is no broken one.
-        cause, what = Cause.PROCESS, f"no file could be opened: {what}"
-    if cause is None:
-        log.error(
-            "job %d: an error that nobody foresaw",
-            attempt.claim.job_id,
-            exc_info=error,
-            extra=event(Event.ATTEMPT_UNEXPECTED, job=attempt.claim.job_id),
-        )
-        # torch knows no better word than RuntimeError for what a driver says.
-        cause = Cause.DRIVER if type(error) is RuntimeError else Cause.UNEXPECTED
-        what = f"{type(error).__name__}: {error}"
+    cause, what = cause_of(error, f"job {attempt.claim.job_id}", {"job": attempt.claim.job_id})
     # Reads take an attempt with a total for one that succeeded.
     measured = replace(attempt.measured, total_s=None, gap_s=None)
     return replace(

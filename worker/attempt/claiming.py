@@ -2,10 +2,8 @@
 
 import time
 from collections.abc import Callable
-from datetime import datetime
 
 from models.records.claims import Claim, MostTogether, claim, refuse, unanswered_claims
-from models.records.control import paused_since
 from models.records.database import Database
 from models.settings import Settings
 from models.types.errors import AttemptStoppedError, DatabaseError, InvalidJobError, QueuePausedError
@@ -13,6 +11,7 @@ from models.types.identity import Setup
 from models.types.message import JobMessage
 from worker.care.file_handles import require_file_handle
 from worker.care.in_hand import InHand
+from worker.care.pausing import PauseWatch
 from worker.care.retrying import Retrier
 from worker.events import Event
 from worker.log import event, log
@@ -32,6 +31,7 @@ class Claimer:
         settings: Settings,
         retrier: Retrier,
         shutdown: Shutdown,
+        pause: PauseWatch,
         boot_id: int,
         in_hand: InHand,
         rest: Callable[[], None],
@@ -45,6 +45,7 @@ class Claimer:
         self._settings = settings
         self._retrier = retrier
         self._shutdown = shutdown
+        self._pause = pause
         self._boot_id = boot_id
         self._in_hand = in_hand
         self._rest = rest
@@ -69,7 +70,7 @@ class Claimer:
             try:
                 claimed = self._retrier.until_done(lambda: self._claim(message, queue))
             except QueuePausedError:
-                self._wait_while_paused()
+                self._pause.wait()
                 self._rest()
             except InvalidJobError as error:
                 self._refuse(error)
@@ -116,22 +117,3 @@ class Claimer:
 
     def _setup_with_time_left(self) -> Setup | None:
         return self._setup if time.monotonic() - self._since < self._settings.group_s else None
-
-    def _wait_while_paused(self) -> None:
-        said = False
-        while since := self._retrier.until_done(self._paused_since):
-            if not said:
-                log.info(
-                    "the queue is paused since %s: `producer resume` goes on",
-                    f"{since.astimezone():%H:%M:%S}",
-                    extra=event(Event.QUEUE_PAUSED),
-                )
-                said = True
-            if self._shutdown.asked.wait(self._settings.heartbeat_s):
-                raise AttemptStoppedError("the worker was told to end while the queue is paused")
-        if said:
-            log.info("the queue goes on", extra=event(Event.QUEUE_RESUMED))
-
-    def _paused_since(self) -> datetime | None:
-        with self._database.reading() as session:
-            return paused_since(session)

@@ -70,7 +70,7 @@ class Finisher:
         try:
             attempt = self._pipeline.finish(attempt)
         except BaseException as error:  # noqa: BLE001 - raised here it would reach nobody
-            self._shutdown.cannot_record(attempt.claim.job_id, error)
+            self._shutdown.cannot_record(f"job {attempt.claim.job_id}", error, job=attempt.claim.job_id)
             _do_after_all(attempt, beating.close)
             return
         self._in_hand.let_go(attempt.claim)

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 from models.records.claims import Claim
 from models.types.errors import ProcessFaultError
 from models.types.exit_status import ExitStatus
-from models.types.states import GuardStep
+from models.types.states import GuardStep, Outcome
 from worker.attempt.attempt import Attempt
-from worker.attempt.breaker import Breaker
 from worker.attempt.finishing import Finisher
 from worker.attempt.pipeline import Pipeline, through_together
+from worker.care.breaker import Breaker
 from worker.care.heartbeat import Heartbeat
 from worker.care.in_hand import InHand
 from worker.care.limits import UsualTimes
@@ -82,7 +83,7 @@ class AttemptRunner:
 
             steps = (begin, *self._pipeline.on_device)
             begun = [Attempt(claim, heartbeat, acknowledge_if_free) for claim in claims]
-            attempts = [self._breaker.count(attempt) for attempt in through_together(steps, begun)]
+            attempts = [self._counted(attempt) for attempt in through_together(steps, begun)]
             for attempt in attempts:
                 if attempt.measured.total_s is not None:
                     self._usual_times.note(attempt.claim.spec, attempt.measured.total_s)
@@ -90,3 +91,9 @@ class AttemptRunner:
         readings = [attempt.measured.after for attempt in attempts if attempt.measured.after is not None]
         if readings and self._guard.after_job(readings[0]) is GuardStep.RESTART:
             self._shutdown.ask(ExitStatus.MEMORY)
+
+    def _counted(self, attempt: Attempt) -> Attempt:
+        """Return the attempt, given back where it is one of too many that failed."""
+        what, ids = f"job {attempt.claim.job_id}", {"job": attempt.claim.job_id}
+        too_many = self._breaker.is_one_too_many(what, ids, attempt.cause, attempt.error)
+        return replace(attempt, outcome=Outcome.LOST) if too_many else attempt

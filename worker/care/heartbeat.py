@@ -6,6 +6,7 @@ Celery's own timer stops while Redis is away, so it cannot carry this.
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 from models.records.claims import Claim
 from models.records.database import Database
@@ -15,7 +16,7 @@ from worker.beat import Beat
 from worker.care.lease import Lease
 from worker.care.limits import Limits
 from worker.care.retrying import Retrier
-from worker.care.watches.hang import HangWatch
+from worker.care.watches.hang import HangWatch, give_jobs_up
 from worker.shutdown import Shutdown
 
 
@@ -36,7 +37,7 @@ class Heartbeat:
         self._shutdown = shutdown
         self._lease = Lease(database, claims)
         self._limits = Limits(settings, usual_limit_s, len(claims))
-        self._hang = HangWatch(database, claims, settings, retrier)
+        self._hang = HangWatch(settings, retrier, partial(give_jobs_up, database, claims, settings.tries))
 
     @contextmanager
     def beating(self) -> Iterator["Heartbeat"]:

@@ -21,6 +21,12 @@ from models.records.publication import (
     published_queues,
 )
 from models.records.rescue import RunningJob, rescue_stalled, running_jobs
+from models.records.trainings.publication import (
+    mark_segments_published,
+    published_segments,
+    unpublished_segments,
+)
+from models.records.trainings.segments import RunningTraining, rescue_segments, running_trainings
 from models.records.workers import Lease, other_lease, renew_lease
 from models.settings import Settings
 from worker.care.in_hand import InHand
@@ -28,7 +34,7 @@ from worker.events import Event
 from worker.log import event, log
 from worker.queue.content import read_queue
 from worker.queue.deliveries import Deliveries
-from worker.queue.publishing import batch_of, messages_waiting, publish
+from worker.queue.publishing import batch_of, messages_waiting, publish, publish_segments, task_id
 
 #: Looks in a row at which messages are not there before they are believed to be lost, and not on their way.
 _LOOKS = 3
@@ -108,6 +114,9 @@ class Sweep:
         self._queues: Sequence[str] = settings.queue_names
         #: Batches that nobody publishes, with their first jobs.
         self._left = _Repeated[tuple[int, int]]()
+        #: Trainings whose next segment nobody publishes, and those for which there is no message, by uid.
+        self._left_segments, self._lost_segments = _Repeated[str](), _Repeated[str]()
+        self._trainings = _Silence[RunningTraining](settings.stall_s, settings.heartbeat_s)
         self._next_look_through = 0.0
 
     def look(self) -> None:
@@ -123,6 +132,8 @@ class Sweep:
             note_alive(session, self._boot_id)
             # Watched all the while, so that nobody waits for it anew after a worker that looked before.
             stalled = self._jobs.silent([job for job in running_jobs(session) if not self._is_at_work(job)])
+            running = [one for one in running_trainings(session) if one.boot_id != self._boot_id]
+            stalled_trainings = self._trainings.silent(running)
             other = other_lease(session, self._boot_id)
             leads = other is None or other in self._leases.silent([other])
             if leads and not self._leads:
@@ -130,9 +141,10 @@ class Sweep:
         self._leads = leads
         if not leads:
             self._too_few.clear()
-            self._left.forget()
+            for looks in (self._left, self._left_segments, self._lost_segments):
+                looks.forget()
             return
-        self._look_after_all(stalled)
+        self._look_after_all(stalled, stalled_trainings)
         # Not before: a worker that cannot reach Redis leaves it to another one.
         with self._database.writing() as session:
             renew_lease(session, self._boot_id)
@@ -141,12 +153,14 @@ class Sweep:
         """Tell whether a thread of this worker has the job, so that its row's silence means nothing."""
         return job.boot_id == self._boot_id and self._in_hand.has(job.job_id, job.attempt_number)
 
-    def _look_after_all(self, stalled: Sequence[RunningJob]) -> None:
+    def _look_after_all(self, stalled: Sequence[RunningJob], stalled_trainings: Sequence[RunningTraining]) -> None:
         self._rescue(stalled)
+        self._rescue_trainings(stalled_trainings)
         with self._database.reading() as session:
             retries = due_retries(session)
         self._publish(retries)
         self._publish_left()
+        self._publish_left_segments()
         self._publish_lost()
 
     def _publish_left(self) -> None:
@@ -177,7 +191,49 @@ class Sweep:
             del self._too_few[gone]
         for queue in self._queues:
             self._look_through(queue)
+        self._forget_lost_segments()
         self._next_look_through = time.monotonic() + (time.monotonic() - begun) / _SHARE
+
+    def _rescue_trainings(self, stalled: Sequence[RunningTraining]) -> None:
+        if not stalled:
+            return
+        with self._database.writing() as session:
+            names = rescue_segments(session, self._boot_id, self._settings.tries, stalled)
+        for name in names:
+            log.warning(
+                "training %s: its worker gave no sign of life for %g s; put back",
+                name,
+                self._settings.stall_s,
+                extra=event(Event.TRAININGS_RESCUED),
+            )
+
+    def _publish_left_segments(self) -> None:
+        """Publish segments that nobody else does."""
+        with self._database.reading() as session:
+            left = [segment.message.uid for segment in unpublished_segments(session)]
+        for uid in self._left_segments.often(left):
+            if publish_segments(self._app, self._database, uid):
+                log.warning("published a training that was not on the queue", extra=event(Event.JOBS_PUBLISHED))
+
+    def _forget_lost_segments(self) -> None:
+        """Have segments be published again whose messages are in Redis no more.
+
+        One that another worker has taken counts as lost: it may be gone. A message too many is dropped.
+        """
+        with self._database.reading() as session:
+            published = published_segments(session)
+        lost: dict[str, int] = {}
+        for queue in {segment.queue for segment in published}:
+            content = read_queue(self._app, queue)
+            here = {task for tag, task in content.taken.items() if self._deliveries.has(tag)}
+            present = here.union(content.waiting.values())
+            for segment in published:
+                message = segment.message
+                if segment.queue == queue and task_id(message.training, message.uid) not in present:
+                    lost[message.uid] = message.training
+        if gone := [lost[uid] for uid in self._lost_segments.often(lost)]:
+            with self._database.writing() as session:
+                mark_segments_published(session, gone, None)
 
     def _look_through(self, queue: str) -> None:
         with self._database.reading() as session:
@@ -207,7 +263,8 @@ class Sweep:
         elsewhere = sum(
             batch_of(task) in batches for tag, task in content.taken.items() if not self._deliveries.has(tag)
         )
-        here = sum(self._deliveries.holds(tag) for tag in content.taken) - self._deliveries.spent[queue]
+        here = sum(self._deliveries.holds(tag) for tag, task in content.taken.items() if batch_of(task) in batches)
+        here -= self._deliveries.spent[queue]
         waiting = sum(batch_of(task) in batches for task in content.waiting.values())
         # What others have taken: a worker that is at work has one in hand, and so has one that is paused. One that is
         # gone has left it there, where Redis keeps it for a day.

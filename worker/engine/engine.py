@@ -9,6 +9,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
 
 from models.checkpoints import checkpoint_defaults
 from models.settings import Settings
@@ -20,7 +23,7 @@ from models.types.lora import Lora, listed
 from models.types.measurement import LoadMeasurement, Measurement
 from worker.engine.checkpoints.local_checkpoint import LocalCheckpoint, find_checkpoint
 from worker.engine.devices.device import Device
-from worker.engine.loading import LoadedCheckpoint, load_checkpoint
+from worker.engine.loading import LoadedCheckpoint, load_checkpoint, load_plain
 from worker.engine.loras.fused import FusedLoras, LoraFiles
 from worker.engine.making.calls import Generated
 from worker.engine.making.canary import Canary
@@ -31,6 +34,12 @@ from worker.engine.memory import MemoryWatch, read_memory
 from worker.events import Event
 from worker.log import event, gigabytes, log
 
+if TYPE_CHECKING:
+    # It brings peft, which takes a while, and few workers train.
+    from worker.engine.training.session import TrainingSession
+
+_PRECISIONS = {"fp16": torch.float16, "bf16": torch.bfloat16, "no": torch.float32}
+_Done = TypeVar("_Done")
 #: A picture, and what making it measured.
 Made = tuple[Generation, Measurement]
 
@@ -61,6 +70,8 @@ class Engine:
         self._calls = TunedCalls(device, self._canary, settings)
         self._lora_files = LoraFiles(settings.places_of_loras)
         self._current: _Current | None = None
+        #: The training that has the device in place of what pictures are made with.
+        self._session: TrainingSession | None = None
         self._thread: int | None = None
         self._made_any = False
 
@@ -175,6 +186,54 @@ class Engine:
             self._calls.note_memory(specs[0], len(specs), memory.before, memory.peak)
         return made
 
+    def session(
+        self, key: str, checkpoint: str, precision: str, begin: Callable[[Any, Device], "TrainingSession"]
+    ) -> "TrainingSession":
+        """Return the training that is called `key`, and that has the device from now on, in place of all else.
+
+        Unless it had that already, `begin` makes it of the checkpoint's pipeline, whose weights are in `precision`:
+        fp16, bf16, no, which is float32, or auto, which is the device's own.
+
+        Raises:
+            CheckpointError: if the checkpoint cannot be loaded.
+            GenerationError: out of memory.
+            Whatever `begin` raises.
+        """
+        self._own_thread()
+        if self._session is not None and self._session.key == key:
+            return self._session
+        self._settings.require_allowed(checkpoint)
+        local = find_checkpoint(checkpoint)
+        self._let_go()
+        dtype = _PRECISIONS.get(precision, self.device.dtype)
+        log.info("loading %s for a training …", local.name, extra=event(Event.LOAD_BEGUN))
+
+        def load() -> "TrainingSession":
+            # Plain: what makes pictures the same in any company has no use here.
+            return begin(load_plain(local, self.device, dtype, self._settings), self.device)
+
+        what = f"while {local.name} was loaded for a training: close other applications"
+        self._session = session = memory_explained(self.device, load, what)
+        session.key = key
+        return session
+
+    def in_session(self, work: Callable[[], _Done]) -> _Done:
+        """Do work of the training that has the device, and return what that returns.
+
+        Raises:
+            GenerationError: out of memory.
+            DeviceFaultError: the device does not compute.
+            Whatever `work` raises.
+        """
+        return memory_explained(
+            self.device, lambda: checked(self._canary, work), "in a training: a smaller train_batch_size needs less"
+        )
+
+    def end_session(self) -> None:
+        """Let a training go, whose state another session goes on from."""
+        if self._session is not None:
+            self._let_go()
+
     def reload(self) -> LoadMeasurement:
         """Load the same weights anew, warm-up included, so that nothing which the old pipeline held stays.
 
@@ -195,12 +254,15 @@ class Engine:
         if self._thread != threading.get_ident():
             raise RuntimeError("the device belongs to another thread")
 
-    def _load(self, weights: Weights) -> LoadMeasurement:
-        local = find_checkpoint(weights.checkpoint)
+    def _let_go(self) -> None:
         # The old weights go first: two checkpoints at once may not fit. Pipelines refer to themselves.
-        self._current = None
+        self._current = self._session = None
         gc.collect()
         self.device.empty_cache()
+
+    def _load(self, weights: Weights) -> LoadMeasurement:
+        local = find_checkpoint(weights.checkpoint)
+        self._let_go()
         log.info("loading %s from %s …", local.name, local.path, extra=event(Event.LOAD_BEGUN))
         before = read_memory(self.device)
         begun = time.perf_counter()

@@ -6,6 +6,7 @@ from functools import cache, partial
 from typing import Any
 
 import diffusers
+import torch
 from diffusers.loaders.single_file_utils import SingleFileComponentError
 from safetensors import SafetensorError
 
@@ -73,18 +74,8 @@ def load_checkpoint(checkpoint: LocalCheckpoint, device: Device, settings: Setti
     Raises:
         CheckpointError: if files are missing or broken.
     """
-    try:
-        family = family_of(checkpoint.pipeline)
-        pipeline = family.read(checkpoint, device.dtype, settings)
-        pipeline.to(device.torch)
-    except CheckpointError as error:
-        raise CheckpointError(f"checkpoint {checkpoint.name} cannot be loaded: {error}{remedy(checkpoint)}") from error
-    except _UNUSABLE as error:
-        reason = " ".join(str(error).split())[:300]
-        raise CheckpointError(
-            f"checkpoint {checkpoint.name} cannot be loaded: {checkpoint.path}: {reason}{remedy(checkpoint)}"
-        ) from error
-    family.require_usable(checkpoint, pipeline, settings)
+    pipeline = load_plain(checkpoint, device, device.dtype, settings)
+    family = family_of(checkpoint.pipeline)
     denoiser = family.denoiser(pipeline, device)
     pipeline.set_progress_bar_config(disable=True)
     knobs = knobs_of(settings)
@@ -99,3 +90,24 @@ def load_checkpoint(checkpoint: LocalCheckpoint, device: Device, settings: Setti
         denoiser,
         knobs,
     )
+
+
+def load_plain(checkpoint: LocalCheckpoint, device: Device, dtype: torch.dtype, settings: Settings) -> Any:
+    """Return the checkpoint as a pipeline of diffusers on `device`, its weights in `dtype`; else as `load_checkpoint`.
+
+    Raises:
+        CheckpointError: if files are missing or broken.
+    """
+    try:
+        family = family_of(checkpoint.pipeline)
+        pipeline = family.read(checkpoint, dtype, settings)
+        pipeline.to(device.torch)
+    except CheckpointError as error:
+        raise CheckpointError(f"checkpoint {checkpoint.name} cannot be loaded: {error}{remedy(checkpoint)}") from error
+    except _UNUSABLE as error:
+        reason = " ".join(str(error).split())[:300]
+        raise CheckpointError(
+            f"checkpoint {checkpoint.name} cannot be loaded: {checkpoint.path}: {reason}{remedy(checkpoint)}"
+        ) from error
+    family.require_usable(checkpoint, pipeline, settings)
+    return pipeline

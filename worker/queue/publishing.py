@@ -13,6 +13,7 @@ from models.records.batches import CHUNK
 from models.records.claims import refuse
 from models.records.database import Database
 from models.records.publication import Unpublished, mark_published, unpublished
+from models.records.trainings.publication import mark_segments_published, unpublished_segments
 from models.types.clock import now
 from models.types.errors import BrokerError
 from models.types.job import LOWEST_PRIORITY
@@ -76,9 +77,31 @@ def publish(
         raise explain_broker_error(app, error) from error
 
 
-def task_id(job_id: int, batch_uid: str) -> str:
-    """Return the id that a job's message has on the queue."""
-    return f"{batch_uid}-{job_id}"
+def publish_segments(app: Celery, database: Database, uid: str | None = None) -> int:
+    """Put the next segment of every queued training that is not on its queue there, or of one, and return how many.
+
+    Raises:
+        BrokerError: if Redis is away or refuses us; what is not published stays queued in the database.
+    """
+    with database.reading() as session:
+        waiting = unpublished_segments(session, uid)
+    if not waiting:
+        return 0
+    try:
+        for segment in waiting:
+            message = segment.message
+            name = task_id(message.training, message.uid)
+            _send(app, message.model_dump(), name, segment.queue, segment.priority)
+    except (OperationalError, RedisError, OSError) as error:
+        raise explain_broker_error(app, error) from error
+    with database.writing() as session:
+        mark_segments_published(session, [segment.message.training for segment in waiting], now())
+    return len(waiting)
+
+
+def task_id(number: int, uid: str) -> str:
+    """Return the id that the message of a job, or of a training, has on the queue; a job's has its batch's uid."""
+    return f"{uid}-{number}"
 
 
 def batch_of(task_id: str) -> str:

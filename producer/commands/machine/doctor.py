@@ -7,7 +7,7 @@ import click
 
 from models.checkpoints import canonical_checkpoint
 from models.settings import load_settings
-from producer.actions.diagnosis import diagnose, diagnose_device
+from producer.actions.machine.diagnosis import diagnose, diagnose_device
 from producer.cli import FAILED
 from producer.terminal.tables import console
 

@@ -4,7 +4,7 @@ import click
 
 from models.checkpoints import STABLE_DIFFUSION_1_5
 from models.settings import load_settings
-from producer.actions.download import download
+from producer.actions.machine.download import download
 from producer.local.probe import probe_device
 
 

@@ -3,7 +3,7 @@
 import click
 
 from models.settings import load_settings
-from producer.actions.migration import migrate
+from producer.actions.machine.migration import migrate
 
 
 @click.command

@@ -14,9 +14,9 @@ from models.records.database import Database
 from models.settings import Settings, load_settings
 from models.types.errors import BrokerError
 from models.types.printable import printable
-from producer.actions.checkpoints import is_here, remedy
 from producer.actions.enqueue import publish_jobs, record_batch, same_batch
 from producer.actions.fill import fill_batch, what_is_missing
+from producer.actions.machine.checkpoints import is_here, remedy
 from producer.actions.progress import each_counted
 from producer.cli import FAILED
 from producer.commands.make.job_options import job_options, read_order

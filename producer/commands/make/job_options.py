@@ -50,7 +50,8 @@ def _named_by_path(text: str) -> str:
     return f"{file}{colon}{scale}"
 
 
-def _queue_name(_context: click.Context, _option: click.Parameter, name: str | None) -> str | None:
+def queue_name(_context: click.Context, _option: click.Parameter, name: str | None) -> str | None:
+    """Return the name of a queue, as an option's callback; refuse what is none."""
     if name is not None and not re.fullmatch(QUEUE_NAME, name):
         raise click.BadParameter(f"{name!r}: use up to 64 letters, digits, dots, dashes and underscores")
     return name
@@ -123,7 +124,7 @@ _OPTIONS = (
     click.option(
         "--queue",
         metavar="NAME",
-        callback=_queue_name,
+        callback=queue_name,
         help="Queue to put them on; workers whose NIGHTSHIFT_QUEUES names it make them. Default: the first there.",
     ),
     click.option(
@@ -166,7 +167,7 @@ def read_order(
         BadInputError: with every problem of the sources and the flags at once.
     """
     sources = Sources(**{field.name: options.pop(field.name) for field in fields(Sources)})
-    acceptance = _acceptance(options.pop("checks"), options.pop("target"), options.pop("replacements"))
+    acceptance = read_acceptance(options.pop("checks"), options.pop("target"), options.pop("replacements"))
     flags = given(options)
     with progress_bar("reading prompts") as advance:
         problems = Problems()
@@ -177,8 +178,8 @@ def read_order(
     return Order(plan, name, sources.name, queue or settings.queue_names[0], priority, acceptance, new)
 
 
-def _acceptance(checks: str | None, target: int | None, replacements: int | None) -> Acceptance:
-    """Return which pictures are accepted.
+def read_acceptance(checks: str | None, target: int | None, replacements: int | None) -> Acceptance:
+    """Return which pictures are accepted, by the flags of these names.
 
     Raises:
         BadInputError: if the flags do not go together, or a check is not known.

@@ -7,13 +7,15 @@ from typing import Any
 import click
 
 from models.figures.progress import BatchProgress
+from models.figures.trainings import TrainingProgress
 from models.records.database import Database
 from models.settings import Settings, load_settings
 from models.types.printable import printable
-from producer.actions.status import BatchStatus, QueueState, Status, batch_status, status
+from models.types.states import FAULTY
+from producer.actions.status import BatchStatus, QueueState, Status, batch_status, status, training_status
 from producer.format import acceptance, faults, per_hour, unreached_line
 from producer.terminal.queue_lines import queue_lines
-from producer.terminal.status_tables import batches_table, workers_table
+from producer.terminal.status_tables import batches_table, segments_table, trainings_table, workers_table
 from producer.terminal.tables import console
 
 _SHOWN_FAILURES = 10
@@ -23,11 +25,13 @@ _SHOWN_FAILURES = 10
 @click.argument("batch", required=False)
 @click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
 def command(batch: str | None, as_json: bool) -> None:
-    """Show how far BATCH is, or the newest batches."""
+    """Show how far BATCH is, or a training of that name, or the newest of both."""
     settings = load_settings()
     database = Database(settings.database)
     if batch is None:
         _show_all(status(settings, database), settings, as_json=as_json)
+    elif (training := training_status(settings, database, batch)) is not None:
+        _show_training(*training, as_json=as_json)
     else:
         _show_one(batch_status(settings, database, batch, _SHOWN_FAILURES), settings, as_json=as_json)
 
@@ -41,7 +45,10 @@ def _show_all(found: Status, settings: Settings, *, as_json: bool) -> None:
         out.print(batches_table(found.batches))
     else:
         out.print(_first_steps(settings), soft_wrap=True)
-    _show_queue(found.queue, work_left=any(row.remaining for row in found.batches))
+    if found.trainings:
+        out.print(trainings_table(found.trainings))
+    is_left = any(row.remaining for row in found.batches) or any(not one.is_over for one in found.trainings)
+    _show_queue(found.queue, work_left=is_left)
     for row in found.batches:
         _advise(row)
 
@@ -56,6 +63,29 @@ With Stable Diffusion 1.5, and prompts in a file, one a line:
   producer download
   producer run --prompts shoes.txt
 """
+
+
+def _show_training(found: TrainingProgress, queue: QueueState, *, as_json: bool) -> None:
+    if as_json:
+        figures = {"step_s": found.step_s, "left": asdict(found.left), "segments": [asdict(s) for s in found.segments]}
+        click.echo(json.dumps(asdict(found.training) | figures | asdict(queue), indent=2, default=str))
+        return
+    out = console()
+    out.print(trainings_table([found]))
+    if found.segments:
+        out.print(segments_table(found.segments))
+    _show_queue(queue, work_left=not found.is_over)
+    training = found.training
+    if training.rate_share < 1:
+        click.echo(
+            f"{training.name}: a loss was not finite, and the rates are {training.rate_share:g} of what was asked"
+        )
+    if training.saves_memory:
+        click.echo(f"{training.name}: memory ran out, so it checkpoints gradients, which makes steps slower")
+    if training.error:
+        out.print(f"{training.name}: {printable(training.error)}", soft_wrap=True)
+    if training.state in FAULTY:
+        click.echo(f"{training.name}: `producer retry {training.name}` goes on from step {training.step:,}")
 
 
 def _show_one(found: BatchStatus, settings: Settings, *, as_json: bool) -> None:

@@ -24,6 +24,8 @@ from worker.engine.engine import Engine
 from worker.engine.loading import load_checkpoint
 from worker.program import Program
 from worker.queue.transport import Channel, QoS, Transport
+from worker.segment.heartbeat import SegmentHeartbeat
+from worker.segment.training import SegmentTrainer
 
 #: Set while a job is made: the warm-up goes through the same code, and is none.
 _at_job = threading.Event()
@@ -104,9 +106,13 @@ def _come_to_places(execution):
     if ends:
         execution.session.info["settles"] = True
         reach("settling")
+    if execution.is_update and table == "segments":
+        reach("segment-settling")
     result = execution.invoke_statement()
     if execution.is_insert and table == "attempts":
         reach("claiming")
+    if execution.is_update and table == "segments":
+        reach("segment-settled")
     if execution.is_update and table == "attempts" and execution.session.info.get("settles"):
         reach("settled")
     return result
@@ -161,6 +167,32 @@ class FaultyHeartbeat(Heartbeat):
         return super().beating()
 
 
+class FaultySegmentTrainer(SegmentTrainer):
+    def train(self, claim, heartbeat):
+        reach("segment-begun")
+        result = super().train(claim, cast("SegmentHeartbeat", _FaultySegmentHeartbeat(heartbeat)))
+        reach("segment-written")
+        return result
+
+    def _session(self, *args):
+        session = super()._session(*args)
+        loss = session._trainer._loss
+        session._trainer.__dict__["_loss"] = lambda *args: false(reach("loss"), loss(*args), [])
+        return session
+
+    def _save_lora(self, *args):
+        reach("lora-saving")
+        name = super()._save_lora(*args)
+        reach("lora-saved")
+        return name
+
+
+class _FaultySegmentHeartbeat(Around):
+    def advance(self):
+        reach("training")
+        self.inner.advance()
+
+
 class FaultySweep(Sweep):
     def look(self):
         reach("sweeping")
@@ -204,6 +236,7 @@ class FaultyProgram(Program):
         judge=FaultyJudge,
         heartbeat=FaultyHeartbeat,
         tell=before("telling", tell),
+        segment_trainer=FaultySegmentTrainer,
         sweep=FaultySweep,
     )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from PIL import Image, ImageOps
+from safetensors.torch import load, save
 from torch import Tensor
 
 from worker.engine.training.parts import Parts
@@ -44,6 +45,23 @@ class EncodedExamples:
     def __len__(self) -> int:
         return len(self.latents)
 
+    def content(self) -> bytes:
+        """Return a file's content, from which `of_content` makes the same again."""
+        named = {name: getattr(self, name) for name in ("latents", "tokens", "no_tokens")}
+        mirrored = {} if self.mirrored is None else {"mirrored": self.mirrored}
+        return save(named | mirrored | {"places": torch.tensor(self.places)})
+
+    @classmethod
+    def of_content(cls, content: bytes) -> "EncodedExamples":
+        """Return what `content` was made of.
+
+        Raises:
+            SafetensorError, KeyError: it is no such content.
+        """
+        found = load(content)
+        places = tuple(found["places"].tolist())
+        return cls(found["latents"], found.get("mirrored"), found["tokens"], found["no_tokens"], places)
+
 
 def encode(examples: Iterable[Example], parts: Parts, resolution: int, *, mirrored: bool) -> EncodedExamples:
     """Return the examples, each cut to a square of `resolution` pixels around its middle.
@@ -73,7 +91,8 @@ def encode(examples: Iterable[Example], parts: Parts, resolution: int, *, mirror
 def _latents(picture: Image.Image, parts: Parts) -> Tensor:
     pixels = torch.from_numpy(np.asarray(picture, dtype=np.float32) / 127.5 - 1).permute(2, 0, 1)[None]
     with torch.no_grad():
-        autoencoder = parts.autoencoder
+        # In float32 whatever the others are in: it is done once, and float16 overflows in some autoencoders.
+        autoencoder = parts.autoencoder.to(torch.float32)
         found: Tensor = autoencoder.encode(pixels.to(autoencoder.device, autoencoder.dtype)).latent_dist.mode()
     scaled: Tensor = found.to("cpu", torch.float32) * autoencoder.config.scaling_factor
     return scaled

@@ -1,7 +1,7 @@
 """The parts of a pipeline that a training deals with."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -27,6 +27,10 @@ class Parts:
             part.requires_grad_(False)
         noise = DDPMScheduler.from_config(pipeline.scheduler.config)
         return cls(pipeline.unet, pipeline.text_encoder, pipeline.tokenizer, pipeline.vae, noise, pipeline.unet.device)
+
+    def without_autoencoder(self) -> "Parts":
+        """Return the others."""
+        return replace(self, autoencoder=None)
 
     def tokens(self, captions: Sequence[str]) -> Tensor:
         """Return the ids of captions, (captions, 77); what is longer is cut."""

@@ -13,12 +13,16 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from models.training.config import TrainingConfig
+from models.types.causes import Cause
+from models.types.errors import NightshiftError
 from worker.engine.training.adapters import Adapters
 from worker.engine.training.examples import EncodedExamples
 from worker.engine.training.parts import Parts
 
 #: The share of the rate that is left at the end of a cosine.
 _LEAST = 0.05
+#: Times of each held-out picture.
+_TIMES = 4
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,10 @@ class StepFigures:
     learning_rate: float
 
 
-class NotFiniteError(Exception):
+class NotFiniteError(NightshiftError):
     """The loss of a step is not finite: nothing that was learnt since the last state is worth keeping."""
+
+    cause = Cause.NOT_FINITE
 
 
 class Trainer:
@@ -42,37 +48,82 @@ class Trainer:
     dropout is drawn where it is needed. On a CPU the same number of threads gives the same weights to the bit.
     """
 
-    def __init__(self, parts: Parts, examples: EncodedExamples, config: TrainingConfig) -> None:
-        """Begin a training; `resume` goes on with one."""
+    def __init__(
+        self,
+        parts: Parts,
+        examples: EncodedExamples,
+        config: TrainingConfig,
+        held_out: EncodedExamples | None = None,
+        *,
+        rate_share: float = 1.0,
+        saves_memory: bool = False,
+    ) -> None:
+        """Begin a training; `resume` goes on with one.
+
+        Rates are `rate_share` of those of the configuration. To save memory what the way back needs is computed twice,
+        which the configuration may ask for, too.
+        """
         self._parts = parts
         self._examples = examples
         self._config = config
         torch.manual_seed(config.seed)
         self.adapters = Adapters(parts, config)
         rates = {"unet": config.learning_rate, "text_encoder": config.text_encoder_lr or config.learning_rate}
-        groups = [{"params": self.adapters.parameters(part), "lr": rate} for part, rate in rates.items()]
+        groups = [{"params": self.adapters.parameters(part), "lr": rate * rate_share} for part, rate in rates.items()]
         self._optimizer = AdamW([group for group in groups if group["params"]], weight_decay=config.weight_decay)
         self._rates = LambdaLR(self._optimizer, lambda step: _share(step, config))
         self._draws = torch.Generator().manual_seed(config.seed)
         #: Numbers of the examples that are left of this pass through all of them.
         self._left: list[int] = []
         self.step = 0
-        self._embeddings = None if config.train_text_encoder else self._all_embeddings()
-        if config.gradient_checkpointing:
+        self._held_out = held_out
+        self._embeddings = None if config.train_text_encoder else self._all_embeddings(examples)
+        # In float16 most gradients would be 0: they are computed of a loss that is scaled up, and scaled down again.
+        is_half = parts.unet.dtype == torch.float16
+        self._scaler = torch.amp.GradScaler(parts.device.type, enabled=is_half)
+        self._rate_share = rate_share
+        if config.gradient_checkpointing or saves_memory:
             parts.unet.enable_gradient_checkpointing()
 
-    def train(self, until: int, each: Callable[[StepFigures], None] = lambda _: None) -> None:
-        """Take steps until so many were taken in all, and tell `each` of each.
+    def train(
+        self,
+        until: int,
+        each: Callable[[StepFigures], None] = lambda _: None,
+        ends_early: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Take steps until so many were taken in all, or it is to end early, and tell `each` of each.
 
         Raises:
             NotFiniteError: the loss is not; the changes are what they were before the step.
         """
         self.adapters.set_training(on=True)
         try:
-            while self.step < until:
+            while self.step < until and not ends_early():
                 each(self._take_step())
         finally:
             self.adapters.set_training(on=False)
+
+    @torch.no_grad()
+    def held_out_loss(self, each: Callable[[], None] = lambda: None) -> float | None:
+        """Return the mean loss of the pictures that are held out; None where none are.
+
+        Noise and times are the same whenever it is asked, and times are spread evenly, so that two such losses differ
+        by what was learnt between them alone. `each` is called after each picture.
+        """
+        examples = self._held_out
+        if examples is None:
+            return None
+        draws = torch.Generator().manual_seed(self._config.seed)
+        number_of_times = self._parts.noise.config["num_train_timesteps"]
+        times = torch.linspace(0, number_of_times - 1, 2 * _TIMES + 1)[1::2].long()
+        total = 0.0
+        for number in range(len(examples)):
+            latents = examples.latents[[number]].expand(_TIMES, -1, -1, -1)
+            noise = torch.randn(latents.shape, generator=draws)
+            told = self._parts.embeddings(examples.tokens[[number]]).expand(_TIMES, -1, -1)
+            total += float(self._errors(latents, noise, times, told).mean())
+            each()
+        return total / len(examples)
 
     def state(self) -> bytes:
         """Return all that another process needs to go on with the next step."""
@@ -86,6 +137,8 @@ class Trainer:
                 "adapters": self.adapters.tensors(),
                 "optimizer": self._optimizer.state_dict(),
                 "rates": {key: value for key, value in self._rates.state_dict().items() if key != "lr_lambdas"},
+                "scaler": self._scaler.state_dict(),
+                "rate_share": self._rate_share,
             },
             written,
         )
@@ -96,7 +149,15 @@ class Trainer:
         found: dict[str, Any] = torch.load(io.BytesIO(state), weights_only=True)
         self.adapters.put(found["adapters"])
         self._optimizer.load_state_dict(found["optimizer"])
-        self._rates.load_state_dict({**self._rates.state_dict(), **found["rates"]})
+        rates = {**self._rates.state_dict(), **found["rates"]}
+        if found["rate_share"] != self._rate_share:
+            # Since then the rates were changed: theirs are what counts, not those of the state.
+            changed = self._rate_share / found["rate_share"]
+            rates["base_lrs"] = [rate * changed for rate in rates["base_lrs"]]
+            for group in self._optimizer.param_groups:
+                group["lr"], group["initial_lr"] = group["lr"] * changed, group["initial_lr"] * changed
+        self._rates.load_state_dict(rates)
+        self._scaler.load_state_dict(found["scaler"])
         self._draws.set_state(found["draws"])
         torch.set_rng_state(found["dropout"])
         self.step, self._left = found["step"], list(found["left"])
@@ -110,11 +171,13 @@ class Trainer:
                 self._optimizer.zero_grad(set_to_none=True)
                 raise NotFiniteError(f"the loss of step {self.step + 1} is {value}")
             total += value
-            loss.backward()  # type: ignore[no-untyped-call]
+            self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         trained = [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
+        self._scaler.unscale_(self._optimizer)
         torch.nn.utils.clip_grad_norm_(trained, config.max_grad_norm)
         rate = float(self._optimizer.param_groups[0]["lr"])
-        self._optimizer.step()
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
         self._rates.step()
         self._optimizer.zero_grad(set_to_none=True)
         self.step += 1
@@ -137,13 +200,18 @@ class Trainer:
             noise = noise + config.noise_offset * self._normal((*latents.shape[:2], 1, 1))
         steps = noise_of.config["num_train_timesteps"]
         times = torch.randint(steps, (len(numbers),), generator=self._draws)
+        errors = self._errors(latents, noise, times, self._told(numbers))
+        return (errors * self._weights(times).to(errors.device)).mean()
+
+    def _errors(self, latents: Tensor, noise: Tensor, times: Tensor, told: Tensor) -> Tensor:
+        """Return the mean squared error of each example, in float32."""
+        noise_of = self._parts.noise
         noisy = noise_of.add_noise(latents, noise, times)
         wanted = noise_of.get_velocity(latents, noise, times) if self._is_of_velocity() else noise
-        told = self._told(numbers)
         device, dtype = self._parts.device, self._parts.unet.dtype
-        said = self._parts.unet(noisy.to(device, dtype), times.to(device), told).sample
-        errors = functional.mse_loss(said.float(), wanted.to(device), reduction="none").mean(dim=(1, 2, 3))
-        return (errors * self._weights(times).to(device)).mean()
+        with self._autocast():
+            said = self._parts.unet(noisy.to(device, dtype), times.to(device), told).sample
+        return functional.mse_loss(said.float(), wanted.to(device), reduction="none").mean(dim=(1, 2, 3))
 
     def _latents(self, numbers: list[int]) -> Tensor:
         latents = self._examples.latents[numbers]
@@ -161,13 +229,19 @@ class Trainer:
             places = torch.tensor(numbers).masked_fill(without, len(self._examples))
             return self._embeddings[places.to(self._embeddings.device)]
         tokens = torch.where(without[:, None], self._examples.no_tokens, self._examples.tokens[numbers])
-        return self._parts.embeddings(tokens)
+        with self._autocast():
+            return self._parts.embeddings(tokens)
 
-    def _all_embeddings(self) -> Tensor:
+    def _all_embeddings(self, examples: EncodedExamples) -> Tensor:
         """Return those of all captions, and of none as the last: they never change."""
-        tokens = torch.cat([self._examples.tokens, self._examples.no_tokens])
+        tokens = torch.cat([examples.tokens, examples.no_tokens])
         with torch.no_grad():
             return torch.cat([self._parts.embeddings(one[None]) for one in tokens])
+
+    def _autocast(self) -> torch.autocast:
+        """Have what is trained, in float32, meet weights that are not."""
+        dtype = self._parts.unet.dtype
+        return torch.autocast(self._parts.device.type, dtype, enabled=dtype != torch.float32)
 
     def _normal(self, shape: tuple[int, ...] | torch.Size) -> Tensor:
         return torch.randn(shape, generator=self._draws)

@@ -1,0 +1,1 @@
+"""Trainings in the record: asked for, published, claimed segment by segment, and ended."""

@@ -1,0 +1,131 @@
+"""Asking for a training: what it learns from, and its place in the record and on the queue."""
+
+import re
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.figures.estimates import Estimate
+from models.figures.trainings import expected_training
+from models.records.batches import Acceptance
+from models.records.database import Database
+from models.records.trainings.trainings import KnownTraining, create_training
+from models.records.trainings.validation import create_validation
+from models.settings import Settings
+from models.training.config import TrainingConfig
+from models.training.data_set import DataSet, read_data_set
+from models.types.errors import BadInputError, BrokerError
+from producer.actions.enqueue import publish_jobs
+from producer.actions.export import DataSet as ExportedSet
+from producer.actions.export import export
+from producer.actions.progress import Progress, unseen
+from producer.exports.captions import Caption
+from worker.queue.app import make_app
+from worker.queue.publishing import publish_segments
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+#: Share of prompts whose pictures are held out of a data set that is made of batches.
+_HELD_OUT = 0.1
+
+
+@dataclass(frozen=True)
+class PlannedTraining:
+    """What was asked for, as far as it was looked at."""
+
+    name: str
+    config: TrainingConfig
+    folder: Path
+    data: DataSet
+    #: How long it takes by this machine's own history.
+    takes: Estimate
+
+    @property
+    def epochs(self) -> float:
+        """How often each picture is learnt from."""
+        a_pass = sum(one.repeats for one in self.data.learnt)
+        return self.config.max_train_steps * self.config.pictures_a_step / a_pass
+
+
+def plan_training(
+    settings: Settings,
+    database: Database,
+    name: str,
+    data: Sequence[str],
+    config: TrainingConfig,
+    progress: Progress = unseen,
+) -> PlannedTraining:
+    """Look at what a training is to learn from; of batches, a data set is made in the training's folder.
+
+    Raises:
+        BadInputError: with every problem of the name and the pictures.
+        NotFoundError: if there is no such folder and no such batch.
+        StorageError: if the data set cannot be written.
+    """
+    if not _NAME.fullmatch(name):
+        raise BadInputError([f"{name!r}: use up to 64 letters, digits, dots, dashes and underscores"])
+    if settings.pictures_url:
+        what = "a training keeps its state in the data folder, and NIGHTSHIFT_PICTURES_URL names an object store"
+        raise BadInputError([f"{what}: train where pictures lie in a folder, from one that `producer export` wrote"])
+    settings.require_allowed(config.model_id)
+    folders = [Path(one).expanduser() for one in data]
+    if len(folders) == 1 and folders[0].is_dir():
+        folder = folders[0].resolve()
+    else:
+        if (wrong := next((one for one in folders if one.exists()), None)) is not None:
+            raise BadInputError([f"--data {wrong}: name one folder of pictures, or batches"])
+        folder = settings.data_dir / "trainings" / name / "data"
+        wanted = ExportedSet(layout="imagefolder", caption=Caption("{prompt}"), test=_HELD_OUT)
+        export(settings, database, data, folder, wanted, progress)
+    with database.reading() as session:
+        takes = expected_training(session, config, socket.gethostname())
+    return PlannedTraining(name, config, folder, read_data_set(folder), takes)
+
+
+def start_training(
+    settings: Settings,
+    database: Database,
+    planned: PlannedTraining,
+    *,
+    queue: str | None,
+    priority: int,
+    acceptance: Acceptance,
+) -> KnownTraining:
+    """Record a training with its first pictures, and put both on the queue.
+
+    Raises:
+        BadInputError: if the name is taken.
+        BrokerError: what is not published stays in the database, and the message says how to go on.
+    """
+    config = planned.config
+    with database.writing() as session:
+        training = create_training(
+            session,
+            planned.name,
+            config.model_dump(mode="json"),
+            data=str(planned.folder),
+            pictures=len(planned.data.learnt),
+            held_out=len(planned.data.held_out),
+            steps=config.max_train_steps,
+            priority=priority,
+            queue=queue or settings.queue_names[0],
+        )
+        batch = create_validation(session, training.id, config, acceptance)
+    if batch is not None:
+        publish_jobs(settings, database, 0, batch.id)
+    publish_training(settings, database, training.uid)
+    return training
+
+
+def publish_training(settings: Settings, database: Database, uid: str | None = None) -> int:
+    """Put the next segment of a training, or of all, on the queue where it is not there, and return how many.
+
+    Raises:
+        BrokerError: as `publish_jobs` does.
+    """
+    try:
+        return publish_segments(make_app(settings), database, uid)
+    except BrokerError as error:
+        raise BrokerError(
+            f"{error}. Nothing is lost: the training is recorded, and `producer publish` puts it on the queue"
+        ) from error

@@ -1,0 +1,140 @@
+"""`producer train`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+import click
+
+from models.figures.estimates import Estimate
+from models.records.batches import Acceptance
+from models.records.database import Database
+from models.settings import load_settings
+from models.training.config import TrainingConfig, read_config
+from models.types.job import DEFAULT_PRIORITY, LOWEST_PRIORITY
+from producer.actions.training import PlannedTraining, plan_training, start_training
+from producer.cli import FAILED
+from producer.commands.make.job_options import given, queue_name, read_acceptance
+from producer.format import NOT_MEASURED, duration
+from producer.terminal.follow_training import follow_training
+from producer.terminal.progress_bar import progress_bar
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+#: Given by --data, and settled by what there is.
+_NO_FLAG = {"train_data_dir", "use_8bit_adam"}
+
+
+def _option(name: str) -> Callable[[_Function], _Function]:
+    field = TrainingConfig.model_fields[name]
+    kinds = [kind for kind in get_args(field.annotation) if kind is not type(None)] or [field.annotation]
+    flag = f"--{name.replace('_', '-')}"
+    shown = "" if field.default in (None, (), "none") else f" Default {_value(field.default)}."
+    text = f"{field.description}{shown}"
+    if bool in kinds:
+        return click.option(f"{flag}/--no-{name.replace('_', '-')}", default=None, help=text)
+    if get_origin(field.annotation) is tuple:
+        return click.option(flag, multiple=True, metavar="TEXT", help=f"{text} May be repeated.")
+    if get_origin(field.annotation) is Literal:
+        return click.option(flag, type=click.Choice(list(map(str, get_args(field.annotation)))), help=text)
+    kind = next((kind for kind in kinds if kind in (int, float)), str)
+    return click.option(flag, type=kind, help=text)
+
+
+def _value(default: object) -> str:
+    if isinstance(default, bool):
+        return "on" if default else "off"
+    return ", ".join(default) if isinstance(default, tuple) else f"{default}"
+
+
+def _config_options(function: _Function) -> _Function:
+    for name in reversed([name for name in TrainingConfig.model_fields if name not in _NO_FLAG]):
+        function = _option(name)(function)
+    return function
+
+
+@click.command
+@click.argument("name")
+@click.option(
+    "--data",
+    multiple=True,
+    metavar="FOLDER|BATCH",
+    help="Pictures and captions: a folder, or batches, whose accepted pictures are taken. May be repeated.",
+)
+@click.option(
+    "--config",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="TOML file, or a Python file with a dictionary, whose keys are the flags below with underscores.",
+)
+@_config_options
+@click.option("--checks", metavar="SETS,CHECKS", help="Judge the validation pictures; as of `producer enqueue`.")
+@click.option("--queue", metavar="NAME", callback=queue_name, help="Queue to put it on. Default: the first.")
+@click.option(
+    "--priority",
+    type=click.IntRange(0, LOWEST_PRIORITY),
+    default=DEFAULT_PRIORITY,
+    show_default=True,
+    help="0 goes first, 9 last. Its validation pictures go one before it.",
+)
+@click.option("--follow", "following", is_flag=True, help="Show progress until it is done.")
+@click.option("--dry-run", is_flag=True, help="Say what it would learn from, and how long it would take.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    name: str,
+    data: tuple[str, ...],
+    file: Path | None,
+    checks: str | None,
+    queue: str | None,
+    priority: int,
+    following: bool,
+    dry_run: bool,
+    **flags: Any,
+) -> None:
+    """Train a LoRA called NAME on pictures and their captions, between the pictures that the queue makes.
+
+    It is taken in segments of --segment-steps steps, after each of which all is kept that another needs to go on:
+    `producer pause`, `resume`, `cancel`, `status`, `watch` and `retry` deal with it as with a batch.
+    """
+    settings = load_settings()
+    database = Database(settings.database)
+    asked = {name: value for name, value in given(flags).items() if value != ()}
+    config, said = read_config(file, asked, {"model_id": settings.checkpoint})
+    for line in said:
+        click.echo(f"producer: {file}: {line}", err=True)
+    sources = data or ((config.train_data_dir,) if config.train_data_dir else ())
+    if not sources:
+        raise click.UsageError("--data names the pictures: a folder, or batches")
+    planned = plan_training(settings, database, name, sources, config, progress_bar)
+    for line in _plan(planned):
+        click.echo(line)
+    if dry_run:
+        click.echo("Nothing was queued (--dry-run).")
+        return
+    acceptance = Acceptance() if checks is None else read_acceptance(f"{checks},-duplicates", None, None)
+    start_training(settings, database, planned, queue=queue, priority=priority, acceptance=acceptance)
+    click.echo(f"{name}: queued; `producer watch {name}` follows it")
+    if following and not follow_training(database, name).is_done_well:
+        ctx.exit(FAILED)
+
+
+def _plan(planned: PlannedTraining) -> list[str]:
+    config, data = planned.config, planned.data
+    held_out = f", {len(data.held_out):,} more are held out" if data.held_out else ""
+    batch = f"{config.train_batch_size} x {config.gradient_accumulation_steps}"
+    size = f"{config.resolution}x{config.resolution}"
+    steps = f"{config.max_train_steps:,} steps of {config.pictures_a_step} pictures ({batch})"
+    return [
+        f"{planned.name}: {len(data.learnt):,} pictures from {planned.folder}{held_out}",
+        f"{steps}, each picture {planned.epochs:,.1f} times; rank {config.lora_rank}, alpha {config.lora_alpha:g}",
+        f"on {config.model_id} at {size}",
+        f"time by this machine's own history: {_time(planned.takes)}",
+    ]
+
+
+def _time(takes: Estimate) -> str:
+    if takes.seconds is None:
+        return f"{NOT_MEASURED}: it has trained nothing like it yet"
+    between = f" (95 of 100 times {duration(takes.low_s)} to {duration(takes.high_s)})" if takes.low_s else ""
+    return f"{duration(takes.seconds)}{between}"

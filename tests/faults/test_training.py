@@ -1,0 +1,187 @@
+"""Trainings and what befalls them: nothing is learnt twice, nothing is lost but a segment, and each end says why."""
+
+import subprocess
+
+import pytest
+from disks import mounted, root
+from faults import faulty, worker_or_new_one
+from small_trainings import data_set, digest, segments, train, training, wait_until_over
+
+from models.records.tables import Boot, Training
+
+#: Where a worker is killed, and whether that costs a segment.
+PLACES = {
+    "segment-begun": True,
+    "training": True,
+    "lora-saving": True,
+    "lora-saved": True,
+    "segment-written": True,
+    "segment-settling": True,
+    "segment-settled": True,
+}
+
+
+@pytest.fixture(scope="module")
+def both(installation):
+    with faulty(installation, NIGHTSHIFT_QUARANTINE_AFTER="10") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    return data_set(tmp_path_factory.mktemp("data"), held_out=2)
+
+
+@pytest.fixture
+def name(request, nightshift):
+    """Return a name that no training of the test's worker has."""
+    return f"t{len(nightshift.rows(Training))}"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(both, pictures):
+    """Return the weights of a training that nothing befell."""
+    nightshift, _ = both
+    train(nightshift, "undisturbed", pictures)
+    worker_or_new_one(nightshift)
+    assert wait_until_over(nightshift, "undisturbed").state == "succeeded"
+    return digest(nightshift, "undisturbed", 12)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_worker_killed_there_costs_a_segment_and_the_weights_are_the_same(
+    nightshift, faults, pictures, undisturbed, name, place
+):
+    faults.hold(place)
+    train(nightshift, name, pictures)
+    worker = worker_or_new_one(nightshift)
+    faults.wait_until_held(place)
+    worker.kill()
+    faults.release(place)
+    nightshift.start_worker()
+    assert wait_until_over(nightshift, name).state == "succeeded"
+    assert digest(nightshift, name, 12) == undisturbed
+    ends = [segment.outcome for segment in segments(nightshift, name)]
+    assert ends == ["lost"] * PLACES[place] + ["succeeded"] * 4
+    states = list((nightshift.data_dir / "trainings" / name).glob("state-*"))
+    assert [state.name for state in states] == [training(nightshift, name).state_file]
+
+
+@pytest.mark.smoke
+def test_a_worker_killed_again_and_again_comes_to_the_same_weights(nightshift, faults, pictures, undisturbed, name):
+    train(nightshift, name, pictures)
+    for place in ("training", "segment-written", "segment-settled", "training"):
+        faults.hold(place)
+        worker = worker_or_new_one(nightshift)
+        faults.wait_until_held(place)
+        worker.kill()
+        faults.release(place)
+    nightshift.start_worker()
+    assert wait_until_over(nightshift, name).state == "succeeded"
+    assert digest(nightshift, name, 12) == undisturbed
+
+
+@pytest.mark.smoke
+def test_a_loss_that_is_not_finite_is_had_again_with_half_the_rate(nightshift, faults, pictures, name):
+    faults.at("loss", "twice spoil")
+    train(nightshift, name, pictures)
+    worker_or_new_one(nightshift)
+    over = wait_until_over(nightshift, name)
+    assert (over.state, over.rate_share) == ("succeeded", 0.25)
+    first, second, third, *_ = segments(nightshift, name)
+    assert [first.cause, second.cause, third.cause] == ["not_finite", "not_finite", None]
+    assert "the loss of step 1 is nan" in first.error
+    assert third.learning_rate == pytest.approx(1e-3 / 4)
+    shown = nightshift.producer("status", name).stdout
+    assert f"{name}: a loss was not finite, and the rates are 0.25 of what was asked" in shown
+
+
+def test_a_loss_that_is_never_finite_ends_the_training_with_the_reason(nightshift, faults, pictures, name):
+    faults.at("loss", "always spoil")
+    train(nightshift, name, pictures)
+    worker = worker_or_new_one(nightshift)
+    over = wait_until_over(nightshift, name)
+    faults.forget("loss")
+    assert (over.state, over.cause, over.step) == ("failed", "not_finite", 0)
+    assert worker.status is None
+    # It goes on once a person has mended what there was.
+    done = nightshift.producer("retry", name)
+    assert done.stdout == f"{name}: 1 jobs queued\n"
+    assert wait_until_over(nightshift, name).state == "succeeded"
+
+
+def test_memory_that_runs_out_is_saved_once_and_waited_for_then(nightshift, faults, pictures, name):
+    faults.at("loss", "raise MemoryError out of memory")
+    train(nightshift, name, pictures)
+    worker_or_new_one(nightshift)
+    over = wait_until_over(nightshift, name)
+    assert (over.state, over.saves_memory) == ("succeeded", True)
+    assert [segment.cause for segment in segments(nightshift, name)] == ["out_of_memory", None, None, None, None]
+
+
+@root
+def test_a_full_disk_is_waited_for(nightshift, faults, pictures, undisturbed, name):
+    folder = nightshift.data_dir / "trainings" / name
+    folder.mkdir(parents=True)
+    with mounted(folder, "-t", "tmpfs", "-o", "size=4096", "tmpfs"):
+        train(nightshift, name, pictures)
+        worker_or_new_one(nightshift)
+        nightshift.wait_until(lambda: nightshift.rows(Boot)[-1].waiting_for, "the worker to wait for room")
+        assert "No space left on device): free some space" in nightshift.rows(Boot)[-1].waiting_for
+        subprocess.run(["mount", "-o", "remount,size=99m", str(folder)], check=True)
+        assert wait_until_over(nightshift, name).state == "succeeded"
+    assert [segment.outcome for segment in segments(nightshift, name)] == ["succeeded"] * 4
+    assert digest(nightshift, name, 12) == undisturbed
+
+
+def test_pictures_that_are_gone_end_it_with_their_names(nightshift, faults, tmp_path, name):
+    data = data_set(tmp_path / "gone")
+    faults.hold("segment-begun")
+    train(nightshift, name, data)
+    worker_or_new_one(nightshift)
+    faults.wait_until_held("segment-begun")
+    (data / "train" / "3.png").write_bytes(b"no picture")
+    faults.release("segment-begun")
+    over = wait_until_over(nightshift, name)
+    assert (over.state, over.cause) == ("failed", "training")
+    assert str(data / "train" / "3.png") in over.error
+
+
+def test_a_training_is_cancelled_at_its_next_step_and_goes_on_from_its_last_state(
+    nightshift, faults, pictures, undisturbed, name
+):
+    train(nightshift, name, pictures)
+    worker_or_new_one(nightshift)
+    nightshift.wait_until(lambda: training(nightshift, name).step >= 3, "a segment to be done")
+    faults.hold("training")
+    faults.wait_until_held("training")
+    assert nightshift.producer("cancel", name).returncode == 0
+    faults.at("training", "always slow")
+    faults.release("training")
+    over = wait_until_over(nightshift, name)
+    faults.forget("training")
+    assert (over.state, over.cause) == ("cancelled", "cancelled")
+    assert 3 <= over.step < 12
+    nightshift.producer("retry", name, "--cancelled")
+    assert wait_until_over(nightshift, name).state == "succeeded"
+    assert digest(nightshift, name, 12) == undisturbed
+
+
+@pytest.mark.smoke
+def test_a_worker_that_is_told_to_end_keeps_each_step_that_was_taken(nightshift, faults, pictures, undisturbed, name):
+    faults.hold("training")
+    train(nightshift, name, pictures, segment_steps=12)
+    worker = worker_or_new_one(nightshift)
+    faults.wait_until_held("training")
+    faults.at("training", "always slow")
+    faults.release("training")
+    nightshift.wait_until(lambda: training(nightshift, name).state == "running", "it to run")
+    assert worker.stop() == 0
+    faults.forget("training")
+    ended = training(nightshift, name)
+    assert ended.state == "queued"
+    assert ended.state_file or not ended.step
+    nightshift.start_worker()
+    assert wait_until_over(nightshift, name).state == "succeeded"
+    assert {segment.outcome for segment in segments(nightshift, name)} == {"succeeded"}
+    assert digest(nightshift, name, 12) == undisturbed

@@ -1,0 +1,228 @@
+"""Trainings in the record: one segment at a time, and each end only by the claim that holds."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from models.records import control
+from models.records.attempts import Ended, Recorded
+from models.records.boots import mark_ended
+from models.records.tables import Segment
+from models.records.trainings import publication, segments, trainings
+from models.records.trainings.segments import SegmentMeasurement, SegmentResult
+from models.records.trainings.validation import add_validation, create_validation
+from models.training.config import TrainingConfig
+from models.types.causes import Cause
+from models.types.clock import now
+from models.types.errors import BadInputError, NotFoundError, QueuePausedError
+from models.types.fate import Tries
+from models.types.message import SegmentMessage
+from models.types.states import JobState, Outcome
+
+TRIES = Tries(retries=3, quarantine_after=2)
+CONFIG = TrainingConfig(model_id="demo", max_train_steps=20, validation_prompt=("a shoe", "a boot"))
+
+
+@pytest.fixture
+def create(write):
+    def make(name="olive", **changed):
+        usual = {"data": "/data", "pictures": 5, "held_out": 1, "steps": 20, "priority": 5}
+        return write(trainings.create_training, name, CONFIG.model_dump(mode="json"), **usual | changed)
+
+    return make
+
+
+@pytest.fixture
+def found(read):
+    return lambda name="olive": read(trainings.require_training, name)
+
+
+@pytest.fixture
+def claim(write, boot):
+    return lambda training, by=None: write(segments.claim_segment, message(training), by or boot)
+
+
+def message(training):
+    return SegmentMessage(training=training.id, uid=training.uid)
+
+
+def done(step, **measured):
+    measurement = SegmentMeasurement(**measured)
+    return SegmentResult(Outcome.SUCCEEDED, step=step, state_file=f"state-{step}", measured=measurement)
+
+
+def test_a_name_is_one_trainings_and_no_batchs(create, records, read):
+    records.batch("shoes")
+    create()
+    for taken in ("olive", "shoes"):
+        with pytest.raises(BadInputError, match=f"{taken}: there is a training or a batch of that name already"):
+            create(taken)
+    with pytest.raises(NotFoundError, match="no training 'none'; the newest are olive"):
+        read(trainings.require_training, "none")
+    assert read(trainings.find_training, "none") is None
+
+
+def test_segments_follow_each_other_until_all_steps_are_taken(create, claim, write, found, read, boot):
+    training = create()
+    first = claim(training)
+    assert (first.number, first.step, first.state_file, first.config["lora_rank"]) == (1, 0, None, 8)
+    assert claim(training) is None
+    assert found().state is JobState.RUNNING
+    assert write(segments.advance, first, done(10, loss=0.5, step_s=1.5), Ended.now()) is Recorded.NOW
+    assert (found().state, found().step, found().state_file) == (JobState.QUEUED, 10, "state-10")
+    second = claim(training)
+    assert (second.number, second.step, second.state_file) == (2, 10, "state-10")
+    assert write(segments.advance, second, done(20), Ended.now()) is Recorded.NOW
+    ended = found()
+    assert (ended.state, ended.step, ended.finished_at is not None) == (JobState.SUCCEEDED, 20, True)
+    assert claim(training) is None
+
+
+def test_a_message_of_another_database_and_a_paused_queue_begin_nothing(create, claim, write):
+    training = create()
+    assert claim(replace(training, uid="0" * 32)) is None
+    write(control.pause)
+    with pytest.raises(QueuePausedError):
+        claim(training)
+    write(control.resume)
+    assert claim(training).number == 1
+
+
+def test_a_claim_that_was_lost_changes_nothing(create, claim, write, found, boot, records):
+    training = create()
+    lost = claim(training)
+    assert write(segments.rescue_segments, records.boot(), TRIES) == ["olive"]
+    assert found().state is JobState.QUEUED
+    newer = claim(training)
+    for end in (segments.advance, segments.fail, segments.try_again):
+        assert write(end, lost, done(10), Ended.now()) is Recorded.NOT
+    assert write(segments.renew_segment, lost) is None
+    assert write(segments.renew_segment, newer) is False
+    assert found().step == 0
+
+
+def test_an_end_whose_answer_was_lost_is_known_when_it_is_tried_again(create, claim, write, found):
+    claimed, ended = claim(create()), Ended.now()
+    assert write(segments.advance, claimed, done(10), ended) is Recorded.NOW
+    assert write(segments.advance, claimed, done(10), ended) is Recorded.EARLIER
+    assert write(segments.advance, claimed, done(10), Ended.now()) is Recorded.NOT
+
+
+def test_a_claim_whose_answer_was_lost_is_found(create, claim, read, boot, write):
+    claimed = claim(create())
+    assert read(segments.unanswered_segment, boot) == claimed
+    assert read(segments.unanswered_segment, boot + 1) is None
+    write(segments.advance, claimed, done(10), Ended.now())
+    assert read(segments.unanswered_segment, boot) is None
+
+
+def test_a_queued_training_is_cancelled_at_once_and_a_running_one_by_its_worker(create, claim, write, found):
+    queued = create("queued")
+    assert write(trainings.cancel_training, queued.id) is JobState.CANCELLED
+    assert (found("queued").cause, claim(queued)) == (Cause.CANCELLED, None)
+    running = create()
+    claimed = claim(running)
+    assert write(trainings.cancel_training, running.id) is JobState.RUNNING
+    assert write(segments.renew_segment, claimed) is True
+    # Steps that were taken meanwhile stay.
+    write(segments.advance, claimed, done(10), Ended.now())
+    assert (found().state, found().step) == (JobState.CANCELLED, 10)
+    assert write(trainings.cancel_training, running.id) is JobState.CANCELLED
+    assert write(trainings.retry_training, running.id) is False
+    assert write(trainings.retry_training, running.id, cancelled=True) is True
+    assert claim(running).step == 10
+
+
+def test_one_that_took_all_steps_has_succeeded_although_it_was_to_be_cancelled(create, claim, write, found):
+    training = create()
+    claimed = claim(training)
+    write(trainings.cancel_training, training.id)
+    write(segments.advance, claimed, done(20), Ended.now())
+    assert found().state is JobState.SUCCEEDED
+
+
+def test_a_failure_ends_it_until_a_person_tries_again(create, claim, write, found):
+    training = create()
+    failed = SegmentResult(Outcome.FAILED, cause=Cause.TRAINING, error="3.png is not there")
+    write(segments.fail, claim(training), failed, Ended.now())
+    assert (found().state, found().cause, found().error) == (JobState.FAILED, "training", "3.png is not there")
+    assert write(trainings.retry_training, training.id) is True
+    assert (found().state, found().error) == (JobState.QUEUED, None)
+
+
+def test_what_may_pass_is_tried_again_after_a_while(create, claim, write, found, read):
+    training = create()
+    failed = SegmentResult(Outcome.FAILED, cause=Cause.DRIVER, error="the driver")
+    write(segments.try_again, claim(training), failed, Ended.now(), failed=True, wait_s=3_600, rate_share=0.5)
+    assert read(publication.unpublished_segments) == []
+    assert (found().rate_share, found().state) == (0.5, JobState.QUEUED)
+    assert claim(training).failures == 1
+
+
+@pytest.mark.parametrize(("ended", "expected"), [(True, [0, 0]), (False, [1, None])], ids=["ended", "killed"])
+def test_one_that_takes_its_workers_down_is_set_aside(create, claim, write, found, records, ended, expected):
+    training = create()
+    for losses in expected:
+        first = records.boot()
+        claimed = claim(training, first)
+        if ended:
+            write(mark_ended, first)
+        assert write(segments.rescue_segments, records.boot(), TRIES) == ["olive"]
+        state = JobState.QUEUED if losses is not None else JobState.QUARANTINED
+        assert found().state is state
+        assert claimed.losses <= 1
+
+
+def test_only_a_silent_worker_loses_its_training(create, claim, write, found, read, boot, records):
+    claimed = claim(create())
+    (seen,) = read(segments.running_trainings)
+    write(segments.renew_segment, claimed)
+    other = records.boot(lock_uid="b")
+    assert write(segments.rescue_segments, other, TRIES, [seen]) == []
+    (seen,) = read(segments.running_trainings)
+    assert write(segments.rescue_segments, other, TRIES, [seen]) == ["olive"]
+
+
+def test_the_next_segment_is_published_once(create, claim, write, read, found):
+    training = create()
+    (waiting,) = read(publication.unpublished_segments)
+    assert (waiting.message, waiting.queue, waiting.priority) == (message(training), training.queue, 5)
+    assert read(publication.unpublished_segments, "0" * 32) == []
+    write(publication.mark_segments_published, [training.id], now())
+    assert read(publication.unpublished_segments) == []
+    assert read(publication.published_segments) == [waiting]
+    claimed = claim(training)
+    assert read(publication.published_segments) == []
+    write(segments.advance, claimed, done(10), Ended.now())
+    assert read(publication.unpublished_segments) == [waiting]
+
+
+def test_pictures_of_each_checkpoint_go_before_the_next_segment(create, claim, write, found, records, read):
+    training = create()
+    batch = write(lambda session: create_validation(session, training.id, CONFIG, None))
+    assert (batch.name, found().validation_batch_id) == ("olive-validation", batch.id)
+    assert write(lambda session: add_validation(session, training.id, CONFIG, "olive/olive-000010")) == 8
+    jobs = records.jobs(batch)
+    assert {job.priority for job in jobs} == {4}
+    by_variant = [[job for job in jobs if job.attributes == {"lora": name}] for name in ("none", "olive/olive-000010")]
+    assert [{job.lora for job in variant} for variant in by_variant] == [{""}, {"olive/olive-000010"}]
+    first, second = ([(job.prompt, job.seed) for job in variant] for variant in by_variant)
+    assert first == second
+    assert len(set(first)) == 8
+    write(control.cancel, read(control.batch_scope, batch.name))
+    assert write(lambda session: add_validation(session, training.id, CONFIG, "olive/olive-000020")) == 0
+
+
+def test_one_without_prompts_makes_no_pictures(create, write, found):
+    config = TrainingConfig(model_id="demo")
+    assert write(lambda session: create_validation(session, create().id, config, None)) is None
+
+
+def test_a_measurement_is_in_its_row(create, claim, write, records):
+    claimed = claim(create())
+    write(segments.advance, claimed, done(10, loss=0.5, step_s=1.5, rss_peak_bytes=2**33), Ended.now())
+    with records.database.reading() as session:
+        row = session.get_one(Segment, claimed.segment_id)
+    assert (row.begun_step, row.ended_step, row.loss, row.step_s, row.rss_peak_bytes) == (0, 10, 0.5, 1.5, 2**33)
+    assert row.finished_at - row.started_at < timedelta(minutes=1)

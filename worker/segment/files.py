@@ -1,0 +1,110 @@
+"""What a training has on the disk: its state, its pictures as the device takes them, and the LoRAs that come of it."""
+
+import os
+from pathlib import Path
+
+from models.durable_files import rename_durably, write_durably, writing_explained
+from models.lora_files import LORA_SUFFIX
+from models.private_folders import make_private_folder
+from models.settings import Settings
+from models.types.errors import TrainingError
+
+_EXAMPLES, _HELD_OUT, _KOHYA = "pictures.safetensors", "held-out.safetensors", "kohya"
+_ASIDE = ".aside"
+
+
+class TrainingFiles:
+    """Those of one training, below the data folder; LoRAs are where jobs may take them from."""
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self._folder = settings.data_dir / "trainings" / name
+        self._loras = settings.places_of_loras[0] / name
+        self._name = name
+
+    def read_state(self, state_file: str) -> bytes:
+        """Return a state that was written.
+
+        Raises:
+            TrainingError: it cannot be read.
+        """
+        file = self._folder / state_file
+        try:
+            return file.read_bytes()
+        except OSError as error:
+            raise TrainingError(
+                f"its state {file} cannot be read ({error.strerror}): bring it back, or train once more by another name"
+            ) from error
+
+    def write_state(self, state_file: str, content: bytes) -> None:
+        """Write a state under a name that no other has.
+
+        Raises:
+            StorageError: there is no room, or the folder cannot be written.
+        """
+        write_durably(self._folder / state_file, content)
+
+    def keep_state(self, kept: str) -> None:
+        """Remove all states but the one that the record names, and what a segment left aside that was cut short."""
+        for file in self._folder.glob("state-*.pt"):
+            if file.name != kept:
+                file.unlink(missing_ok=True)
+        for folder in (self._loras, self._folder / _KOHYA):
+            for file in folder.glob(f"*{_ASIDE}"):
+                file.unlink(missing_ok=True)
+
+    def read_pictures(self) -> tuple[bytes, bytes | None] | None:
+        """Return what is learnt from and what is held out, as they were written; None where they were not."""
+        examples, held_out = self._folder / _EXAMPLES, self._folder / _HELD_OUT
+        if not examples.exists():
+            return None
+        return examples.read_bytes(), held_out.read_bytes() if held_out.exists() else None
+
+    def write_pictures(self, learnt: bytes, held_out: bytes | None) -> None:
+        """Write what is learnt from last: where that is there, all is.
+
+        Raises:
+            StorageError: there is no room, or the folder cannot be written.
+        """
+        if held_out is not None:
+            self._write(self._folder / _HELD_OUT, held_out)
+        self._write(self._folder / _EXAMPLES, learnt)
+
+    def lora_name(self, step: int) -> str:
+        """Return what jobs call the LoRA of so many steps."""
+        return f"{self._name}/{self._name}-{step:06d}"
+
+    def lora_files(self, step: int) -> tuple[Path, Path]:
+        """Return where that is, in diffusers' layout and in kohya's."""
+        named = f"{self._name}-{step:06d}{LORA_SUFFIX}"
+        return self._loras / named, self._folder / _KOHYA / named
+
+    def put(self, asides: tuple[Path, Path], step: int) -> None:
+        """Give files that were written aside their names, durably.
+
+        Raises:
+            StorageError: they cannot be renamed.
+        """
+        for aside, file in zip(asides, self.lora_files(step), strict=True):
+            with writing_explained(file):
+                with aside.open("rb") as opened:
+                    os.fsync(opened.fileno())
+                rename_durably(aside, file)
+
+    def asides(self, segment_id: int) -> tuple[Path, Path]:
+        """Return where a segment may write both files first: beside their places, which may be on two disks.
+
+        Raises:
+            StorageError: a folder cannot be made.
+        """
+        folders = self._loras, self._folder / _KOHYA
+        for folder in folders:
+            with writing_explained(folder):
+                make_private_folder(folder)
+        of_diffusers, of_kohya = (folder / f".{segment_id}{_ASIDE}" for folder in folders)
+        return of_diffusers, of_kohya
+
+    def _write(self, file: Path, content: bytes) -> None:
+        aside = file.with_name(f".{file.name}.{os.getpid()}")
+        write_durably(aside, content, file)
+        with writing_explained(file):
+            rename_durably(aside, file)

@@ -1,0 +1,142 @@
+"""One segment of a training, from its claim to its end."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+
+from models.records.trainings.segments import SegmentClaim, SegmentResult
+from models.types.errors import DatabaseError, ProcessFaultError
+from models.types.exit_status import ExitStatus
+from models.types.message import SegmentMessage
+from models.types.states import GuardStep, Outcome
+from worker.care.breaker import Breaker
+from worker.care.cause import cause_of
+from worker.care.memory_guard import MemoryGuard
+from worker.engine.engine import Engine
+from worker.engine.memory import read_memory
+from worker.events import Event
+from worker.log import about, event, log
+from worker.segment.claiming import SegmentClaimer
+from worker.segment.files import TrainingFiles
+from worker.segment.heartbeat import SegmentHeartbeat
+from worker.segment.settling import SegmentSettler
+from worker.segment.training import SegmentTrainer
+from worker.shutdown import Shutdown
+
+
+class SegmentRunner:
+    """Runs segments on behalf of one boot, on the thread that owns the device."""
+
+    def __init__(
+        self,
+        claimer: SegmentClaimer,
+        engine: Engine,
+        trainer: SegmentTrainer,
+        settler: SegmentSettler,
+        guard: MemoryGuard,
+        breaker: Breaker,
+        *,
+        heartbeat: Callable[[SegmentClaim], SegmentHeartbeat],
+        files: Callable[[str], TrainingFiles],
+        afterwards: Callable[[SegmentClaim], object],
+        shutdown: Shutdown,
+    ) -> None:
+        """Have what is to be published be published by `afterwards`; `files` are a training's, by its name."""
+        self._claimer = claimer
+        self._engine = engine
+        self._trainer = trainer
+        self._settler = settler
+        self._guard = guard
+        self._breaker = breaker
+        self._heartbeat = heartbeat
+        self._files = files
+        self._afterwards = afterwards
+        self._shutdown = shutdown
+
+    def run(self, message: SegmentMessage) -> None:
+        """Claim the segment that a message names, train, and record what came of it.
+
+        Raises:
+            AttemptStoppedError, StorageError: as `SegmentClaimer.claim` does.
+            DatabaseError: the same, or what became of it could not be recorded; the device's next boot puts it back.
+        """
+        if (claim := self._claimer.claim(message)) is None:
+            return
+        with about(**claim.ids), ExitStack() as stack:
+            heartbeat = self._heartbeat(claim)
+            result = self._result(claim, heartbeat, stack)
+            is_owned = self._settle(claim, result, heartbeat)
+            _tell(claim, result, is_owned=is_owned)
+            if is_owned and result.state_file is not None:
+                self._files(claim.name).keep_state(result.state_file)
+        self._afterwards(claim)
+        if self._guard.after_job(read_memory(self._engine.device)) is GuardStep.RESTART:
+            self._shutdown.ask(ExitStatus.MEMORY)
+
+    def _result(self, claim: SegmentClaim, heartbeat: SegmentHeartbeat, stack: ExitStack) -> SegmentResult:
+        try:
+            _begin(heartbeat, stack)
+            result = self._trainer.train(claim, heartbeat)
+        except DatabaseError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever a library raises, the row must say so
+            return self._ended_by(claim, error)
+        self._count(claim, result)
+        return result
+
+    def _ended_by(self, claim: SegmentClaim, error: BaseException) -> SegmentResult:
+        """Return how an error ended the segment: nothing is left of its steps in memory either."""
+        self._engine.end_session()
+        cause, what = cause_of(error, f"training {claim.name}", claim.ids)
+        result = SegmentResult(cause.outcome, cause=cause, error=what)
+        return replace(result, outcome=Outcome.LOST) if self._count(claim, result) else result
+
+    def _count(self, claim: SegmentClaim, result: SegmentResult) -> bool:
+        return self._breaker.is_one_too_many(f"training {claim.name}", claim.ids, result.cause, result.error)
+
+    def _settle(self, claim: SegmentClaim, result: SegmentResult, heartbeat: SegmentHeartbeat) -> bool:
+        try:
+            return self._settler.settle(claim, result, heartbeat.wait)
+        except DatabaseError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - as above
+            return self._settler.settle(claim, self._ended_by(claim, error), lambda _: None)
+
+
+def _begin(heartbeat: SegmentHeartbeat, stack: ExitStack) -> None:
+    try:
+        stack.enter_context(heartbeat.beating())
+    except Exception as error:
+        raise ProcessFaultError(f"the segment was not begun: {type(error).__name__}: {error}") from error
+
+
+def _tell(claim: SegmentClaim, result: SegmentResult, *, is_owned: bool) -> None:
+    """Write the one line that the log has of a segment."""
+    fields = {"outcome": result.outcome, "cause": result.cause, "step": result.step} | asdict(result.measured)
+    if not is_owned:
+        log.warning(
+            "training %s: not settled, it is no longer this segment's",
+            claim.name,
+            extra=event(Event.SEGMENT_ENDED) | fields,
+        )
+    elif result.outcome is Outcome.SUCCEEDED:
+        measured = result.measured
+        log.info(
+            "training %s: step %s of %d, loss %s, held out %s, %s s a step%s",
+            claim.name,
+            result.step,
+            claim.steps,
+            _figure(measured.loss),
+            _figure(measured.held_out_loss),
+            _figure(measured.step_s),
+            f"; LoRA {result.lora}" if result.lora else "",
+            extra=event(Event.SEGMENT_DONE) | fields,
+        )
+    else:
+        log.error(
+            "training %s %s: %s", claim.name, result.outcome, result.error, extra=event(Event.SEGMENT_ENDED) | fields
+        )
+
+
+def _figure(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.4g}"

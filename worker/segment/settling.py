@@ -1,0 +1,79 @@
+"""The step that ends a segment: what came of it is named in the row, and the training goes on, waits, or has ended."""
+
+import random
+from collections.abc import Callable
+
+from models.records.attempts import Ended, Recorded
+from models.records.database import Database
+from models.records.publication import LONGEST_WAIT
+from models.records.trainings.segments import (
+    SegmentClaim,
+    SegmentResult,
+    advance,
+    fail,
+    lose_segment,
+    try_again,
+)
+from models.records.trainings.validation import add_validation
+from models.settings import Settings
+from models.training.config import TrainingConfig
+from models.types.causes import Cause
+from models.types.fate import Fate, fate
+from models.types.states import Outcome
+from worker.care.retrying import Retrier
+
+#: Times in a row that the rates are halved where a loss is not finite.
+_HALVINGS = 5
+
+
+class SegmentSettler:
+    """Writes what became of segments."""
+
+    def __init__(self, database: Database, settings: Settings, retrier: Retrier) -> None:
+        self._database = database
+        self._settings = settings
+        self._retrier = retrier
+
+    def settle(self, claim: SegmentClaim, result: SegmentResult, wait: Callable[[float], None]) -> bool:
+        """Record the end, as late as it takes, with `wait` between two tries; False where the claim was lost.
+
+        Raises:
+            DatabaseError: the worker was told to end before it worked.
+            CancelledError, LostClaimError, AttemptStoppedError: as `wait` does.
+        """
+        # Once for all tries: an earlier one whose answer was lost is known by it.
+        ended = Ended.now()
+        return bool(self._retrier.until_done(lambda: self._write(claim, result, ended), wait))
+
+    def _write(self, claim: SegmentClaim, result: SegmentResult, ended: Ended) -> Recorded:
+        config = TrainingConfig.model_validate(claim.config)
+        becomes = fate(result.outcome, result.cause, claim.failures, claim.losses, self._settings.tries)
+        with self._database.writing() as session:
+            if result.outcome is Outcome.SUCCEEDED:
+                recorded = advance(session, claim, result, ended)
+                if recorded is Recorded.NOW and result.lora is not None:
+                    add_validation(session, claim.training_id, config, result.lora)
+                return recorded
+            if result.cause is Cause.NOT_FINITE and claim.failures < _HALVINGS:
+                half = claim.rate_share / 2
+                return try_again(session, claim, result, ended, failed=True, rate_share=half)
+            if result.cause is Cause.OUT_OF_MEMORY and _may_save_memory(claim, config):
+                return try_again(session, claim, result, ended, saves_memory=True)
+            match becomes:
+                case Fate.SETTLE:
+                    return fail(session, claim, result, ended)
+                case Fate.POSTPONE:
+                    return try_again(session, claim, result, ended, failed=True, wait_s=self._wait_s(claim))
+                case Fate.GIVE_BACK:
+                    return try_again(session, claim, result, ended)
+                case _:
+                    aside = becomes is Fate.QUARANTINE
+                    return lose_segment(session, claim, result, ended, set_aside=aside)
+
+    def _wait_s(self, claim: SegmentClaim) -> float:
+        usual: float = min(self._settings.retry_s * 2**claim.failures, LONGEST_WAIT.total_seconds())
+        return usual * random.uniform(0.5, 1)  # noqa: S311 - no secret
+
+
+def _may_save_memory(claim: SegmentClaim, config: TrainingConfig) -> bool:
+    return config.gradient_checkpointing is None and not claim.saves_memory

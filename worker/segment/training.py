@@ -1,0 +1,178 @@
+"""The step of a segment that needs the device: go on from the last state, and take steps."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from models.records.trainings.segments import SegmentClaim, SegmentMeasurement, SegmentResult
+from models.settings import Settings
+from models.training.config import TrainingConfig
+from models.training.data_set import CaptionedPicture, read_data_set
+from models.types.errors import BadInputError, TrainingError
+from models.types.states import Outcome
+from worker.care.retrying import Retrier
+from worker.engine.engine import Engine
+from worker.segment.files import TrainingFiles
+from worker.segment.heartbeat import SegmentHeartbeat
+from worker.shutdown import Shutdown
+
+if TYPE_CHECKING:
+    from worker.engine.training.session import TrainingSession
+
+
+@dataclass(frozen=True)
+class SegmentTrainer:
+    """Takes the steps of segments with one engine."""
+
+    engine: Engine
+    settings: Settings
+    retrier: Retrier
+    shutdown: Shutdown
+
+    def train(self, claim: SegmentClaim, heartbeat: SegmentHeartbeat) -> SegmentResult:
+        """Take the steps of a segment, and write what came of them; it is not recorded yet.
+
+        A worker that was told to end after this segment ends it after its next step.
+
+        Raises:
+            NotFiniteError: as `TrainingSession.train` does; nothing was written.
+            TrainingError: the pictures, or the state, cannot be used.
+            CheckpointError, GenerationError: as `Engine.session` does.
+            CancelledError, LostClaimError, AttemptStoppedError: as `SegmentHeartbeat.advance` does.
+        """
+        config = TrainingConfig.model_validate(claim.config)
+        files = TrainingFiles(self.settings, claim.name)
+        begun = time.perf_counter()
+        session = self._session(claim, config, files, heartbeat)
+        ready_s = time.perf_counter() - begun
+        until, ends_early = segment_end(claim.step, config), self.shutdown.asked.is_set
+        taken = self.engine.in_session(lambda: session.train(until, lambda _: heartbeat.advance(), ends_early))
+        held_out_loss = self.engine.in_session(lambda: session.held_out_loss(heartbeat.advance))
+        begun = time.perf_counter()
+        lora = self._save_lora(session, claim, config, files, taken.step, heartbeat)
+        state_file = f"state-{taken.step:06d}-{claim.segment_id}.pt"
+        state = session.state()
+        self.retrier.until_done(lambda: files.write_state(state_file, state), heartbeat.wait)
+        session.key = _key(claim, state_file)
+        return SegmentResult(
+            Outcome.SUCCEEDED,
+            step=taken.step,
+            state_file=state_file,
+            lora=lora,
+            measured=SegmentMeasurement(
+                ready_s=ready_s,
+                step_s=taken.step_s,
+                pictures_a_step=config.pictures_a_step,
+                save_s=time.perf_counter() - begun,
+                loss=taken.loss,
+                held_out_loss=held_out_loss,
+                learning_rate=taken.learning_rate,
+                rss_peak_bytes=taken.peak.rss,
+                device_allocated_peak_bytes=taken.peak.device_allocated,
+                device_driver_peak_bytes=taken.peak.device_driver,
+            ),
+        )
+
+    def _session(
+        self, claim: SegmentClaim, config: TrainingConfig, files: TrainingFiles, heartbeat: SegmentHeartbeat
+    ) -> "TrainingSession":
+        begin = partial(self._begin, claim, config, files, heartbeat)
+        return self.engine.session(_key(claim, claim.state_file), config.model_id, config.mixed_precision, begin)
+
+    def _begin(
+        self,
+        claim: SegmentClaim,
+        config: TrainingConfig,
+        files: TrainingFiles,
+        heartbeat: SegmentHeartbeat,
+        pipeline: Any,
+        device: Any,
+    ) -> "TrainingSession":
+        from worker.engine.training.examples import EncodedExamples
+        from worker.engine.training.parts import Parts
+        from worker.engine.training.session import TrainingSession, encode_all
+
+        heartbeat.advance()
+        state = None if claim.state_file is None else files.read_state(claim.state_file)
+
+        def encoded(parts: Parts) -> tuple[EncodedExamples, EncodedExamples | None]:
+            if (kept := files.read_pictures()) is None:
+                data = _read(claim.data)
+                learnt, held_out = encode_all(
+                    parts, config, _examples(data[0], heartbeat), _examples(data[1], heartbeat)
+                )
+                kept = learnt.content(), None if held_out is None else held_out.content()
+                self.retrier.until_done(partial(files.write_pictures, *kept), heartbeat.wait)
+            learnt_content, held_out_content = kept
+            return (
+                EncodedExamples.of_content(learnt_content),
+                None if held_out_content is None else EncodedExamples.of_content(held_out_content),
+            )
+
+        return TrainingSession(
+            pipeline,
+            device,
+            config,
+            encoded=encoded,
+            state=state,
+            rate_share=claim.rate_share,
+            saves_memory=claim.saves_memory,
+            memory_sample_s=self.settings.memory_sample_s,
+        )
+
+    def _save_lora(
+        self,
+        session: "TrainingSession",
+        claim: SegmentClaim,
+        config: TrainingConfig,
+        files: TrainingFiles,
+        step: int,
+        heartbeat: SegmentHeartbeat,
+    ) -> str | None:
+        if step % config.checkpointing_steps and step % config.validation_steps and step < config.max_train_steps:
+            return None
+        about = {"nightshift_training": claim.name, "nightshift_step": str(step), "nightshift_base": config.model_id}
+
+        def save() -> None:
+            asides = files.asides(claim.segment_id)
+            session.save(*asides, about)
+            files.put(asides, step)
+
+        self.retrier.until_done(save, heartbeat.wait)
+        return files.lora_name(step)
+
+
+def _key(claim: SegmentClaim, state_file: str | None) -> str:
+    # The state's name is one segment's: another worker may have taken steps since this one did.
+    return f"{claim.uid} {state_file} {claim.rate_share} {claim.saves_memory}"
+
+
+def segment_end(step: int, config: TrainingConfig) -> int:
+    """Return after how many steps in all the segment ends that begins after `step`."""
+    marks = (config.segment_steps, config.checkpointing_steps, config.validation_steps)
+    return min(config.max_train_steps, *(step - step % mark + mark for mark in marks))
+
+
+def _read(folder: str) -> tuple[Sequence[CaptionedPicture], Sequence[CaptionedPicture]]:
+    try:
+        data = read_data_set(Path(folder))
+    except BadInputError as error:
+        raise TrainingError("; ".join(error.problems)) from error
+    return data.learnt, data.held_out
+
+
+def _examples(pictures: Sequence[CaptionedPicture], heartbeat: SegmentHeartbeat) -> Iterator[Any]:
+    from worker.engine.training.examples import Example
+
+    for one in pictures:
+        heartbeat.advance()
+        try:
+            with Image.open(one.file) as opened:
+                yield Example(opened.convert("RGB"), one.caption, one.repeats)
+        except OSError as error:
+            raise TrainingError(f"{one.file} cannot be read: {error}") from error
