@@ -1,4 +1,4 @@
-"""A job, or a training's segment, on the wire: what is understood, what is left to a newer program, and what is refused."""
+"""What a message says: what is understood, what is left to a newer program, and what is refused."""
 
 import json
 
