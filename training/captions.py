@@ -41,8 +41,11 @@ class Caption:
     kind: int
 
 
-def make_caption(rng: np.random.Generator, colour: int, kind: int) -> Caption:
-    """Return a caption that asks for that colour and kind; `NO_COLOUR` and `NO_KIND` ask for none."""
+def make_caption(rng: np.random.Generator, colour: int | str, kind: int) -> Caption:
+    """Return a caption that asks for that colour and kind; `NO_COLOUR` and `NO_KIND` ask for none.
+
+    A colour may be a word, which need not be one of the palette's.
+    """
     separator = _pick(rng, _SEPARATORS)
     scattered = rng.random() < 0.2
     chunks = _subject(rng, colour, kind) if scattered else [_pick(rng, FRAMES).format(_phrase(rng, colour, kind))]
@@ -63,7 +66,8 @@ def make_caption(rng: np.random.Generator, colour: int, kind: int) -> Caption:
     text = separator.join(chunks)
     if rng.random() < 0.1:
         text += "."
-    return Caption(text.upper() if rng.random() < 0.1 else text, colour, kind)
+    named = NO_COLOUR if isinstance(colour, str) else colour
+    return Caption(text.upper() if rng.random() < 0.1 else text, named, kind)
 
 
 def any_caption(rng: np.random.Generator) -> Caption:
@@ -75,11 +79,11 @@ def any_caption(rng: np.random.Generator) -> Caption:
     return make_caption(rng, colour, kind)
 
 
-def _subject(rng: np.random.Generator, colour: int, kind: int) -> list[str]:
+def _subject(rng: np.random.Generator, colour: int | str, kind: int) -> list[str]:
     """Return the words that say what shoe it is: of its colour, of its kind, or both."""
     words = []
     if colour != NO_COLOUR:
-        name = _pick(rng, COLOUR_WORDS[list(COLOURS)[colour]])
+        name = _colour_word(rng, colour)
         words.append(f"{_pick(rng, SHADES)} {name}" if rng.random() < 0.2 else name)
     if kind != NO_KIND:
         name = _pick(rng, KIND_WORDS[KINDS[kind]])
@@ -87,7 +91,13 @@ def _subject(rng: np.random.Generator, colour: int, kind: int) -> list[str]:
     return words
 
 
-def _phrase(rng: np.random.Generator, colour: int, kind: int) -> str:
+def _colour_word(rng: np.random.Generator, colour: int | str) -> str:
+    if isinstance(colour, str):
+        return _pick(rng, COLOUR_WORDS[colour]) if colour in COLOUR_WORDS else colour
+    return _pick(rng, COLOUR_WORDS[list(COLOURS)[colour]])
+
+
+def _phrase(rng: np.random.Generator, colour: int | str, kind: int) -> str:
     """Return what shoe it is as one phrase, the colour before or after the noun."""
     words = _subject(rng, colour, kind)
     if not words:

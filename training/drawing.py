@@ -80,8 +80,10 @@ class _Sheet:
         return mask
 
 
-def draw_shoe(kind: str, colour: str, rng: np.random.Generator) -> Image.Image:
+def draw_shoe(kind: str, colour: str | Rgb, rng: np.random.Generator) -> Image.Image:
     """Return a drawing of `SIZE` by `SIZE` pixels, RGB: one shoe of that kind and colour, in a pose of `rng`'s choice.
+
+    A colour is one of the palette's, by its name, or sRGB.
 
     Raises:
         KeyError: if there is no such kind or colour.
@@ -102,7 +104,7 @@ def draw_shoe(kind: str, colour: str, rng: np.random.Generator) -> Image.Image:
     )
     sheet = _Sheet(pose)
     shadow = _ground_shadow(sheet)
-    draw(sheet, height, _jittered(COLOURS[colour], rng), rng)
+    draw(sheet, height, _jittered(COLOURS[colour] if isinstance(colour, str) else colour, rng), rng)
     # The shadow lies under the shoe, so it is seen only where the canvas is still white.
     picture = Image.fromarray(np.minimum(np.asarray(sheet.image), np.asarray(shadow)))
     return picture.reduce(_SUPERSAMPLING)

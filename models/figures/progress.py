@@ -11,7 +11,7 @@ from models.pictures.store import PictureStore
 from models.records.batches import KnownBatch
 from models.records.control import paused_since
 from models.records.publication import due
-from models.records.tables import Attempt, Batch, Job
+from models.records.tables import Attempt, Batch, Job, Training
 from models.records.turns import is_published
 from models.types.states import FAULTY, FINISHED, MADE, JobState, Outcome
 
@@ -110,16 +110,18 @@ def batch_progress(session: Session, batch: KnownBatch) -> BatchProgress:
 
 
 def has_work(session: Session, boot_id: int, queues: Sequence[str]) -> bool:
-    """Tell whether there is something to do for this boot: jobs of its queues, unless they are paused, or its own."""
+    """Tell whether there is something to do for this boot: its own, or what waits on its queues while they go on."""
     # One by one, each by an index of its own: as one condition it would read all that waits on other queues.
     published = select(Job.id).where(is_published(), Job.queue.in_(queues))
     not_yet = select(Job.id).where(Job.state == JobState.QUEUED, Job.published_at.is_(None), Job.queue.in_(queues))
     runs = select(Job.id).where(Job.state == JobState.RUNNING, Job.boot_id == boot_id).limit(1)
-    if session.scalar(runs) is not None:
+    trains = select(Training.id).where(Training.state == JobState.RUNNING, Training.boot_id == boot_id).limit(1)
+    if any(session.scalar(own) is not None for own in (runs, trains)):
         return True
     if paused_since(session) is not None:
         return False
-    return any(session.scalar(waits.limit(1)) is not None for waits in (published, not_yet))
+    to_train = select(Training.id).where(Training.state == JobState.QUEUED, Training.queue.in_(queues))
+    return any(session.scalar(waits.limit(1)) is not None for waits in (published, not_yet, to_train))
 
 
 def missing_pictures(session: Session, batch_id: int, pictures: PictureStore) -> int:

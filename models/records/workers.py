@@ -8,7 +8,7 @@ from enum import StrEnum
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, aliased
 
-from models.records.tables import Batch, Boot, Job, SweepLease
+from models.records.tables import Batch, Boot, Job, SweepLease, Training
 from models.types.clock import Instant, now, seconds_since
 from models.types.message import DEFAULT_QUEUE
 from models.types.states import JobState
@@ -39,6 +39,8 @@ class KnownWorker:
     batch: str | None
     #: How many more jobs it has in hand: made in the same call, or waiting to be recorded.
     other_jobs: int
+    #: The training that it takes steps of.
+    training: str | None
     #: Its last sign of life.
     seen_at: datetime
     #: Seconds since then, None where that cannot be told.
@@ -73,6 +75,9 @@ def known_workers(session: Session, stall_s: float) -> list[KnownWorker]:
                 at[0].id if at else None,
                 at[0].name if at else None,
                 max(0, len(at) - 1),
+                session.scalar(
+                    select(Training.name).where(Training.boot_id == boot.id, Training.state == JobState.RUNNING)
+                ),
                 seen_at,
                 quiet_s,
                 boot.waiting_for,

@@ -63,6 +63,9 @@ class TrainingConfig(BaseModel):
     seed: int = Field(0, ge=0, le=MAX_SEED, description="Of the weights' start, the order, noise and times.")
     center_crop: bool = Field(True, description="Cut a picture of another shape around its middle.")
     random_flip: bool = Field(False, description="Mirror half of the pictures.")
+    check_autoencoder: bool = Field(
+        True, description="End before the first step where the autoencoder loses colours that captions name."
+    )
     snr_gamma: float | None = Field(None, gt=0, description="Weigh steps by their noise (min-SNR), such as 5.")
     noise_offset: float = Field(0.0, ge=0, le=1, description="Shift the noise of a whole picture by so much.")
     caption_dropout: _Share = Field(0.0, description="Share of pictures whose caption is left out.")

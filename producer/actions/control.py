@@ -28,14 +28,12 @@ class Cancelled:
 
 
 def cancel(settings: Settings, database: Database, *, batch: str | None = None, job: int | None = None) -> Cancelled:
-    """Cancel a batch, a training of that name, or one job: a queued one at once, a running one at its next step.
+    """Cancel a batch, or one job: a queued one at once, a running one at its next step.
 
     Raises:
         NotFoundError: if there is none.
     """
     with database.writing() as session:
-        if batch is not None and (training := find_training(session, batch)) is not None:
-            return _of_training(training.state, cancel_training(session, training.id))
         scope = batch_scope(session, batch) if job is None else job_scope(session, job)
         queued, running = cancel_jobs(session, scope)
     if not queued or scope.batch_id is None:
@@ -47,10 +45,14 @@ def cancel(settings: Settings, database: Database, *, batch: str | None = None, 
     return Cancelled(queued, running)
 
 
-def _of_training(before: JobState, after: JobState) -> Cancelled:
-    """Return a training as one that was queued, or runs; its message finds nothing to do."""
-    is_queued = before is JobState.QUEUED and after is JobState.CANCELLED
-    return Cancelled(int(is_queued), int(after is JobState.RUNNING))
+def cancel_training_of(database: Database, name: str) -> tuple[JobState, JobState] | None:
+    """Cancel the training of that name, and return its state before and after that; None where there is none.
+
+    Its message is dropped by the worker that comes to it.
+    """
+    with database.writing() as session:
+        training = find_training(session, name)
+        return None if training is None else (training.state, cancel_training(session, training.id))
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from models.records.control import paused_since
 from models.records.database import Database, Session
 from models.records.judging.acceptance import Standing, Unreached, standing, unreached
 from models.records.publication import published_queues
+from models.records.trainings.publication import published_segments
 from models.records.trainings.trainings import find_training, newest_trainings
 from models.records.workers import KnownWorker, WorkerState, known_workers
 from models.settings import Settings
@@ -112,5 +113,6 @@ def queue_state(database: Database, session: Session, settings: Settings) -> Que
     workers = known_workers(session, settings.stall_s)
     late = any(w.quiet_s is None or w.quiet_s > _MISSED * settings.heartbeat_s for w in workers)
     taken = {queue for worker in workers if worker.state is not WorkerState.SILENT for queue in worker.queues}
-    untaken = [queue for queue in published_queues(session) if queue not in taken]
+    waited_on = published_queues(session).union(segment.queue for segment in published_segments(session))
+    untaken = [queue for queue in sorted(waited_on) if queue not in taken]
     return QueueState(paused_since(session), workers, untaken, database.trouble() if late else None)

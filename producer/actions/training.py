@@ -74,6 +74,8 @@ def plan_training(
     else:
         if (wrong := next((one for one in folders if one.exists()), None)) is not None:
             raise BadInputError([f"--data {wrong}: name one folder of pictures, or batches"])
+        if (missing := next((one for one in data if "/" in one), None)) is not None:
+            raise BadInputError([f"--data {missing}: there is no such folder"])
         folder = settings.data_dir / "trainings" / name / "data"
         wanted = ExportedSet(layout="imagefolder", caption=Caption("{prompt}"), test=_HELD_OUT)
         export(settings, database, data, folder, wanted, progress)

@@ -5,6 +5,7 @@ import click
 from models.records import control as record
 from models.records.database import Database
 from models.settings import load_settings
+from models.types.states import JobState
 from producer.actions import control
 from producer.actions.enqueue import publish_anew, publish_jobs
 from producer.actions.training import publish_training
@@ -22,11 +23,21 @@ def cancel(batch: str | None, job_id: int | None) -> None:
     if (batch is None) == (job_id is None):
         raise click.UsageError("name a BATCH or a --job, and not both")
     settings = load_settings()
-    done = control.cancel(settings, Database(settings.database), batch=batch, job=job_id)
+    database = Database(settings.database)
+    if batch is not None and (states := control.cancel_training_of(database, batch)) is not None:
+        click.echo(f"training {batch}: {_said_of(*states)}")
+        return
+    done = control.cancel(settings, database, batch=batch, job=job_id)
     click.echo(f"{done.queued:,} queued jobs cancelled, {done.running:,} running ones asked to stop at their next step")
     if done.left_on_queue is not None:
         what = "workers drop the messages of cancelled jobs when they come to them"
         click.echo(f"producer: warning: {done.left_on_queue}; {what}", err=True)
+
+
+def _said_of(before: JobState, after: JobState) -> str:
+    if after is JobState.RUNNING:
+        return "asked to stop at its next step"
+    return "cancelled" if before is JobState.QUEUED else f"it has ended already: {after}"
 
 
 @click.command

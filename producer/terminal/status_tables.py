@@ -64,6 +64,7 @@ def workers_table(workers: Sequence[KnownWorker]) -> Table:
     shown = table("Workers", "on", "device", "since", "is", "at", "last sign of life")
     for worker in workers:
         at = "-" if worker.job_id is None else f"job {worker.job_id} of {worker.batch}"
+        at = at if worker.training is None else f"training {worker.training}"
         at += f" and {worker.other_jobs} more" if worker.other_jobs else ""
         device = f"{worker.device}: {worker.device_name}"
         since = moment(worker.started_at)

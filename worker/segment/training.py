@@ -17,11 +17,14 @@ from models.types.errors import BadInputError, TrainingError
 from models.types.states import Outcome
 from worker.care.retrying import Retrier
 from worker.engine.engine import Engine
+from worker.segment.autoencoder import LOOKED_AT, require_colours_kept
 from worker.segment.files import TrainingFiles
 from worker.segment.heartbeat import SegmentHeartbeat
 from worker.shutdown import Shutdown
 
 if TYPE_CHECKING:
+    from worker.engine.training.examples import EncodedExamples
+    from worker.engine.training.parts import Parts
     from worker.engine.training.session import TrainingSession
 
 
@@ -106,6 +109,8 @@ class SegmentTrainer:
                 learnt, held_out = encode_all(
                     parts, config, _examples(data[0], heartbeat), _examples(data[1], heartbeat)
                 )
+                if config.check_autoencoder and claim.step == 0:
+                    _require_drawable(data[0], learnt, parts, config, heartbeat)
                 kept = learnt.content(), None if held_out is None else held_out.content()
                 self.retrier.until_done(partial(files.write_pictures, *kept), heartbeat.wait)
             learnt_content, held_out_content = kept
@@ -145,6 +150,24 @@ class SegmentTrainer:
 
         self.retrier.until_done(save, heartbeat.wait)
         return files.lora_name(step)
+
+
+def _require_drawable(
+    pictures: Sequence[CaptionedPicture],
+    learnt: "EncodedExamples",
+    parts: "Parts",
+    config: TrainingConfig,
+    heartbeat: SegmentHeartbeat,
+) -> None:
+    from worker.engine.training.examples import decoded, squared
+
+    # Spread over all of them: one kind after the other may lie there.
+    numbers = range(0, len(pictures), max(1, len(pictures) // LOOKED_AT))
+    examples = zip(numbers, _examples([pictures[number] for number in numbers], heartbeat), strict=True)
+    require_colours_kept(
+        (squared(example.picture, config.resolution), decoded(learnt.latents[number], parts), example.caption)
+        for number, example in examples
+    )
 
 
 def _key(claim: SegmentClaim, state_file: str | None) -> str:

@@ -28,7 +28,7 @@ def create_validation(
     training = session.get_one(Training, training_id)
     batch = create_batch(
         session,
-        f"{training.name}-validation",
+        validation_name(training.name),
         f"training {training.name}",
         jobs,
         queue=training.queue,
@@ -39,6 +39,11 @@ def create_validation(
     )
     training.validation_batch_id = batch.id
     return batch
+
+
+def validation_name(training: str) -> str:
+    """Return what the batch of a training's pictures is called."""
+    return f"{training}-validation"
 
 
 def add_validation(session: Session, training_id: int, config: TrainingConfig, lora: str) -> int:

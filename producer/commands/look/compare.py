@@ -15,6 +15,8 @@ from models.pictures.opening import open_store
 from models.pictures.store import PictureStore
 from models.records.batches import find_batch
 from models.records.database import Database
+from models.records.trainings.trainings import find_training
+from models.records.trainings.validation import validation_name
 from models.settings import load_settings
 from models.types.errors import BadInputError, StorageError
 from models.types.printable import printable
@@ -67,7 +69,8 @@ def command(
     """Compare variants of the same pictures: with --axis queue them, without it say what they show.
 
     Each prompt is made once for each combination of the values, with the same seeds; the first combination is what the
-    others are held against. Then `producer compare BATCH` counts what the checks accept of each.
+    others are held against. Then `producer compare BATCH` counts what the checks accept of each; for the name of a
+    training, of each of its checkpoints.
     """
     if inline and html is None:
         raise click.UsageError("--inline is for --html FILE")
@@ -100,7 +103,9 @@ def _show(batch: str | None, sheet: Path | None, html: Path | None, *, inline: b
     settings = load_settings()
     database = Database(settings.database)
     with database.reading() as session:
-        found = find_batch(session, batch)
+        training = None if batch is None else find_training(session, batch)
+        # Of a training, the pictures that were made with its checkpoints.
+        found = find_batch(session, batch if training is None else validation_name(training.name))
         made = trials(session, found.id)
     if not any(variant_of(trial.attributes) for trial in made):
         raise BadInputError([f"{found.name} compares nothing: `producer compare --axis` queues a batch that does"])

@@ -1,5 +1,6 @@
 """Pictures and captions as a training takes them: encoded once, and kept."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -70,11 +71,23 @@ def encode(examples: Iterable[Example], parts: Parts, resolution: int, *, mirror
         ValueError: there are none.
     """
     latents, others, captions, places = [], [], [], []
+    if parts.autoencoder.dtype != torch.float32:
+        # It is done once, and float16 overflows in some autoencoders.
+        parts.autoencoder.to(torch.float32)
+    # A picture may come with several captions.
+    known: dict[bytes, Tensor] = {}
+
+    def encoded(square: Image.Image) -> Tensor:
+        content = hashlib.sha256(square.tobytes()).digest()
+        if content not in known:
+            known[content] = _latents(square, parts)
+        return known[content]
+
     for number, example in enumerate(examples):
-        square = ImageOps.fit(example.picture.convert("RGB"), (resolution, resolution), Image.Resampling.LANCZOS)
-        latents.append(_latents(square, parts))
+        square = squared(example.picture, resolution)
+        latents.append(encoded(square))
         if mirrored:
-            others.append(_latents(ImageOps.mirror(square), parts))
+            others.append(encoded(ImageOps.mirror(square)))
         captions.append(example.caption)
         places += [number] * example.repeats
     if not latents:
@@ -88,11 +101,25 @@ def encode(examples: Iterable[Example], parts: Parts, resolution: int, *, mirror
     )
 
 
+def squared(picture: Image.Image, resolution: int) -> Image.Image:
+    """Return a picture cut to a square of `resolution` pixels around its middle."""
+    return ImageOps.fit(picture.convert("RGB"), (resolution, resolution), Image.Resampling.LANCZOS)
+
+
+def decoded(latents: Tensor, parts: Parts) -> Image.Image:
+    """Return the picture that the autoencoder makes of latents of one, (channels, height / 8, width / 8)."""
+    autoencoder = parts.autoencoder
+    with torch.no_grad():
+        given = (latents[None] / autoencoder.config.scaling_factor).to(autoencoder.device, autoencoder.dtype)
+        made: Tensor = autoencoder.decode(given).sample[0]
+    pixels = ((made.to("cpu", torch.float32).clamp(-1, 1) + 1) * 127.5).round()
+    return Image.fromarray(pixels.to(torch.uint8).permute(1, 2, 0).numpy())
+
+
 def _latents(picture: Image.Image, parts: Parts) -> Tensor:
     pixels = torch.from_numpy(np.asarray(picture, dtype=np.float32) / 127.5 - 1).permute(2, 0, 1)[None]
     with torch.no_grad():
-        # In float32 whatever the others are in: it is done once, and float16 overflows in some autoencoders.
-        autoencoder = parts.autoencoder.to(torch.float32)
+        autoencoder = parts.autoencoder
         found: Tensor = autoencoder.encode(pixels.to(autoencoder.device, autoencoder.dtype)).latent_dist.mode()
     scaled: Tensor = found.to("cpu", torch.float32) * autoencoder.config.scaling_factor
     return scaled
