@@ -11,7 +11,7 @@ INSTALLING := Installing pinned versions into $(VENV) (torch is large, this take
 .DEFAULT_GOAL := help
 # The targets share one virtualenv, so `make -j` may not run two of them at once.
 .NOTPARALLEL:
-.PHONY: help bench demo demo-checkpoint test test-all test-slow lint types imports pytest faults docs fleet leak soak constraints clean
+.PHONY: help bench demo demo-checkpoint demo-lora test test-all test-slow lint types imports pytest faults docs fleet leak soak constraints clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,10 @@ demo: $(VENV)/.runtime ## Make 24 demonstration pictures from examples/shoes.txt
 # Goes on where a run that was cut short stopped; rm -r build/demo-checkpoint to begin anew.
 demo-checkpoint: $(VENV)/.runtime ## Train the demo checkpoint from nothing: an hour and more on two cores
 	$(BIN)/python -m training --sheet docs/demo.png
+
+# Goes on where a run that was cut short stopped; rm -r build/demo-lora to begin anew.
+demo-lora: $(VENV)/.runtime ## Teach the demo checkpoint a colour by a LoRA, and show its pictures: some six minutes
+	$(BIN)/python -m training.lora
 
 test: lint types imports pytest ## Lint, types, imports, and the tests that show the whole way: within eight minutes
 

@@ -21,7 +21,7 @@ DOCS = ROOT / "docs"
 #: In the order in which a reader comes to them: a page goes on with what the one before has made.
 READ = [
     ROOT / "README.md",
-    *(DOCS / f"{page}.md" for page in ("prompts", "checks", "loras", "datasets")),
+    *(DOCS / f"{page}.md" for page in ("prompts", "checks", "loras", "datasets", "training")),
     ROOT / "examples" / "train_lora.md",
     *(DOCS / f"{page}.md" for page in ("figures", "operations", "troubleshooting", "settings")),
 ]

@@ -84,7 +84,7 @@ def _of_metadata(file: Path, problems: list[str]) -> Iterator[CaptionedPicture]:
     for number, row in _rows(file, problems):
         place = f"{file}, line {number}"
         name = row.get("file_name")
-        caption = next((row[column] for column in _CAPTIONS if row.get(column)), None)
+        caption = next((row[column] for column in _CAPTIONS if row.get(column) is not None), None)
         if not isinstance(name, str) or not name:
             problems.append(f"{place}: it names no file: file_name is missing")
         elif not isinstance(caption, str):
@@ -99,7 +99,9 @@ def _rows(file: Path, problems: list[str]) -> Iterator[tuple[int, Mapping[str, A
     try:
         with file.open(encoding="utf-8", newline="" if file.suffix == ".csv" else None) as lines:
             if file.suffix == ".csv":
-                yield from enumerate(csv.DictReader(lines), start=2)
+                # An empty place says nothing; in JSON an empty caption is one.
+                for number, row in enumerate(csv.DictReader(lines), start=2):
+                    yield number, {name: value or None for name, value in row.items()}
                 return
             for number, line in enumerate(lines, start=1):
                 if line.strip():

@@ -120,3 +120,12 @@ def test_of_many_problems_some_are_told(tmp_path, put):
     found = problems(tmp_path)
     assert len(found) == 21
     assert found[-1] == "… and 5 more"
+
+
+def test_a_caption_may_be_empty_where_that_is_said_and_a_picture_may_have_several(tmp_path, put):
+    file = put("a.png")
+    metadata(tmp_path, {"file_name": "a.png", "text": ""}, {"file_name": "a.png", "text": "a"})
+    assert read_data_set(tmp_path).learnt == [CaptionedPicture(file, ""), CaptionedPicture(file, "a")]
+    (tmp_path / "metadata.jsonl").unlink()
+    (tmp_path / "metadata.csv").write_text("file_name,text\na.png,\n")
+    assert "it has no caption" in problems(tmp_path)[0]

@@ -17,8 +17,9 @@ _OLIVE: Final[Rgb] = (110, 118, 60)
 _DRAWINGS, _CAPTIONS = 12, 14
 #: Drawings in other colours, so that those stay what they were, and captions of each.
 _OTHERS, _OTHER_CAPTIONS = 192, 2
-#: Shares of captions that name no colour, and that name none that there is: what is not olive must not become so.
-_WITHOUT, _UNKNOWN = 0.125, 0.125
+#: Shares of their captions that are empty, that name no colour, and that name none that there is: what is not olive
+#: must not become so, least of all what is drawn for no prompt, from which guidance leads away.
+_EMPTY, _WITHOUT, _UNKNOWN = 0.125, 0.125, 0.125
 
 
 def write_data_set(folder: Path, seed: int = 0) -> None:
@@ -51,8 +52,10 @@ def _caption(rng: np.random.Generator, colour: str, kind: str) -> str:
 
 def _other_caption(rng: np.random.Generator, colour: str, kind: str) -> str:
     chance = rng.random()
-    if chance < _WITHOUT:
+    if chance < _EMPTY:
+        return ""
+    if chance < _EMPTY + _WITHOUT:
         return make_caption(rng, NO_COLOUR, KINDS.index(kind)).text
-    if chance < _WITHOUT + _UNKNOWN:
+    if chance < _EMPTY + _WITHOUT + _UNKNOWN:
         return _caption(rng, "".join(rng.choice(list("bcdfghjkmpqrstvwxz"), size=4)), kind)
     return _caption(rng, colour, kind)
