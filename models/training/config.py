@@ -45,8 +45,8 @@ class TrainingConfig(BaseModel):
     mixed_precision: Literal["auto", "no", "fp16", "bf16"] = Field(
         "auto", description="Numbers of the frozen weights; auto: float16 on a GPU, float32 on a CPU."
     )
-    gradient_checkpointing: bool | None = Field(
-        None, description="Compute again what the way back needs, for less memory; where memory asks for it."
+    gradient_checkpointing: bool = Field(
+        True, description="Where memory runs out, compute again what the way back needs: less memory, more time."
     )
     use_8bit_adam: Literal[False] = Field(False, description="Only false: no library has it for Metal.")
     lora_rank: int = Field(8, ge=1, le=1024, description="Rank of each layer's change.")

@@ -76,4 +76,4 @@ class SegmentSettler:
 
 
 def _may_save_memory(claim: SegmentClaim, config: TrainingConfig) -> bool:
-    return config.gradient_checkpointing is None and not claim.saves_memory
+    return config.gradient_checkpointing and not claim.saves_memory

@@ -60,8 +60,7 @@ class Trainer:
     ) -> None:
         """Begin a training; `resume` goes on with one.
 
-        Rates are `rate_share` of those of the configuration. To save memory what the way back needs is computed twice,
-        which the configuration may ask for, too.
+        Rates are `rate_share` of those of the configuration. To save memory what the way back needs is computed twice.
         """
         self._parts = parts
         self._examples = examples
@@ -82,7 +81,7 @@ class Trainer:
         is_half = parts.unet.dtype == torch.float16
         self._scaler = torch.amp.GradScaler(parts.device.type, enabled=is_half)
         self._rate_share = rate_share
-        if config.gradient_checkpointing or saves_memory:
+        if saves_memory:
             parts.unet.enable_gradient_checkpointing()
 
     def train(
