@@ -67,6 +67,8 @@ class Trainer:
         self._config = config
         torch.manual_seed(config.seed)
         self.adapters = Adapters(parts, config)
+        #: Of torch's own generator, which dropout draws from: what else draws from it between two calls does not count.
+        self._dropout = torch.get_rng_state()
         rates = {"unet": config.learning_rate, "text_encoder": config.text_encoder_lr or config.learning_rate}
         groups = [{"params": self.adapters.parameters(part), "lr": rate * rate_share} for part, rate in rates.items()]
         self._optimizer = AdamW([group for group in groups if group["params"]], weight_decay=config.weight_decay)
@@ -96,10 +98,12 @@ class Trainer:
             NotFiniteError: the loss is not; the changes are what they were before the step.
         """
         self.adapters.set_training(on=True)
+        torch.set_rng_state(self._dropout)
         try:
             while self.step < until and not ends_early():
                 each(self._take_step())
         finally:
+            self._dropout = torch.get_rng_state()
             self.adapters.set_training(on=False)
 
     @torch.no_grad()
@@ -132,7 +136,7 @@ class Trainer:
                 "step": self.step,
                 "left": self._left,
                 "draws": self._draws.get_state(),
-                "dropout": torch.get_rng_state(),
+                "dropout": self._dropout,
                 "adapters": self.adapters.tensors(),
                 "optimizer": self._optimizer.state_dict(),
                 "rates": {key: value for key, value in self._rates.state_dict().items() if key != "lr_lambdas"},
@@ -158,7 +162,7 @@ class Trainer:
         self._rates.load_state_dict(rates)
         self._scaler.load_state_dict(found["scaler"])
         self._draws.set_state(found["draws"])
-        torch.set_rng_state(found["dropout"])
+        self._dropout = found["dropout"]
         self.step, self._left = found["step"], list(found["left"])
 
     def _take_step(self) -> StepFigures:
