@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from statistics import fmean
 
 from sqlalchemy import select
@@ -22,6 +23,7 @@ class SegmentFigures:
     """A segment that was done."""
 
     number: int
+    finished_at: datetime
     begun_step: int
     ended_step: int
     #: From its claim to its end.
@@ -95,6 +97,7 @@ def _done(session: Session, training_id: int) -> list[SegmentFigures]:
     return [
         SegmentFigures(
             row.number,
+            row.finished_at or row.started_at,
             row.begun_step,
             row.ended_step or row.begun_step,
             0.0 if row.finished_at is None else (row.finished_at - row.started_at).total_seconds(),

@@ -11,6 +11,7 @@ from producer.files import write_text
 from producer.format import moment, seconds
 from producer.page.figures import shown_parts
 from producer.page.pictures import ShownPicture
+from producer.page.plots import ROW, WIDTH, Plot
 from producer.page.templating import source, template
 from producer.terminal.comparison_table import comparison_table
 
@@ -30,9 +31,10 @@ def write_comparison(
     rows: Sequence[SameSeed],
     pictures: Iterable[ShownPicture],
     *,
+    plots: Sequence[Plot] = (),
     left_out: int = 0,
 ) -> None:
-    """Write the page; `pictures` are those of the rows, and so many rows more are not on it.
+    """Write the page; `pictures` are those of the rows, and so many rows more are not on it. `plots` are a training's.
 
     It has no script: the differences are drawn by the browser's own blending, so nothing reads their pixels.
 
@@ -52,7 +54,10 @@ def write_comparison(
         verdict=comparison.verdict,
         variants=[one.variant for one in comparison.variants],
         blocks=blocks,
+        plots=plots,
         left_out=left_out,
+        width=WIDTH,
+        row=ROW,
         style=source("page.css"),
         seconds=seconds,
         written_at=moment(now()),

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from models.figures.made_pictures import MadePicture, all_made_pictures
+from models.figures.trainings import training_progress
 from models.figures.variants import trials
 from models.pictures.opening import open_store
 from models.pictures.store import PictureStore
@@ -29,6 +30,7 @@ from producer.commands.make.job_options import job_options, read_order
 from producer.exports.contact_sheet import Cell, Row, pages
 from producer.page.comparison import write_comparison
 from producer.page.pictures import MOST_INLINE, shown_pictures, where_it_is
+from producer.page.trainings import plots_of_training
 from producer.prompts.axes import parse_axis, variant_of
 from producer.terminal.comparison_table import comparison_table
 from producer.terminal.progress_bar import progress_bar
@@ -107,6 +109,7 @@ def _show(batch: str | None, sheet: Path | None, html: Path | None, *, inline: b
         # Of a training, the pictures that were made with its checkpoints.
         found = find_batch(session, batch if training is None else validation_name(training.name))
         made = trials(session, found.id)
+        learnt = None if training is None else training_progress(session, training)
     if not any(variant_of(trial.attributes) for trial in made):
         raise BadInputError([f"{found.name} compares nothing: `producer compare --axis` queues a batch that does"])
     judged = found.checks is not None or any(trial.state == JobState.REJECTED for trial in made)
@@ -129,7 +132,9 @@ def _show(batch: str | None, sheet: Path | None, html: Path | None, *, inline: b
         of_page = rows[: max(1, _MOST_PICTURES // len(variants))]
         pictures = [one for row in of_page for one in row.pictures if one is not None]
         shown = shown_pictures(html, pictures, store, inline=inline)
-        write_comparison(html, found.name, comparison, of_page, shown, left_out=len(rows) - len(of_page))
+        plots = [] if learnt is None else plots_of_training(learnt.segments)
+        left_out = len(rows) - len(of_page)
+        write_comparison(html, found.name, comparison, of_page, shown, plots=plots, left_out=left_out)
         click.echo(where_it_is(html, pictures, inline=inline))
 
 
