@@ -7,6 +7,7 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
+from safetensors import safe_open
 
 from models.checkpoints import DEMO_FOLDER
 from models.training.config import TrainingConfig
@@ -303,3 +304,22 @@ def test_pictures_as_they_were_kept_are_the_same(encoded):
     one.train(2)
     other.train(2)
     assert digest(one) == digest(other)
+
+
+def test_files_name_layers_as_other_programs_do_and_tell_nothing_of_this_disk(encoded, tmp_path):
+    made = trainer(encoded)
+    made.train(1)
+    of_diffusers, of_kohya = tmp_path / "diffusers.safetensors", tmp_path / "kohya.safetensors"
+    save_diffusers(made.adapters, of_diffusers, {})
+    save_kohya(made.adapters, config(), of_kohya, {})
+    block = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_out.0"
+    with safe_open(of_diffusers, "pt") as found:
+        names = set(found.keys())
+        assert {f"unet.{block}.lora_A.weight", f"unet.{block}.lora_B.weight"} <= names
+        assert "text_encoder.text_model.encoder.layers.0.mlp.fc1.lora_A.weight" in names
+        assert str(DEMO_FOLDER) not in str(found.metadata())
+    with safe_open(of_kohya, "pt") as found:
+        names = set(found.keys())
+        layer = f"lora_unet_{block.replace('.', '_')}"
+        assert {f"{layer}.lora_down.weight", f"{layer}.lora_up.weight", f"{layer}.alpha"} <= names
+        assert "lora_te_text_model_encoder_layers_0_self_attn_q_proj.lora_down.weight" in names

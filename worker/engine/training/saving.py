@@ -1,7 +1,7 @@
 """The LoRA that comes of a training, as a file: in diffusers' layout, and in kohya's, which other programs read."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -16,16 +16,21 @@ _KOHYA = {"unet": "lora_unet", "text_encoder": "lora_te"}
 _ENDS = {".lora_A.weight": ".lora_down.weight", ".lora_B.weight": ".lora_up.weight"}
 #: What diffusers looks for in a file's header: without it, alpha would be taken to be the rank.
 _METADATA = "lora_adapter_metadata"
+_PRIVATE = {"base_model_name_or_path"}
 
 
 def save_diffusers(adapters: Adapters, file: Path, about: Mapping[str, str]) -> None:
     """Write it in diffusers' layout; `about` goes into its header."""
-    tensors = {f"{part}.{name}": value for part, found in adapters.tensors().items() for name, value in found.items()}
+    tensors = {f"{part}.{_usual(name)}": value for part, name, value in _all(adapters)}
     known = {
         f"{part}.{name}": value
         for part, config in adapters.configs.items()
         for name, value in config.to_dict().items()  # type: ignore[no-untyped-call]
+        # Where the checkpoint lies on this disk is nobody else's business.
+        if name not in _PRIVATE
     }
+    # Diffusers loads layers in the mode of a training, in which they would leave values out of pictures, too.
+    known |= {f"{part}.lora_dropout": 0.0 for part in adapters.configs}
     header = json.dumps(known, indent=2, sort_keys=True, default=_plain)
     save_file(tensors, file, {"format": "pt", _METADATA: header, **about})
 
@@ -33,18 +38,28 @@ def save_diffusers(adapters: Adapters, file: Path, about: Mapping[str, str]) -> 
 def save_kohya(adapters: Adapters, config: TrainingConfig, file: Path, about: Mapping[str, str]) -> None:
     """Write it in kohya's layout, each layer with its alpha; `about` goes into its header."""
     tensors: dict[str, Tensor] = {}
-    for part, found in adapters.tensors().items():
-        for name, value in found.items():
-            (end,) = (end for end in _ENDS if name.endswith(end))
-            layer = f"{_KOHYA[part]}_{name.removesuffix(end).replace('.', '_')}"
-            tensors[layer + _ENDS[end]] = value
-            tensors[f"{layer}.alpha"] = torch.tensor(float(config.lora_alpha))
+    for part, name, value in _all(adapters):
+        (end,) = (end for end in _ENDS if name.endswith(end))
+        layer = f"{_KOHYA[part]}_{_usual(name).removesuffix(end).replace('.', '_')}"
+        tensors[layer + _ENDS[end]] = value
+        tensors[f"{layer}.alpha"] = torch.tensor(float(config.lora_alpha))
     header = {
         "ss_network_module": "networks.lora",
         "ss_network_dim": str(config.lora_rank),
         "ss_network_alpha": str(float(config.lora_alpha)),
     }
     save_file(tensors, file, {"format": "pt", **header, **about})
+
+
+def _all(adapters: Adapters) -> Iterator[tuple[str, str, Tensor]]:
+    for part, found in adapters.tensors().items():
+        for name, value in found.items():
+            yield part, name, value
+
+
+def _usual(name: str) -> str:
+    """Return a layer's name as files have it: transformers calls the text encoder's otherwise from its version 5 on."""
+    return f"text_model.{name}" if name.startswith("encoder.") else name
 
 
 def _plain(value: object) -> object:

@@ -1,0 +1,166 @@
+"""From accepted pictures to a LoRA and its pictures, by the commands that people type."""
+
+import json
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+from faults import QUICK
+from small_trainings import data_set, flags, segments, train, training, wait_until_over
+
+from models.checkpoints import DEMO_FOLDER
+from models.records.tables import Attempt
+from models.types.states import JobState
+
+
+@pytest.fixture(scope="module")
+def redis_server(new_server):
+    made = new_server()
+    made.start()
+    return made
+
+
+@pytest.fixture(scope="module")
+def nightshift(installation, redis_server):
+    with installation(redis_server.url(0), **QUICK) as made:
+        made.wait_until_ready(made.start_worker())
+        yield made
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    return data_set(tmp_path_factory.mktemp("data"), held_out=2)
+
+
+@pytest.mark.smoke
+def test_from_accepted_pictures_to_a_lora_and_its_pictures(nightshift, tmp_path):
+    batch = nightshift.enqueue(
+        *(word for colour in ("red", "blue", "green") for word in ("--prompt", f"a {colour} boot")),
+        *("--count", 2, "--checks", "none", "--batch", "accepted"),
+    )
+    nightshift.wait_until_finished(batch)
+    planned = nightshift.producer("train", "boots", "--data", batch, *flags(), "--dry-run")
+    assert "boots: 4 pictures from" in planned.stdout
+    assert "2 more are held out" in planned.stdout
+    assert planned.stdout.endswith("Nothing was queued (--dry-run).\n")
+    asked = ("--validation-prompt", "a red boot", "--num-validation-images", 2, "--checks", "product")
+    train(nightshift, "boots", batch, *asked, validation_steps=6)
+    over = wait_until_over(nightshift, "boots")
+    assert (over.state, over.step, over.pictures, over.held_out) == ("succeeded", 12, 4, 2)
+    nightshift.wait_until_finished("boots-validation")
+    done = segments(nightshift, "boots")
+    assert [(one.begun_step, one.ended_step) for one in done] == [(0, 3), (3, 6), (6, 9), (9, 12)]
+    assert all(one.loss > 0 and one.held_out_loss > 0 and one.step_s > 0 and one.rss_peak_bytes for one in done)
+    assert [one.lora for one in done] == [None, "boots/boots-000006", None, "boots/boots-000012"]
+    compared = nightshift.read_json("compare", "boots")
+    names = ["none", "boots/boots-000006", "boots/boots-000012"]
+    assert [(one["variant"], one["judged"]) for one in compared["variants"]] == [(name, 2) for name in names]
+    page = tmp_path / "boots.html"
+    assert nightshift.producer("compare", "boots", "--html", page).returncode == 0
+    text = page.read_text()
+    assert all(said in text for said in ("Loss, the mean of each segment", "Seconds a step", "held out"))
+    later = nightshift.enqueue("--prompt", "a red boot", "--lora", names[-1])
+    (job,) = nightshift.wait_until_finished(later)
+    assert (job.state, job.lora) == (JobState.SUCCEEDED, names[-1])
+
+
+def test_plain_diffusers_takes_what_comes_of_it(nightshift, pictures):
+    train(nightshift, "plain", pictures, "--train-text-encoder")
+    wait_until_over(nightshift, "plain")
+    pipeline = StableDiffusionPipeline.from_pretrained(DEMO_FOLDER, safety_checker=None)
+    sample = torch.ones(1, pipeline.unet.config.in_channels, 8, 8)
+
+    def said():
+        tokens = pipeline.tokenizer("a red square", padding="max_length", return_tensors="pt").input_ids
+        with torch.no_grad():
+            return pipeline.unet(sample, 500, pipeline.text_encoder(tokens)[0]).sample
+
+    usual, found = said(), []
+    for folder in (nightshift.data_dir / "loras" / "plain", nightshift.data_dir / "trainings" / "plain" / "kohya"):
+        pipeline.load_lora_weights(folder, weight_name="plain-000012.safetensors")
+        found.append(said())
+        pipeline.unload_lora_weights()
+    of_diffusers, of_kohya = found
+    assert torch.allclose(of_diffusers, of_kohya, atol=1e-4)
+    assert not torch.allclose(of_diffusers, usual, atol=1e-3)
+
+
+def test_what_is_urgent_comes_between_two_segments(nightshift, pictures):
+    train(nightshift, "long", pictures, max_train_steps=300, segment_steps=3, checkpointing_steps=300)
+    nightshift.wait_until(lambda: training(nightshift, "long").step, "the first segment")
+    batch = nightshift.enqueue("--prompt", "a boot", "--priority", 0)
+    (job,) = nightshift.wait_until_finished(batch)
+    assert job.state == JobState.SUCCEEDED
+    assert training(nightshift, "long").state in ("queued", "running")
+    assert nightshift.producer("cancel", "long").stdout.startswith("training long: ")
+    assert wait_until_over(nightshift, "long").state == "cancelled"
+    assert nightshift.producer("cancel", "long").stdout == "training long: it has ended already: cancelled\n"
+    assert any(row.job_id == job.id for row in nightshift.rows(Attempt))
+
+
+def test_a_queue_that_was_emptied_and_a_redis_that_was_away_lose_no_training(nightshift, pictures, redis_server):
+    assert nightshift.producer("pause").returncode == 0
+    train(nightshift, "emptied", pictures)
+    with redis_server.client() as client:
+        client.flushdb()
+    away = nightshift.producer(
+        "train", "away", "--data", pictures, *flags(), NIGHTSHIFT_BROKER_URL="redis://127.0.0.1:1/0"
+    )
+    assert away.returncode == 1
+    assert "Nothing is lost: the training is recorded, and `producer publish` puts it on the queue" in away.stderr
+    assert nightshift.producer("resume").returncode == 0
+    assert wait_until_over(nightshift, "emptied").state == "succeeded"
+    assert wait_until_over(nightshift, "away").state == "succeeded"
+    assert len(segments(nightshift, "emptied")) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "more", "said"),
+    [
+        ("../x", "{data}", [], "use up to 64 letters, digits, dots, dashes and underscores"),
+        ("new", "/nowhere/at/all", [], "--data /nowhere/at/all: there is no such folder"),
+        ("new", "nobatch", [], "there is no batch 'nobatch'"),
+        ("new", "{data}", ["--lora-rank", "0"], "lora_rank=0: Input should be greater than or equal to 1"),
+        ("new", "{data}", ["--lr-warmup-steps", "99"], "the rate would never reach its height"),
+        ("new", "{empty}", [], "holds no picture"),
+        ("new", "{broken}", [], "no whole picture"),
+    ],
+)
+def test_what_cannot_be_trained_is_said_in_a_line_and_nothing_is_queued(
+    nightshift, pictures, tmp_path, name, data, more, said
+):
+    broken = data_set(tmp_path / "broken")
+    (broken / "train" / "2.png").write_bytes(b"none")
+    (tmp_path / "empty").mkdir()
+    folder = data.format(data=pictures, empty=tmp_path / "empty", broken=broken)
+    done = nightshift.producer("train", name, "--data", folder, *flags(), *more)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert nightshift.producer("status", name).returncode == 2
+
+
+def test_a_name_that_is_taken_is_said(nightshift, pictures):
+    nightshift.enqueue("--prompt", "a boot", "--batch", "taken")
+    done = nightshift.producer("train", "taken", "--data", pictures, *flags())
+    assert (done.returncode, done.stderr) == (
+        2,
+        "producer: taken: there is a training or a batch of that name already; choose another name\n",
+    )
+
+
+def test_a_configuration_as_scripts_have_it_is_taken(nightshift, pictures, tmp_path):
+    asked = {"resolution": 64, "max_train_steps": 3, "num_train_epochs": 1, "gradient_checkpointing": True}
+    (tmp_path / "config.py").write_text(f"training_config = {asked!r}\n")
+    done = nightshift.producer(
+        "train", "script", "--data", pictures, "--config", tmp_path / "config.py", "--train-batch-size", 1, "--follow"
+    )
+    assert done.returncode == 0
+    assert "num_train_epochs has no effect" in done.stderr
+    assert "script: step 3 of 3; succeeded" in done.stderr
+    stored = json.loads(nightshift.producer("status", "script", "--json").stdout)
+    assert (stored["state"], stored["config"]["train_batch_size"], stored["config"]["model_id"]) == (
+        "succeeded",
+        1,
+        "demo",
+    )
