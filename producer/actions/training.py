@@ -4,6 +4,7 @@ import re
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from models.figures.estimates import Estimate
@@ -68,6 +69,8 @@ def plan_training(
         what = "a training keeps its state in the data folder, and NIGHTSHIFT_PICTURES_URL names an object store"
         raise BadInputError([f"{what}: train where pictures lie in a folder, from one that `producer export` wrote"])
     settings.require_allowed(config.model_id)
+    if config.report_to == "tensorboard" and find_spec("tensorboardX") is None:
+        raise BadInputError(["report_to=tensorboard needs its library: pip install 'nightshift[tensorboard]'"])
     folders = [Path(one).expanduser() for one in data]
     if len(folders) == 1 and folders[0].is_dir():
         folder = folders[0].resolve()

@@ -1,12 +1,14 @@
 """From accepted pictures to a LoRA and its pictures, by the commands that people type."""
 
 import json
+import struct
 
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from faults import QUICK
 from small_trainings import data_set, flags, segments, train, training, wait_until_over
+from tensorboardX.proto import event_pb2
 
 from models.checkpoints import DEMO_FOLDER
 from models.records.tables import Attempt
@@ -164,3 +166,29 @@ def test_a_configuration_as_scripts_have_it_is_taken(nightshift, pictures, tmp_p
         1,
         "demo",
     )
+
+
+def test_figures_are_written_for_tensorboard_where_that_is_asked(nightshift, pictures):
+    train(nightshift, "board", pictures, "--report-to", "tensorboard")
+    wait_until_over(nightshift, "board")
+    read = [scalar for file in _event_files(nightshift, "board") for scalar in _scalars(file)]
+    losses = [(step, value) for name, step, value in read if name == "train/loss"]
+    assert sorted(step for step, _ in losses) == list(range(1, 13))
+    means = [one.loss for one in segments(nightshift, "board")]
+    assert sum(value for _, value in losses) / 12 == pytest.approx(sum(means) / 4, rel=1e-5)
+    assert {name for name, _, _ in read} >= {"validation/loss", "speed/seconds_a_step", "train/learning_rate"}
+
+
+def _event_files(nightshift, name):
+    return sorted((nightshift.data_dir / "trainings" / name / "tensorboard").glob("events.out.tfevents.*"))
+
+
+def _scalars(file):
+    """Yield name, step and value of each, by the format: length, checksum, an Event of TensorBoard's, checksum."""
+    content = file.read_bytes()
+    while content:
+        (length,) = struct.unpack("<Q", content[:8])
+        event = event_pb2.Event.FromString(content[12 : 12 + length])
+        content = content[16 + length :]
+        for value in event.summary.value:
+            yield value.tag, event.step, value.simple_value

@@ -69,6 +69,11 @@ class TrainingFiles:
             self._write(self._folder / _HELD_OUT, held_out)
         self._write(self._folder / _EXAMPLES, learnt)
 
+    @property
+    def tensorboard(self) -> Path:
+        """Where figures for TensorBoard lie."""
+        return self._folder / "tensorboard"
+
     def lora_name(self, step: int) -> str:
         """Return what jobs call the LoRA of so many steps."""
         return f"{self._name}/{self._name}-{step:06d}"

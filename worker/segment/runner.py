@@ -20,7 +20,7 @@ from worker.segment.claiming import SegmentClaimer
 from worker.segment.files import TrainingFiles
 from worker.segment.heartbeat import SegmentHeartbeat
 from worker.segment.settling import SegmentSettler
-from worker.segment.training import SegmentTrainer
+from worker.segment.training import SegmentTrainer, Trained
 from worker.shutdown import Shutdown
 
 
@@ -64,25 +64,27 @@ class SegmentRunner:
             return
         with about(**claim.ids), ExitStack() as stack:
             heartbeat = self._heartbeat(claim)
-            result = self._result(claim, heartbeat, stack)
+            trained = self._trained(claim, heartbeat, stack)
+            result = trained.result
             is_owned = self._settle(claim, result, heartbeat)
             _tell(claim, result, is_owned=is_owned)
             if is_owned and result.state_file is not None:
                 self._files(claim.name).keep_state(result.state_file)
+                _tell_others(claim, trained)
         self._afterwards(claim)
         if self._guard.after_job(read_memory(self._engine.device)) is GuardStep.RESTART:
             self._shutdown.ask(ExitStatus.MEMORY)
 
-    def _result(self, claim: SegmentClaim, heartbeat: SegmentHeartbeat, stack: ExitStack) -> SegmentResult:
+    def _trained(self, claim: SegmentClaim, heartbeat: SegmentHeartbeat, stack: ExitStack) -> Trained:
         try:
             _begin(heartbeat, stack)
-            result = self._trainer.train(claim, heartbeat)
+            trained = self._trainer.train(claim, heartbeat)
         except DatabaseError:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever a library raises, the row must say so
-            return self._ended_by(claim, error)
-        self._count(claim, result)
-        return result
+            return Trained(self._ended_by(claim, error), lambda: None)
+        self._count(claim, trained.result)
+        return trained
 
     def _ended_by(self, claim: SegmentClaim, error: BaseException) -> SegmentResult:
         """Return how an error ended the segment: nothing is left of its steps in memory either."""
@@ -108,6 +110,16 @@ def _begin(heartbeat: SegmentHeartbeat, stack: ExitStack) -> None:
         stack.enter_context(heartbeat.beating())
     except Exception as error:
         raise ProcessFaultError(f"the segment was not begun: {type(error).__name__}: {error}") from error
+
+
+def _tell_others(claim: SegmentClaim, trained: Trained) -> None:
+    """Write figures where others read them; that they cannot be written takes nothing from what was learnt."""
+    try:
+        trained.tell()
+    except (ImportError, OSError) as error:
+        log.warning(
+            "training %s: no figures for TensorBoard: %s", claim.name, error, extra=event(Event.FIGURES_NOT_WRITTEN)
+        )
 
 
 def _tell(claim: SegmentClaim, result: SegmentResult, *, is_owned: bool) -> None:

@@ -1,7 +1,7 @@
 """The step of a segment that needs the device: go on from the last state, and take steps."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,12 +20,21 @@ from worker.engine.engine import Engine
 from worker.segment.autoencoder import LOOKED_AT, require_colours_kept
 from worker.segment.files import TrainingFiles
 from worker.segment.heartbeat import SegmentHeartbeat
+from worker.segment.tensorboard import write_figures
 from worker.shutdown import Shutdown
 
 if TYPE_CHECKING:
     from worker.engine.training.examples import EncodedExamples
     from worker.engine.training.parts import Parts
     from worker.engine.training.session import TrainingSession
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a segment, and what tells others of it once it is recorded."""
+
+    result: SegmentResult
+    tell: Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,7 @@ class SegmentTrainer:
     retrier: Retrier
     shutdown: Shutdown
 
-    def train(self, claim: SegmentClaim, heartbeat: SegmentHeartbeat) -> SegmentResult:
+    def train(self, claim: SegmentClaim, heartbeat: SegmentHeartbeat) -> Trained:
         """Take the steps of a segment, and write what came of them; it is not recorded yet.
 
         A worker that was told to end after this segment ends it after its next step.
@@ -62,24 +71,21 @@ class SegmentTrainer:
         state = session.state()
         self.retrier.until_done(lambda: files.write_state(state_file, state), heartbeat.wait)
         session.key = _key(claim, state_file)
-        return SegmentResult(
-            Outcome.SUCCEEDED,
-            step=taken.step,
-            state_file=state_file,
-            lora=lora,
-            measured=SegmentMeasurement(
-                ready_s=ready_s,
-                step_s=taken.step_s,
-                pictures_a_step=config.pictures_a_step,
-                save_s=time.perf_counter() - begun,
-                loss=taken.loss,
-                held_out_loss=held_out_loss,
-                learning_rate=taken.learning_rate,
-                rss_peak_bytes=taken.peak.rss,
-                device_allocated_peak_bytes=taken.peak.device_allocated,
-                device_driver_peak_bytes=taken.peak.device_driver,
-            ),
+        measured = SegmentMeasurement(
+            ready_s=ready_s,
+            step_s=taken.step_s,
+            pictures_a_step=config.pictures_a_step,
+            save_s=time.perf_counter() - begun,
+            loss=taken.loss,
+            held_out_loss=held_out_loss,
+            learning_rate=taken.learning_rate,
+            rss_peak_bytes=taken.peak.rss,
+            device_allocated_peak_bytes=taken.peak.device_allocated,
+            device_driver_peak_bytes=taken.peak.device_driver,
         )
+        result = SegmentResult(Outcome.SUCCEEDED, step=taken.step, state_file=state_file, lora=lora, measured=measured)
+        tell = partial(write_figures, files.tensorboard, taken.steps, measured)
+        return Trained(result, tell if config.report_to == "tensorboard" else lambda: None)
 
     def _session(
         self, claim: SegmentClaim, config: TrainingConfig, files: TrainingFiles, heartbeat: SegmentHeartbeat

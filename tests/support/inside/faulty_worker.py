@@ -170,9 +170,9 @@ class FaultyHeartbeat(Heartbeat):
 class FaultySegmentTrainer(SegmentTrainer):
     def train(self, claim, heartbeat):
         reach("segment-begun")
-        result = super().train(claim, cast("SegmentHeartbeat", _FaultySegmentHeartbeat(heartbeat)))
+        trained = super().train(claim, cast("SegmentHeartbeat", _FaultySegmentHeartbeat(heartbeat)))
         reach("segment-written")
-        return result
+        return trained
 
     def _session(self, *args):
         session = super()._session(*args)

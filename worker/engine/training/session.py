@@ -1,7 +1,7 @@
 """A training that has the device: weights, pictures and state in its memory, from one segment to the next."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ class StepsTaken:
     step_s: float | None
     learning_rate: float | None
     peak: MemoryReading
+    #: Those of each step.
+    steps: Sequence[StepFigures]
 
 
 class TrainingSession:
@@ -93,6 +95,7 @@ class TrainingSession:
             step_s=(moments[-1] - moments[0]) / (len(moments) - 1) if len(moments) > 1 else None,
             learning_rate=figures[-1].learning_rate if figures else None,
             peak=memory.peak,
+            steps=figures,
         )
 
     def held_out_loss(self, each: Callable[[], None]) -> float | None:
