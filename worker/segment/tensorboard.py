@@ -20,7 +20,9 @@ def write_figures(folder: Path, steps: Sequence["StepFigures"], measured: Segmen
     # An extra, which few have.
     from tensorboardX import SummaryWriter
 
-    with SummaryWriter(str(folder)) as writer:
+    # Files are called after the second in which they were begun, in which two segments may end.
+    suffix = f".{steps[-1].step:06d}" if steps else ""
+    with SummaryWriter(str(folder), filename_suffix=suffix) as writer:
         for one in steps:
             writer.add_scalar("train/loss", one.loss, one.step)
             writer.add_scalar("train/learning_rate", one.learning_rate, one.step)
