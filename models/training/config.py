@@ -18,6 +18,7 @@ _Share = Annotated[float, Field(ge=0, le=1)]
 #: Keys of other programs that change nothing here, and why.
 _WITHOUT_EFFECT = {
     "revision": "the checkpoint is taken as it lies on this disk; `producer download --revision` fetches one",
+    "checkpoints_total_limit": "all stay until they were compared; `producer compare NAME --keep 5` removes the others",
     "num_train_epochs": "max_train_steps says how long it takes",
     "validation_epochs": "validation_steps says when pictures are made",
     "logging_dir": "figures are rows, and lie in the data folder",
@@ -58,7 +59,6 @@ class TrainingConfig(BaseModel):
     num_validation_images: int = Field(4, ge=0, le=1000, description="Pictures of each prompt.")
     checkpointing_steps: int = Field(500, ge=1, description="Steps from one checkpoint of the LoRA to the next.")
     segment_steps: int = Field(50, ge=1, le=100_000, description="Steps at one go; what is urgent comes between two.")
-    checkpoints_total_limit: int = Field(5, ge=1, description="Checkpoints that are kept once they were compared.")
     report_to: Literal["none", "tensorboard"] = Field("none", description="Where figures go beside the record.")
     seed: int = Field(0, ge=0, le=MAX_SEED, description="Of the weights' start, the order, noise and times.")
     center_crop: bool = Field(True, description="Cut a picture of another shape around its middle.")

@@ -69,7 +69,7 @@ def card(
         lines.append(f"- {checkpoint}, revision {revision}: {count:,} pictures. Licence: {licence}.")
     with_loras = Counter((str(s.columns["lora"]), str(s.columns["lora_sha256"])) for s in samples if s.columns["lora"])
     for (loras, digests), count in with_loras.items():
-        lines.append(f"- With LoRA {_plain(loras)} (sha256 {digests or 'not recorded'}): {count:,} pictures.")
+        lines.append(f"- With LoRA {plain(loras)} (sha256 {digests or 'not recorded'}): {count:,} pictures.")
     if times:
         lines.append(f"- {sum(times):,.0f} seconds in all, {sum(times) / len(times):.2f} a picture.")
     lines += ["", "## Checks", ""]
@@ -82,7 +82,7 @@ def card(
     lines += ["", "## Prompts and seeds", ""]
     for prompt, seeds in list(prompts.items())[:_SHOWN]:
         shown = ", ".join(seeds[:5]) + (f" and {len(seeds) - 5:,} more" if len(seeds) > 5 else "")
-        lines.append(f"- {_plain(prompt)} ({shown})")
+        lines.append(f"- {plain(prompt)} ({shown})")
     if len(prompts) > _SHOWN:
         lines.append(f"- … and {len(prompts) - _SHOWN:,} more, in the metadata")
     return "\n".join(lines) + "\n"
@@ -98,7 +98,7 @@ def _limits(check: str, limits: Mapping[str, object]) -> str:
     return check + (f" ({', '.join(f'{name} {value}' for name, value in limits.items())})" if limits else "")
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return text that is no markup: a prompt may hold anything."""
     return "".join(
         f"\\{character}" if character in r"\`*_{}[]<>#|!" else character for character in " ".join(text.split())

@@ -74,7 +74,9 @@ def test_the_dictionary_of_a_script_is_read_as_it_stands(written):
     assert config.lora_target_modules == ("to_q", "to_k", "to_v", "to_out.0")
     assert len(config.validation_prompt) == 2
     # What it says of epochs and folders for logs is told of, and not left out in silence.
-    assert [line.split()[0] for line in said] == ["revision", "num_train_epochs", "validation_epochs", "logging_dir"]
+    assert [line.split()[0] for line in said] == [
+        *("revision", "checkpoints_total_limit", "num_train_epochs", "validation_epochs", "logging_dir"),
+    ]
 
 
 def test_nothing_of_such_a_file_is_run(written, tmp_path):

@@ -61,6 +61,16 @@ def test_from_accepted_pictures_to_a_lora_and_its_pictures(nightshift, tmp_path)
     assert nightshift.producer("compare", "boots", "--html", page).returncode == 0
     text = page.read_text()
     assert all(said in text for said in ("Loss, the mean of each segment", "Seconds a step", "held out"))
+    card = tmp_path / "card"
+    done = nightshift.producer("compare", "boots", "--card", card, "--keep", 1)
+    assert "removed 1 checkpoints: boots/boots-000006" in done.stdout
+    assert sorted(file.name for file in card.iterdir()) == [
+        *("README.md", "boots-kohya.safetensors", "boots.safetensors", "sheet.png"),
+    ]
+    text = (card / "README.md").read_text()
+    assert "4 were learnt from; 2 more were held out" in text
+    assert "- a red boot" in text or "- a blue boot" in text
+    assert str(nightshift.data_dir) not in text
     later = nightshift.enqueue("--prompt", "a red boot", "--lora", names[-1])
     (job,) = nightshift.wait_until_finished(later)
     assert (job.state, job.lora) == (JobState.SUCCEEDED, names[-1])
@@ -85,6 +95,17 @@ def test_plain_diffusers_takes_what_comes_of_it(nightshift, pictures):
     of_diffusers, of_kohya = found
     assert torch.allclose(of_diffusers, of_kohya, atol=1e-4)
     assert not torch.allclose(of_diffusers, usual, atol=1e-3)
+
+
+def test_nothing_is_removed_before_all_is_compared(nightshift, pictures):
+    assert nightshift.producer("pause").returncode == 0
+    train(nightshift, "early", pictures, "--validation-prompt", "a boot")
+    done = nightshift.producer("compare", "early", "--keep", 1)
+    assert done.returncode == 2
+    assert "--keep: early is not compared yet, 4 of its pictures are yet to be made; nothing was removed" in done.stderr
+    assert nightshift.producer("compare", "early-validation", "--keep", 1).returncode == 2
+    assert nightshift.producer("resume").returncode == 0
+    wait_until_over(nightshift, "early")
 
 
 def test_what_is_urgent_comes_between_two_segments(nightshift, pictures):

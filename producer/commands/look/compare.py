@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from models.records.trainings.validation import validation_name
 from models.settings import load_settings
 from models.types.errors import BadInputError, StorageError
 from models.types.printable import printable
-from models.types.states import MADE, JobState
+from models.types.states import FINISHED, MADE, JobState
+from producer.actions.checkpoints_of_training import keep_best, write_card
 from producer.actions.enqueue import publish_jobs, record_batch
 from producer.actions.reports.comparison import compare
 from producer.actions.reports.side_by_side import SameSeed, side_by_side
@@ -38,6 +39,8 @@ from producer.terminal.tables import console
 
 #: Rows of a sheet, and pictures of a page: more would not be looked through.
 _ROWS, _MOST_PICTURES = 200, 5_000
+#: Of a card, beside it.
+_SHEET = "sheet.png"
 
 
 @click.command
@@ -54,6 +57,17 @@ _ROWS, _MOST_PICTURES = 200, 5_000
 @click.option(
     "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="A page with a column for each."
 )
+@click.option(
+    "--card",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Of a training: write its card, its sheet and its last LoRA into a folder, to be given away.",
+)
+@click.option(
+    "--keep",
+    type=click.IntRange(1),
+    help="Of a training: remove all checkpoints but so many, the best by their pictures.",
+)
 @click.option("--inline", is_flag=True, help=f"With --html: all in one file, up to {MOST_INLINE:,} pictures.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
 @click.pass_context
@@ -64,6 +78,8 @@ def command(
     axes: tuple[str, ...],
     sheet: Path | None,
     html: Path | None,
+    card: Path | None,
+    keep: int | None,
     inline: bool,
     as_json: bool,
     **options: Any,
@@ -77,9 +93,9 @@ def command(
     if inline and html is None:
         raise click.UsageError("--inline is for --html FILE")
     if not axes:
-        _show(batch, sheet, html, inline=inline, as_json=as_json)
+        _show(batch, _Wanted(sheet, html, card, keep, inline, as_json))
         return
-    if batch is not None or sheet is not None or html is not None or as_json:
+    if batch is not None or sheet is not None or html is not None or card is not None or keep is not None or as_json:
         raise click.UsageError("--axis queues a comparison; name BATCH or a file for one that is there")
     settings = load_settings()
     database = Database(settings.database)
@@ -101,7 +117,19 @@ def command(
     ctx.exit(0)
 
 
-def _show(batch: str | None, sheet: Path | None, html: Path | None, *, inline: bool, as_json: bool) -> None:
+@dataclass(frozen=True)
+class _Wanted:
+    """What is to be shown of a comparison beside its figures."""
+
+    sheet: Path | None
+    html: Path | None
+    card: Path | None
+    keep: int | None
+    inline: bool
+    as_json: bool
+
+
+def _show(batch: str | None, wanted: _Wanted) -> None:
     settings = load_settings()
     database = Database(settings.database)
     with database.reading() as session:
@@ -110,32 +138,42 @@ def _show(batch: str | None, sheet: Path | None, html: Path | None, *, inline: b
         found = find_batch(session, batch if training is None else validation_name(training.name))
         made = trials(session, found.id)
         learnt = None if training is None else training_progress(session, training)
+    if learnt is None and (wanted.card is not None or wanted.keep is not None):
+        raise click.UsageError("--card and --keep are for a training; name one")
     if not any(variant_of(trial.attributes) for trial in made):
         raise BadInputError([f"{found.name} compares nothing: `producer compare --axis` queues a batch that does"])
     judged = found.checks is not None or any(trial.state == JobState.REJECTED for trial in made)
     comparison = compare(made, is_judged=judged)
-    if as_json:
+    if wanted.as_json:
         click.echo(json.dumps(asdict(comparison), indent=2))
     else:
         console().print(comparison_table(comparison, f"Comparison {printable(found.name)}"))
         console().print(printable(comparison.verdict), soft_wrap=True)
-    if sheet is None and html is None:
+    if learnt is not None and wanted.keep is not None:
+        left = sum(trial.state not in FINISHED for trial in made)
+        removed = keep_best(settings, learnt, comparison, wanted.keep, left)
+        click.echo(f"removed {len(removed):,} checkpoints" + (f": {', '.join(removed)}" if removed else ""))
+    if wanted.sheet is None and wanted.html is None and wanted.card is None:
         return
     variants = [one.variant for one in comparison.variants]
     rows = side_by_side(all_made_pictures(database, found.id, MADE), variants)
     if not rows:
         raise BadInputError([f"{found.name}: no picture is there yet"])
     store = open_store(settings)
-    if sheet is not None:
-        _draw(sheet, rows, variants, store)
-    if html is not None:
+    if wanted.sheet is not None:
+        _draw(wanted.sheet, rows, variants, store)
+    if wanted.card is not None and learnt is not None:
+        written = write_card(settings, wanted.card, learnt, comparison.verdict, _SHEET)
+        _draw(wanted.card / _SHEET, rows, variants, store)
+        click.echo(f"{wanted.card}: the card of {written}, and both of its files")
+    if (html := wanted.html) is not None:
         of_page = rows[: max(1, _MOST_PICTURES // len(variants))]
         pictures = [one for row in of_page for one in row.pictures if one is not None]
-        shown = shown_pictures(html, pictures, store, inline=inline)
+        shown = shown_pictures(html, pictures, store, inline=wanted.inline)
         plots = [] if learnt is None else plots_of_training(learnt.segments)
         left_out = len(rows) - len(of_page)
         write_comparison(html, found.name, comparison, of_page, shown, plots=plots, left_out=left_out)
-        click.echo(where_it_is(html, pictures, inline=inline))
+        click.echo(where_it_is(html, pictures, inline=wanted.inline))
 
 
 def _draw(file: Path, rows: Sequence[SameSeed], variants: Sequence[str], store: PictureStore) -> None:
