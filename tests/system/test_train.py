@@ -63,7 +63,9 @@ def test_from_accepted_pictures_to_a_lora_and_its_pictures(nightshift, tmp_path)
     assert all(said in text for said in ("Loss, the mean of each segment", "Seconds a step", "held out"))
     card = tmp_path / "card"
     done = nightshift.producer("compare", "boots", "--card", card, "--keep", 1)
-    assert "removed 1 checkpoints: boots/boots-000006" in done.stdout
+    assert "removed 1 checkpoints: boots/boots-0000" in done.stdout
+    (kept,) = (file.stem for file in (nightshift.data_dir / "loras" / "boots").iterdir())
+    assert f"{card}: the card of boots/{kept}, and both of its files" in done.stdout.replace("\n", "")
     assert sorted(file.name for file in card.iterdir()) == [
         *("README.md", "boots-kohya.safetensors", "boots.safetensors", "sheet.png"),
     ]
@@ -71,9 +73,9 @@ def test_from_accepted_pictures_to_a_lora_and_its_pictures(nightshift, tmp_path)
     assert "4 were learnt from; 2 more were held out" in text
     assert "- a red boot" in text or "- a blue boot" in text
     assert str(nightshift.data_dir) not in text
-    later = nightshift.enqueue("--prompt", "a red boot", "--lora", names[-1])
+    later = nightshift.enqueue("--prompt", "a red boot", "--lora", f"boots/{kept}")
     (job,) = nightshift.wait_until_finished(later)
-    assert (job.state, job.lora) == (JobState.SUCCEEDED, names[-1])
+    assert (job.state, job.lora) == (JobState.SUCCEEDED, f"boots/{kept}")
 
 
 def test_plain_diffusers_takes_what_comes_of_it(nightshift, pictures):
