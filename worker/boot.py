@@ -24,6 +24,7 @@ from models.records.database import Database
 from models.records.rescue import Rescued, ended_attempts, rescue
 from models.records.trainings.segments import rescue_segments
 from models.settings import Settings, load_settings, told_by_env_file, unknown_names
+from models.training.place import place_of
 from models.types.clock import now
 from models.types.errors import DatabaseError, DeviceFaultError, NightshiftError
 from models.types.exit_status import ExitStatus
@@ -60,7 +61,7 @@ from worker.engine.threads import leave_processors_to_others, number_of_threads
 from worker.events import Event
 from worker.log import event, identify, log
 from worker.queue.deliveries import Deliveries
-from worker.queue.newer_messages import NewerMessages
+from worker.queue.messages_for_others import MessagesForOthers
 from worker.queue.publishing import messages_waiting
 from worker.segment.claiming import SegmentClaimer
 from worker.segment.files import TrainingFiles
@@ -266,8 +267,9 @@ class Boot(bootsteps.StartStopStep):
             usual_times=UsualTimes(settings),
             shutdown=shutdown,
         )
+        place = retrier.until_free(lambda: place_of(settings.data_dir))
         segments = SegmentRunner(
-            SegmentClaimer(database, retrier, shutdown, boot_id, pause),
+            SegmentClaimer(database, retrier, shutdown, boot_id, place, pause),
             engine,
             parts.segment_trainer(engine, settings, retrier, shutdown),
             SegmentSettler(database, settings, retrier),
@@ -284,8 +286,9 @@ class Boot(bootsteps.StartStopStep):
         # Celery looks for its classes in files, and would do so with the first message.
         assert app.backend is not None
         deliveries = Deliveries()
-        newer = NewerMessages(app, settings.heartbeat_s, shutdown)
-        app.register_task(GenerateTask(claimer, runner, segments, newer, deliveries, shutdown, settings.queue_names))
+        for_others = MessagesForOthers(app, settings.heartbeat_s, shutdown)
+        queues = settings.queue_names
+        app.register_task(GenerateTask(claimer, runner, segments, for_others, deliveries, shutdown, queues))
         if count := retrier.until_free(publisher.publish_all):
             log.info("published %d jobs that were not on the queue", count, extra=event(Event.JOBS_PUBLISHED))
         retrier.until_free(lambda: _mark_ready(database, boot_id))

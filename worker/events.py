@@ -48,6 +48,7 @@ class Event(StrEnum):
     LOAD_DONE = "load.done", "A checkpoint is loaded."
     LORAS_USED = "loras.used", "Other LoRAs are in use now, or none."
     MESSAGE_DROPPED = "message.dropped", "A message was dropped: it is no job, or one that is not to be had."
+    MESSAGE_ELSEWHERE = "message.elsewhere", "A message was put back for a worker of another data folder."
     MESSAGE_NEWER = "message.newer", "A message of a newer version was put back for a newer worker."
     PICTURE_NOT_KEPT = (
         "picture.not_kept",

@@ -8,7 +8,7 @@ from celery.exceptions import InvalidTaskError, Reject
 from celery.worker.strategy import default
 from pydantic import ValidationError
 
-from models.types.errors import AttemptStoppedError, BrokerError, DatabaseError, StorageError
+from models.types.errors import AttemptStoppedError, BrokerError, DatabaseError, ElsewhereError, StorageError
 from models.types.message import JobMessage, NewerMessageError, SegmentMessage, read_message
 from worker.attempt.claiming import Claimer
 from worker.attempt.runner import AttemptRunner
@@ -16,7 +16,7 @@ from worker.events import Event
 from worker.log import event, log
 from worker.queue.app import TASK
 from worker.queue.deliveries import Deliveries, Delivery
-from worker.queue.newer_messages import NewerMessages
+from worker.queue.messages_for_others import MessagesForOthers
 from worker.segment.runner import SegmentRunner
 from worker.shutdown import Shutdown
 
@@ -43,7 +43,7 @@ class GenerateTask(Task):
         claimer: Claimer,
         runner: AttemptRunner,
         segments: SegmentRunner,
-        newer: NewerMessages,
+        for_others: MessagesForOthers,
         deliveries: Deliveries,
         shutdown: Shutdown,
         queues: Sequence[str],
@@ -52,7 +52,7 @@ class GenerateTask(Task):
         self._claimer = claimer
         self._runner = runner
         self._segments = segments
-        self._newer = newer
+        self._for_others = for_others
         self.deliveries = deliveries
         self._shutdown = shutdown
         self._queues = queues
@@ -66,7 +66,7 @@ class GenerateTask(Task):
             try:
                 message = read_message(payload)
             except NewerMessageError as error:
-                self._return_newer(payload, queue, error)
+                self._return(payload, queue, error)
                 return
             except ValidationError as error:
                 first = error.errors(include_url=False, include_input=False)[0]
@@ -79,20 +79,22 @@ class GenerateTask(Task):
                 )
                 return
             if isinstance(message, SegmentMessage):
-                self._train(message)
+                self._train(message, payload, queue)
             # As many messages as jobs, so that whoever looks after the queue can tell what is lost.
             elif not self.deliveries.is_spent(queue):
                 self._make(message, queue, delivery)
 
-    def _return_newer(self, payload: object, queue: str, what: NewerMessageError) -> None:
+    def _return(self, payload: object, queue: str, what: NewerMessageError | ElsewhereError) -> None:
         try:
-            self._newer.return_to_queue(payload, self.request.id, queue, what)
+            self._for_others.return_to_queue(payload, self.request.id, queue, what)
         except BrokerError as error:
             raise Reject(error, requeue=True) from error
 
-    def _train(self, message: SegmentMessage) -> None:
+    def _train(self, message: SegmentMessage, payload: object, queue: str) -> None:
         try:
             self._segments.run(message)
+        except ElsewhereError as error:
+            self._return(payload, queue, error)
         except (AttemptStoppedError, StorageError, DatabaseError) as error:
             raise self._back(error, f"training {message.training}") from error
 

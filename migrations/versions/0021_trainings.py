@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(100), nullable=False),
         sa.Column("config", Json, nullable=False),
         sa.Column("data", sa.Text(), nullable=False),
+        sa.Column("place", sa.String(32), nullable=False),
         sa.Column("pictures", sa.Integer(), nullable=False),
         sa.Column("held_out", sa.Integer(), nullable=False),
         sa.Column("validation_batch_id", sa.Integer(), nullable=True),

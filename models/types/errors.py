@@ -107,6 +107,10 @@ class QueuePausedError(NightshiftError):
     """A person has paused the queue."""
 
 
+class ElsewhereError(NightshiftError):
+    """What a message asks for can only be done by a worker of another machine, or of another data folder."""
+
+
 class ProcessFaultError(NightshiftError):
     """The worker's process could not begin a job, for a reason that is not the job's: no thread could be started."""
 

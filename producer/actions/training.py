@@ -16,6 +16,7 @@ from models.records.trainings.validation import create_validation
 from models.settings import Settings
 from models.training.config import TrainingConfig
 from models.training.data_set import DataSet, read_data_set
+from models.training.place import place_of
 from models.types.errors import BadInputError, BrokerError
 from producer.actions.enqueue import publish_jobs
 from producer.actions.export import DataSet as ExportedSet
@@ -109,6 +110,7 @@ def start_training(
             planned.name,
             config.model_dump(mode="json"),
             data=str(planned.folder),
+            place=place_of(settings.data_dir),
             pictures=len(planned.data.learnt),
             held_out=len(planned.data.held_out),
             steps=config.max_train_steps,

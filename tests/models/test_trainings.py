@@ -15,11 +15,12 @@ from models.records.trainings.validation import add_validation, create_validatio
 from models.training.config import TrainingConfig
 from models.types.causes import Cause
 from models.types.clock import now
-from models.types.errors import BadInputError, NotFoundError, QueuePausedError
+from models.types.errors import BadInputError, ElsewhereError, NotFoundError, QueuePausedError
 from models.types.fate import Tries
 from models.types.message import SegmentMessage
 from models.types.states import JobState, Outcome
 
+PLACE = "a" * 32
 TRIES = Tries(retries=3, quarantine_after=2)
 CONFIG = TrainingConfig(model_id="demo", max_train_steps=20, validation_prompt=("a shoe", "a boot"))
 
@@ -27,7 +28,7 @@ CONFIG = TrainingConfig(model_id="demo", max_train_steps=20, validation_prompt=(
 @pytest.fixture
 def create(write):
     def make(name="olive", **changed):
-        usual = {"data": "/data", "pictures": 5, "held_out": 1, "steps": 20, "priority": 5}
+        usual = {"data": "/data", "place": PLACE, "pictures": 5, "held_out": 1, "steps": 20, "priority": 5}
         return write(trainings.create_training, name, CONFIG.model_dump(mode="json"), **usual | changed)
 
     return make
@@ -40,7 +41,7 @@ def found(read):
 
 @pytest.fixture
 def claim(write, boot):
-    return lambda training, by=None: write(segments.claim_segment, message(training), by or boot)
+    return lambda training, by=None, place=PLACE: write(segments.claim_segment, message(training), by or boot, place)
 
 
 def message(training):
@@ -87,6 +88,16 @@ def test_a_message_of_another_database_and_a_paused_queue_begin_nothing(create, 
         claim(training)
     write(control.resume)
     assert claim(training).number == 1
+
+
+def test_only_a_worker_that_has_its_files_takes_it(create, claim, found):
+    training = create()
+    with pytest.raises(ElsewhereError, match="the files of training olive are in another data folder"):
+        claim(training, place="b" * 32)
+    assert (found().state, found().segments) == (JobState.QUEUED, 0)
+    assert claim(training).number == 1
+    # What is not to be had by anybody is none of others' either.
+    assert claim(training, place="b" * 32) is None
 
 
 def test_a_claim_that_was_lost_changes_nothing(create, claim, write, found, boot, records):

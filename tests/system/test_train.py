@@ -194,12 +194,19 @@ def test_a_configuration_as_scripts_have_it_is_taken(nightshift, pictures, tmp_p
 def test_figures_are_written_for_tensorboard_where_that_is_asked(nightshift, pictures):
     train(nightshift, "board", pictures, "--report-to", "tensorboard")
     wait_until_over(nightshift, "board")
-    read = [scalar for file in _event_files(nightshift, "board") for scalar in _scalars(file)]
-    losses = [(step, value) for name, step, value in read if name == "train/loss"]
-    assert sorted(step for step, _ in losses) == list(range(1, 13))
+
+    def read():
+        return [scalar for file in _event_files(nightshift, "board") for scalar in _scalars(file)]
+
+    def losses():
+        return [(step, value) for name, step, value in read() if name == "train/loss"]
+
+    # They are written once the segment is recorded.
+    nightshift.wait_until(lambda: len(losses()) == 12, "the figures of all steps")
+    assert sorted(step for step, _ in losses()) == list(range(1, 13))
     means = [one.loss for one in segments(nightshift, "board")]
-    assert sum(value for _, value in losses) / 12 == pytest.approx(sum(means) / 4, rel=1e-5)
-    assert {name for name, _, _ in read} >= {"validation/loss", "speed/seconds_a_step", "train/learning_rate"}
+    assert sum(value for _, value in losses()) / 12 == pytest.approx(sum(means) / 4, rel=1e-5)
+    assert {name for name, _, _ in read()} >= {"validation/loss", "speed/seconds_a_step", "train/learning_rate"}
 
 
 def _event_files(nightshift, name):
@@ -211,7 +218,27 @@ def _scalars(file):
     content = file.read_bytes()
     while content:
         (length,) = struct.unpack("<Q", content[:8])
+        if len(content) < 16 + length:
+            # The end is being written.
+            return
         event = event_pb2.Event.FromString(content[12 : 12 + length])
         content = content[16 + length :]
         for value in event.summary.value:
             yield value.tag, event.step, value.simple_value
+
+
+def test_a_worker_of_another_data_folder_leaves_it_to_those_that_have_its_files(
+    installation, new_server, postgres, pictures
+):
+    server = new_server()
+    server.start()
+    shared = {"NIGHTSHIFT_DATABASE_URL": postgres.create(), **QUICK}
+    with installation(server.url(0), **shared) as first, installation(server.url(0), **shared) as second:
+        assert first.producer("migrate").returncode == 0
+        other = second.wait_until_ready(second.start_worker())
+        train(first, "mine", pictures)
+        second.wait_until(lambda: "put back for a worker of that one" in other.log, "the other worker to put it back")
+        assert training(first, "mine").segments == 0
+        first.start_worker()
+        assert wait_until_over(first, "mine").state == "succeeded"
+        assert (first.data_dir / "loras" / "mine" / "mine-000012.safetensors").is_file()

@@ -16,12 +16,14 @@ class SegmentClaimer:
     """Claims segments on behalf of one boot, and waits while a person has paused the queue."""
 
     def __init__(
-        self, database: Database, retrier: Retrier, shutdown: Shutdown, boot_id: int, pause: PauseWatch
+        self, database: Database, retrier: Retrier, shutdown: Shutdown, boot_id: int, place: str, pause: PauseWatch
     ) -> None:
+        """Take those alone whose files lie in the data folder that is called `place`."""
         self._database = database
         self._retrier = retrier
         self._shutdown = shutdown
         self._boot_id = boot_id
+        self._place = place
         self._pause = pause
         #: Whether a claim may be in the database of which this worker has not heard.
         self._is_in_doubt = False
@@ -31,6 +33,7 @@ class SegmentClaimer:
 
         Raises:
             AttemptStoppedError: the worker was told to end before it could be claimed.
+            ElsewhereError: as `claim_segment` does.
             DatabaseError, StorageError: the same, while the database or the disk could not be used.
         """
         while True:
@@ -58,7 +61,7 @@ class SegmentClaimer:
             with self._database.writing() as session:
                 if self._is_in_doubt:
                     claimed = unanswered_segment(session, self._boot_id)
-                claimed = claimed or claim_segment(session, message, self._boot_id)
+                claimed = claimed or claim_segment(session, message, self._boot_id, self._place)
         except DatabaseError:
             self._is_in_doubt = True
             raise

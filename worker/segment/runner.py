@@ -57,7 +57,7 @@ class SegmentRunner:
         """Claim the segment that a message names, train, and record what came of it.
 
         Raises:
-            AttemptStoppedError, StorageError: as `SegmentClaimer.claim` does.
+            AttemptStoppedError, ElsewhereError, StorageError: as `SegmentClaimer.claim` does.
             DatabaseError: the same, or what became of it could not be recorded; the device's next boot puts it back.
         """
         if (claim := self._claimer.claim(message)) is None:

@@ -14,7 +14,7 @@ from models.records.rescue import earlier_boots
 from models.records.tables import Boot, Segment, Training
 from models.types.causes import Cause
 from models.types.clock import now
-from models.types.errors import QueuePausedError
+from models.types.errors import ElsewhereError, QueuePausedError
 from models.types.fate import Fate, Tries, fate
 from models.types.message import SegmentMessage
 from models.types.states import JobState, Outcome
@@ -82,18 +82,23 @@ class SegmentResult:
     measured: SegmentMeasurement = field(default_factory=SegmentMeasurement)
 
 
-def claim_segment(session: Session, message: SegmentMessage, boot_id: int) -> SegmentClaim | None:
+def claim_segment(session: Session, message: SegmentMessage, boot_id: int, place: str) -> SegmentClaim | None:
     """Begin the next segment of the training that a message names; None where it does not wait.
 
     Raises:
         QueuePausedError: nothing begins now.
+        ElsewhereError: its files do not lie in the data folder called `place`.
     """
     if paused_since(session) is not None:
         raise QueuePausedError
+    of_message = (Training.id == message.training, Training.uid == message.uid, Training.state == JobState.QUEUED)
+    elsewhere = session.scalar(select(Training.name).where(*of_message, Training.place != place))
+    if elsewhere is not None:
+        raise ElsewhereError(f"the files of training {elsewhere} are in another data folder than this worker's")
     moment = now()
     found = session.scalar(
         update(Training)
-        .where(Training.id == message.training, Training.uid == message.uid, Training.state == JobState.QUEUED)
+        .where(*of_message)
         .values(
             state=JobState.RUNNING,
             segments=Training.segments + 1,

@@ -58,6 +58,7 @@ def create_training(
     config: Mapping[str, Any],
     *,
     data: str,
+    place: str,
     pictures: int,
     held_out: int,
     steps: int,
@@ -72,8 +73,19 @@ def create_training(
     taken = BadInputError([f"{name}: there is a training or a batch of that name already; choose another name"])
     if session.scalar(select(Batch.id).where(Batch.name == name)) is not None:
         raise taken
-    training = Training(uid=uuid4().hex, name=name, config=dict(config), data=data, pictures=pictures, steps=steps)
-    training.held_out, training.queue, training.priority, training.created_at = held_out, queue, priority, now()
+    training = Training(
+        uid=uuid4().hex,
+        name=name,
+        config=dict(config),
+        data=data,
+        place=place,
+        pictures=pictures,
+        held_out=held_out,
+        steps=steps,
+        queue=queue,
+        priority=priority,
+        created_at=now(),
+    )
     session.add(training)
     try:
         session.flush()
