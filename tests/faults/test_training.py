@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 from disks import mounted, root
-from faults import faulty, worker_or_new_one
+from faults import end_worker, faulty, worker_or_new_one
 from small_trainings import data_set, digest, segments, train, training, wait_until_over
 
 from models.records.tables import Boot, Training
@@ -145,6 +145,29 @@ def test_pictures_that_are_gone_end_it_with_their_names(nightshift, faults, tmp_
     over = wait_until_over(nightshift, name)
     assert (over.state, over.cause) == ("failed", "training")
     assert str(data / "train" / "3.png") in over.error
+
+
+def test_a_state_that_is_gone_ends_it_with_its_name_and_one_that_is_back_goes_on(
+    nightshift, faults, pictures, undisturbed, name
+):
+    train(nightshift, name, pictures)
+    worker_or_new_one(nightshift)
+    nightshift.wait_until(lambda: training(nightshift, name).step >= 3, "a segment to be done")
+    assert nightshift.producer("pause").returncode == 0
+    nightshift.wait_until(lambda: training(nightshift, name).state == "queued", "the segment to end")
+    known = training(nightshift, name)
+    end_worker(nightshift)
+    state = nightshift.data_dir / "trainings" / name / known.state_file
+    moved = state.rename(nightshift.folder / "moved")
+    assert nightshift.producer("resume").returncode == 0
+    nightshift.start_worker()
+    over = wait_until_over(nightshift, name)
+    assert (over.state, over.cause, over.step) == ("failed", "training", known.step)
+    assert f"its state {state} cannot be read (No such file or directory): bring it back" in over.error
+    moved.rename(state)
+    nightshift.producer("retry", name)
+    assert wait_until_over(nightshift, name).state == "succeeded"
+    assert digest(nightshift, name, 12) == undisturbed
 
 
 def test_a_training_is_cancelled_at_its_next_step_and_goes_on_from_its_last_state(
