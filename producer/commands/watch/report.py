@@ -11,10 +11,12 @@ import click
 
 from models.figures.hardware import paces
 from models.figures.made_pictures import MadePicture
+from models.figures.trainings import training_progress
 from models.figures.tuned import known_tuning
 from models.pictures.opening import open_store
 from models.records.batches import find_batch
 from models.records.database import Database
+from models.records.trainings.trainings import find_training
 from models.settings import load_settings
 from producer.actions.reports.bench_results import from_pace, read_bench_file
 from producer.actions.reports.report import Report, build_report
@@ -23,6 +25,7 @@ from producer.page.pictures import MOST_INLINE, ShownPicture, shown_pictures, wh
 from producer.terminal.bench_tables import compared
 from producer.terminal.report_tables import print_report
 from producer.terminal.tables import console
+from producer.terminal.training_tables import print_training, training_json
 
 
 @click.command
@@ -45,7 +48,7 @@ def command(
     html: Path | None,
     inline: bool,
 ) -> None:
-    """Say how fast it went and when it will be done, for BATCH or the newest batch; or compare machines.
+    """Say how fast it went and when it will be done, for BATCH, a training or the newest batch; or compare machines.
 
     The page that --html writes holds all of the report, plots over time, and every picture, to be looked through with
     a browser. It needs no network. Small copies of the pictures lie beside it, for night.html in night-pictures.
@@ -63,7 +66,19 @@ def command(
     if inline and html is None:
         raise click.UsageError("--inline is for --html FILE")
     settings = load_settings()
-    with Database(settings.database).reading() as session:
+    database = Database(settings.database)
+    with database.reading() as session:
+        training = None if batch is None else find_training(session, batch)
+        learnt = None if training is None else training_progress(session, training)
+    if learnt is not None:
+        if as_csv or html is not None:
+            raise click.UsageError("of a training there is --json, and `producer compare NAME --html FILE`")
+        if as_json:
+            click.echo(json.dumps(training_json(learnt), indent=2, default=str))
+        else:
+            print_training(console(), learnt)
+        return
+    with database.reading() as session:
         report = build_report(session, batch, everything=everything, tuning=known_tuning(settings.data_dir))
     if html is not None:
         _write_page(html, report, None if everything else report.scope, inline=inline)

@@ -11,12 +11,12 @@ from models.figures.trainings import TrainingProgress
 from models.records.database import Database
 from models.settings import Settings, load_settings
 from models.types.printable import printable
-from models.types.states import FAULTY
 from producer.actions.status import BatchStatus, QueueState, Status, batch_status, status, training_status
 from producer.format import acceptance, faults, per_hour, unreached_line
 from producer.terminal.queue_lines import queue_lines
-from producer.terminal.status_tables import batches_table, segments_table, trainings_table, workers_table
+from producer.terminal.status_tables import batches_table, workers_table
 from producer.terminal.tables import console
+from producer.terminal.training_tables import print_training, training_json, trainings_table
 
 _SHOWN_FAILURES = 10
 
@@ -67,25 +67,10 @@ With Stable Diffusion 1.5, and prompts in a file, one a line:
 
 def _show_training(found: TrainingProgress, queue: QueueState, *, as_json: bool) -> None:
     if as_json:
-        figures = {"step_s": found.step_s, "left": asdict(found.left), "segments": [asdict(s) for s in found.segments]}
-        click.echo(json.dumps(asdict(found.training) | figures | asdict(queue), indent=2, default=str))
+        click.echo(json.dumps(training_json(found) | asdict(queue), indent=2, default=str))
         return
-    out = console()
-    out.print(trainings_table([found]))
-    if found.segments:
-        out.print(segments_table(found.segments))
+    print_training(console(), found)
     _show_queue(queue, work_left=not found.is_over)
-    training = found.training
-    if training.rate_share < 1:
-        click.echo(
-            f"{training.name}: a loss was not finite, and the rates are {training.rate_share:g} of what was asked"
-        )
-    if training.saves_memory:
-        click.echo(f"{training.name}: memory ran out, so it checkpoints gradients, which makes steps slower")
-    if training.error:
-        out.print(f"{training.name}: {printable(training.error)}", soft_wrap=True)
-    if training.state in FAULTY:
-        click.echo(f"{training.name}: `producer retry {training.name}` goes on from step {training.step:,}")
 
 
 def _show_one(found: BatchStatus, settings: Settings, *, as_json: bool) -> None:
