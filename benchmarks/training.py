@@ -74,7 +74,7 @@ def _loaded(checkpoint: Path) -> Any:
 
 def _ours(checkpoint: Path, config: TrainingConfig) -> Callable[[], None]:
     parts = Parts.of(_loaded(checkpoint))
-    examples = encode([Example(one, _CAPTION) for one in _pictures(config)], parts, config.resolution, mirrored=False)
+    examples = encode([Example(one, _CAPTION) for one in _pictures(config)], parts, config.sizes, mirrored=False)
     trainer = Trainer(parts.without_autoencoder(), examples, config)
     return lambda: trainer.train(trainer.step + 1)
 

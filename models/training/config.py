@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from models.checkpoints import STABLE_DIFFUSION_1_5, canonical_checkpoint
+from models.training.sizes import sizes
 from models.types.errors import BadInputError
 from models.types.job import MAX_SEED
 
@@ -61,7 +62,9 @@ class TrainingConfig(BaseModel):
     segment_steps: int = Field(50, ge=1, le=100_000, description="Steps at one go; what is urgent comes between two.")
     report_to: Literal["none", "tensorboard"] = Field("none", description="Where figures go beside the record.")
     seed: int = Field(0, ge=0, le=MAX_SEED, description="Of the weights' start, the order, noise and times.")
-    center_crop: bool = Field(True, description="Cut a picture of another shape around its middle.")
+    center_crop: bool = Field(
+        True, description="Cut each picture to a square; off: those of other shapes are learnt from in sizes of theirs."
+    )
     random_flip: bool = Field(False, description="Mirror half of the pictures.")
     check_autoencoder: bool = Field(
         True, description="End before the first step where the autoencoder loses colours that captions name."
@@ -93,6 +96,11 @@ class TrainingConfig(BaseModel):
         if self.lr_warmup_steps >= self.max_train_steps:
             raise ValueError("lr_warmup_steps: the rate would never reach its height before max_train_steps")
         return self
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Widths and heights in which pictures are learnt from."""
+        return sizes(self.resolution, cropped=self.center_crop)
 
     @property
     def pictures_a_step(self) -> int:

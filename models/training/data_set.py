@@ -129,7 +129,15 @@ def _of_folder(folder: Path, repeats: int, named: str | None, problems: list[str
 
 
 def _checked(pictures: Iterable[CaptionedPicture], problems: list[str]) -> list[CaptionedPicture]:
-    return [one for one in pictures if _is_whole(one.file, problems)]
+    found: list[CaptionedPicture] = []
+    # A picture may come with several captions.
+    known: dict[Path, bool] = {}
+    for one in pictures:
+        if one.file not in known:
+            known[one.file] = _is_whole(one.file, problems)
+        if known[one.file]:
+            found.append(one)
+    return found
 
 
 def _is_whole(file: Path, problems: list[str]) -> bool:

@@ -165,13 +165,13 @@ def _require_drawable(
     config: TrainingConfig,
     heartbeat: SegmentHeartbeat,
 ) -> None:
-    from worker.engine.training.examples import decoded, squared
+    from worker.engine.training.examples import decoded, fitted
 
     # Spread over all of them: one kind after the other may lie there.
     numbers = range(0, len(pictures), max(1, len(pictures) // LOOKED_AT))
     examples = zip(numbers, _examples([pictures[number] for number in numbers], heartbeat), strict=True)
     require_colours_kept(
-        (squared(example.picture, config.resolution), decoded(learnt.latents[number], parts), example.caption)
+        (fitted(example.picture, config.sizes), decoded(learnt.latents[number], parts), example.caption)
         for number, example in examples
     )
 

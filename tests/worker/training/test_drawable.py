@@ -27,7 +27,7 @@ def drawings(colour, name, number=8):
 
 def look(parts, pictures):
     examples = [Example(picture, caption) for picture, caption in pictures]
-    latents = encode(examples, parts, 128, mirrored=False).latents
+    latents = encode(examples, parts, [(128, 128)], mirrored=False).latents
     found = [decoded(one, parts) for one in latents]
     require_colours_kept((picture, after, caption) for (picture, caption), after in zip(pictures, found, strict=True))
 

@@ -11,8 +11,10 @@ from safetensors import safe_open
 
 from models.checkpoints import DEMO_FOLDER
 from models.training.config import TrainingConfig
+from models.training.sizes import sizes
 from worker.engine.loras.file import read_lora
 from worker.engine.loras.layouts import changes
+from worker.engine.training import examples as examples_module
 from worker.engine.training.examples import EncodedExamples, Example, encode
 from worker.engine.training.parts import Parts
 from worker.engine.training.saving import save_diffusers, save_kohya
@@ -35,7 +37,7 @@ def examples():
 
 @pytest.fixture(scope="module")
 def encoded(examples):
-    return encode(examples, Parts.of(pipeline()), SIDE, mirrored=False)
+    return encode(examples, Parts.of(pipeline()), [(SIDE, SIDE)], mirrored=False)
 
 
 def config(**values):
@@ -137,7 +139,7 @@ def test_each_example_comes_once_in_a_pass(encoded):
 
 def test_one_that_is_repeated_comes_as_often_in_a_pass(examples):
     some = [Example(examples[0].picture, "a", repeats=3), Example(examples[1].picture, "b")]
-    made = trainer(encode(some, Parts.of(pipeline()), SIDE, mirrored=False))
+    made = trainer(encode(some, Parts.of(pipeline()), [(SIDE, SIDE)], mirrored=False))
     assert sorted(made._next(4)) == [0, 0, 0, 1]
 
 
@@ -193,7 +195,7 @@ def test_a_loss_that_is_not_finite_is_said_at_once_and_changes_nothing(encoded):
     made = trainer(encoded)
     made.train(2)
     before = digest(made)
-    made._examples = replace(encoded, latents=encoded.latents * float("nan"))
+    made._examples = replace(encoded, latents=[one * float("nan") for one in encoded.latents])
     with pytest.raises(NotFiniteError, match="the loss of step 3 is nan"):
         made.train(4)
     assert digest(made) == before
@@ -202,7 +204,7 @@ def test_a_loss_that_is_not_finite_is_said_at_once_and_changes_nothing(encoded):
 
 def test_pictures_are_encoded_as_diffusers_does_without_the_noise_of_the_autoencoder(examples):
     parts = Parts.of(pipeline())
-    (found,) = encode(examples[:1], parts, SIDE, mirrored=False).latents
+    (found,) = encode(examples[:1], parts, [(SIDE, SIDE)], mirrored=False).latents
     square = torch.zeros(1, 3, SIDE, SIDE) - 1
     square[:, 0] = 1
     with torch.no_grad():
@@ -213,7 +215,7 @@ def test_pictures_are_encoded_as_diffusers_does_without_the_noise_of_the_autoenc
 
 def test_without_a_picture_there_is_no_training():
     with pytest.raises(ValueError, match="no picture"):
-        encode([], Parts.of(pipeline()), SIDE, mirrored=False)
+        encode([], Parts.of(pipeline()), [(SIDE, SIDE)], mirrored=False)
 
 
 def test_the_unet_alone_needs_captions_encoded_once(encoded):
@@ -237,9 +239,9 @@ def test_choices_change_what_is_learnt_and_checkpointing_does_not(encoded, choic
 def test_mirrored_pictures_are_learnt_from_where_that_is_asked(examples):
     parts = Parts.of(pipeline())
     pictures = [Example(Image.linear_gradient("L").rotate(90).convert("RGB"), "a gradient")]
-    found = encode(pictures, parts, SIDE, mirrored=True)
-    assert not torch.allclose(found.latents, found.mirrored, atol=0.1)
-    plain = encode(pictures, parts, SIDE, mirrored=False)
+    found = encode(pictures, parts, [(SIDE, SIDE)], mirrored=True)
+    assert not torch.allclose(found.latents[0], found.mirrored[0], atol=0.1)
+    plain = encode(pictures, parts, [(SIDE, SIDE)], mirrored=False)
     one, other = trainer(found, parts), trainer(plain)
     one.train(4)
     other.train(4)
@@ -323,3 +325,39 @@ def test_files_name_layers_as_other_programs_do_and_tell_nothing_of_this_disk(en
         layer = f"lora_unet_{block.replace('.', '_')}"
         assert {f"{layer}.lora_down.weight", f"{layer}.lora_up.weight", f"{layer}.alpha"} <= names
         assert "lora_te_text_model_encoder_layers_0_self_attn_q_proj.lora_down.weight" in names
+
+
+def test_pictures_of_several_shapes_are_learnt_from_in_sizes_of_theirs(examples):
+    shapes = [(96, 96), (160, 80), (80, 160), (150, 80)]
+    some = [Example(Image.new("RGB", size, "red"), "a red thing", repeats=2) for size in shapes]
+    found = encode(some, Parts.of(pipeline()), sizes(SIDE, cropped=False), mirrored=True)
+    assert [tuple(one.shape[-2:]) for one in found.latents] == [(8, 8), (5, 11), (11, 5), (6, 10)]
+
+    def made():
+        return trainer(found, train_batch_size=2, lora_dropout=0.1, caption_dropout=0.1)
+
+    whole, first, taken = made(), made(), made()
+    pairs = [taken._next(2) for _ in range(8)]
+    assert all(found.latents[one].shape == found.latents[other].shape for one, other in pairs)
+    assert sorted(number for pair in pairs[:4] for number in pair) == [0, 0, 1, 1, 2, 2, 3, 3]
+    whole.train(4)
+    first.train(3)
+    again = trainer(
+        EncodedExamples.of_content(found.content()), train_batch_size=2, lora_dropout=0.1, caption_dropout=0.1
+    )
+    again.resume(first.state())
+    again.train(4)
+    assert digest(again) == digest(whole)
+
+
+def test_a_picture_with_several_captions_is_encoded_and_kept_once(examples, monkeypatch):
+    looked = []
+    monkeypatch.setattr(
+        examples_module, "_latents", lambda *args, kept=examples_module._latents: looked.append(1) or kept(*args)
+    )
+    twice = [Example(examples[0].picture, "a"), Example(examples[0].picture, "b"), Example(examples[1].picture, "c")]
+    found = encode(twice, Parts.of(pipeline()), [(SIDE, SIDE)], mirrored=False)
+    assert len(looked) == 2
+    alone = encode(twice[1:], Parts.of(pipeline()), [(SIDE, SIDE)], mirrored=False)
+    assert len(found.content()) - len(alone.content()) < found.latents[0].nbytes
+    assert len(EncodedExamples.of_content(found.content())) == 3

@@ -1,7 +1,7 @@
 """Pictures and captions as a training takes them: encoded once, and kept."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,11 @@ from PIL import Image, ImageOps
 from safetensors.torch import load, save
 from torch import Tensor
 
+from models.training.sizes import nearest_size
 from worker.engine.training.parts import Parts
+
+#: What the content of a file calls each of the pictures.
+_PICTURE = "picture."
 
 
 @dataclass(frozen=True)
@@ -32,10 +36,10 @@ class EncodedExamples:
     demo's are, the UNet would learn to draw their noise.
     """
 
-    #: (pictures, channels, height / 8, width / 8) in float32, scaled as the UNet knows them.
-    latents: Tensor
+    #: (channels, height / 8, width / 8) of each picture in float32, scaled as the UNet knows them.
+    latents: Sequence[Tensor]
     #: The same of mirrored pictures; None where none are.
-    mirrored: Tensor | None
+    mirrored: Sequence[Tensor] | None
     #: (pictures, 77)
     tokens: Tensor
     #: (1, 77), of no caption.
@@ -48,9 +52,17 @@ class EncodedExamples:
 
     def content(self) -> bytes:
         """Return a file's content, from which `of_content` makes the same again."""
-        named = {name: getattr(self, name) for name in ("latents", "tokens", "no_tokens")}
-        mirrored = {} if self.mirrored is None else {"mirrored": self.mirrored}
-        return save(named | mirrored | {"places": torch.tensor(self.places)})
+        named = {"tokens": self.tokens, "no_tokens": self.no_tokens, "places": torch.tensor(self.places)}
+        # What comes with several captions is written once.
+        numbers: dict[int, int] = {}
+        kinds = {"latents": self.latents} | ({} if self.mirrored is None else {"mirrored": self.mirrored})
+        for kind, tensors in kinds.items():
+            for tensor in tensors:
+                if id(tensor) not in numbers:
+                    numbers[id(tensor)] = len(numbers)
+                    named[f"{_PICTURE}{numbers[id(tensor)]}"] = tensor
+            named[kind] = torch.tensor([numbers[id(tensor)] for tensor in tensors])
+        return save(named)
 
     @classmethod
     def of_content(cls, content: bytes) -> "EncodedExamples":
@@ -60,50 +72,61 @@ class EncodedExamples:
             SafetensorError, KeyError: it is no such content.
         """
         found = load(content)
-        places = tuple(found["places"].tolist())
-        return cls(found["latents"], found.get("mirrored"), found["tokens"], found["no_tokens"], places)
+        kinds = [
+            [found[f"{_PICTURE}{number}"] for number in found[kind].tolist()] if kind in found else None
+            for kind in ("latents", "mirrored")
+        ]
+        latents, mirrored = kinds
+        if latents is None:
+            raise KeyError("latents")
+        return cls(latents, mirrored, found["tokens"], found["no_tokens"], tuple(found["places"].tolist()))
 
 
-def encode(examples: Iterable[Example], parts: Parts, resolution: int, *, mirrored: bool) -> EncodedExamples:
-    """Return the examples, each cut to a square of `resolution` pixels around its middle.
+def encode(
+    examples: Iterable[Example], parts: Parts, sizes: Sequence[tuple[int, int]], *, mirrored: bool
+) -> EncodedExamples:
+    """Return the examples, each brought to the size that is nearest to its shape; see `fitted`.
 
     Raises:
         ValueError: there are none.
     """
-    latents, others, captions, places = [], [], [], []
+    latents: list[Tensor] = []
+    others: list[Tensor] = []
+    captions: list[str] = []
+    places: list[int] = []
     if parts.autoencoder.dtype != torch.float32:
         # It is done once, and float16 overflows in some autoencoders.
         parts.autoencoder.to(torch.float32)
     # A picture may come with several captions.
     known: dict[bytes, Tensor] = {}
 
-    def encoded(square: Image.Image) -> Tensor:
-        content = hashlib.sha256(square.tobytes()).digest()
+    def encoded(picture: Image.Image) -> Tensor:
+        content = hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).digest()
         if content not in known:
-            known[content] = _latents(square, parts)
+            known[content] = _latents(picture, parts)
         return known[content]
 
     for number, example in enumerate(examples):
-        square = squared(example.picture, resolution)
-        latents.append(encoded(square))
+        picture = fitted(example.picture, sizes)
+        latents.append(encoded(picture))
         if mirrored:
-            others.append(encoded(ImageOps.mirror(square)))
+            others.append(encoded(ImageOps.mirror(picture)))
         captions.append(example.caption)
         places += [number] * example.repeats
     if not latents:
         raise ValueError("there is no picture to learn from")
     return EncodedExamples(
-        torch.cat(latents),
-        torch.cat(others) if mirrored else None,
+        latents,
+        others if mirrored else None,
         parts.tokens(captions),
         parts.tokens([""]),
         tuple(places),
     )
 
 
-def squared(picture: Image.Image, resolution: int) -> Image.Image:
-    """Return a picture cut to a square of `resolution` pixels around its middle."""
-    return ImageOps.fit(picture.convert("RGB"), (resolution, resolution), Image.Resampling.LANCZOS)
+def fitted(picture: Image.Image, sizes: Sequence[tuple[int, int]]) -> Image.Image:
+    """Return a picture in RGB in the size that is nearest to its shape; what is beyond that is cut off around it."""
+    return ImageOps.fit(picture.convert("RGB"), nearest_size(*picture.size, sizes), Image.Resampling.LANCZOS)
 
 
 def decoded(latents: Tensor, parts: Parts) -> Image.Image:
@@ -121,5 +144,5 @@ def _latents(picture: Image.Image, parts: Parts) -> Tensor:
     with torch.no_grad():
         autoencoder = parts.autoencoder
         found: Tensor = autoencoder.encode(pixels.to(autoencoder.device, autoencoder.dtype)).latent_dist.mode()
-    scaled: Tensor = found.to("cpu", torch.float32) * autoencoder.config.scaling_factor
+    scaled: Tensor = found[0].to("cpu", torch.float32) * autoencoder.config.scaling_factor
     return scaled

@@ -126,6 +126,6 @@ def encode_all(
     """
     others = list(held_out)
     return (
-        encode(learnt, parts, config.resolution, mirrored=config.random_flip),
-        encode(others, parts, config.resolution, mirrored=False) if others else None,
+        encode(learnt, parts, config.sizes, mirrored=config.random_flip),
+        encode(others, parts, config.sizes, mirrored=False) if others else None,
     )

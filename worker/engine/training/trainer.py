@@ -121,7 +121,7 @@ class Trainer:
         times = torch.linspace(0, number_of_times - 1, 2 * _TIMES + 1)[1::2].long()
         total = 0.0
         for number in range(len(examples)):
-            latents = examples.latents[[number]].expand(_TIMES, -1, -1, -1)
+            latents = examples.latents[number].expand(_TIMES, -1, -1, -1)
             noise = torch.randn(latents.shape, generator=draws)
             told = self._parts.embeddings(examples.tokens[[number]]).expand(_TIMES, -1, -1)
             total += float(self._errors(latents, noise, times, told).mean())
@@ -187,12 +187,26 @@ class Trainer:
         return StepFigures(self.step, total, rate)
 
     def _next(self, count: int) -> list[int]:
-        """Return the numbers of the next examples; a pass has all of them, in an order of its own."""
-        while len(self._left) < count:
-            order = torch.randperm(len(self._examples.places), generator=self._draws).tolist()
-            self._left += [self._examples.places[place] for place in order]
-        taken, self._left = self._left[:count], self._left[count:]
-        return taken
+        """Return the numbers of the next examples; a pass has all of them, in an order of its own.
+
+        They are as large as the one whose turn it is: pictures of several sizes do not go through the UNet together.
+        """
+        if not self._left:
+            self._begin_pass()
+        shape = self._examples.latents[self._left[0]].shape
+        while len(taken := self._of_shape(shape)[:count]) < count:
+            self._begin_pass()
+        numbers, gone = [self._left[place] for place in taken], set(taken)
+        self._left = [number for place, number in enumerate(self._left) if place not in gone]
+        return numbers
+
+    def _of_shape(self, shape: torch.Size) -> list[int]:
+        """Return the places of those that are left of the pass and as large as that."""
+        return [place for place, number in enumerate(self._left) if self._examples.latents[number].shape == shape]
+
+    def _begin_pass(self) -> None:
+        order = torch.randperm(len(self._examples.places), generator=self._draws).tolist()
+        self._left += [self._examples.places[place] for place in order]
 
     def _loss(self, numbers: list[int]) -> Tensor:
         """Return the mean squared error of what the UNet says of examples with noise, (), in float32."""
@@ -217,10 +231,11 @@ class Trainer:
         return functional.mse_loss(said.float(), wanted.to(device), reduction="none").mean(dim=(1, 2, 3))
 
     def _latents(self, numbers: list[int]) -> Tensor:
-        latents = self._examples.latents[numbers]
+        latents = torch.stack([self._examples.latents[number] for number in numbers])
         if self._examples.mirrored is not None:
             which = torch.rand(len(numbers), generator=self._draws) < 0.5
-            latents = torch.where(which[:, None, None, None], self._examples.mirrored[numbers], latents)
+            mirrored = torch.stack([self._examples.mirrored[number] for number in numbers])
+            latents = torch.where(which[:, None, None, None], mirrored, latents)
         return latents
 
     def _told(self, numbers: list[int]) -> Tensor:
