@@ -23,7 +23,9 @@ def write_new(file: Path) -> None:
 def write_others(file: Path) -> None:
     """Write 48 prompts in the colours that the checkpoint knows."""
     classes = ((colour, kind) for colour in COLOURS for kind in KINDS)
-    _write(file, (USUAL[i % len(USUAL)].format(colour=c, kind=k) for i, (c, k) in enumerate(classes)))
+    # Each kind in each of the wordings.
+    spread = ((i + i // len(KINDS), c, k) for i, (c, k) in enumerate(classes))
+    _write(file, (USUAL[i % len(USUAL)].format(colour=c, kind=k) for i, c, k in spread))
 
 
 def _write(file: Path, prompts: Iterator[str]) -> None:
