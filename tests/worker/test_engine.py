@@ -226,3 +226,50 @@ def test_where_nothing_is_loaded_the_next_job_goes_alone(new_engine, spec):
     assert engine.most_together(spec(), many) == 1
     engine.use(DEMO)
     assert engine.most_together(spec(), many) == 8
+
+
+class Session:
+    """Stands for a training, which is begun with a pipeline."""
+
+    def __init__(self, pipeline, device):
+        self.key = ""
+        self.pipeline = pipeline
+
+
+def test_a_training_has_the_device_until_something_else_needs_it(engine, spec):
+    before = engine.make(spec(), no_step)[0].picture
+    first = engine.session("one", "demo", "auto", Session)
+    assert engine.session("one", "demo", "auto", Session) is first
+    # Its pipeline is plain: nothing of what makes pictures the same in company is about it.
+    assert type(first.pipeline.unet.conv_in) is torch.nn.Conv2d
+    assert not any(type(module).__name__ == "_PictureByPicture" for module in first.pipeline.unet.modules())
+    gone = weakref.ref(first.pipeline)
+    other = engine.session("two", "demo", "no", Session)
+    del first
+    assert gone() is None
+    assert other.pipeline.unet.dtype == torch.float32
+    gone = weakref.ref(other.pipeline)
+    del other
+    engine.use(DEMO)
+    assert gone() is None
+    assert engine.make(spec(), no_step)[0].picture.tobytes() == before.tobytes()
+
+
+def test_a_training_is_let_go_where_memory_is_to_be_given_back(engine):
+    made = engine.session("one", "demo", "auto", Session)
+    assert engine.reload() is None
+    assert engine.session("one", "demo", "auto", Session) is not made
+    # A key that was changed is another one's.
+    again = engine.session("one", "demo", "auto", Session)
+    again.key = "two"
+    assert engine.session("two", "demo", "auto", Session) is again
+
+
+def test_memory_that_runs_out_in_a_training_is_told_with_what_helps(engine):
+    engine.session("one", "demo", "auto", Session)
+
+    def fail():
+        raise MemoryError("out of memory")
+
+    with pytest.raises(GenerationError, match="out of memory in a training: a smaller train_batch_size needs less"):
+        engine.in_session(fail)

@@ -121,7 +121,8 @@ class MemoryGuard:
         device.synchronize()
         begun = time.perf_counter()
         if step is GuardStep.RELOAD:
-            self._record_load(self._engine.reload())
+            if (load := self._engine.reload()) is not None:
+                self._record_load(load)
         else:
             # In this order: what is collected leaves its blocks in the cache.
             gc.collect()

@@ -234,15 +234,19 @@ class Engine:
         if self._session is not None:
             self._let_go()
 
-    def reload(self) -> LoadMeasurement:
+    def reload(self) -> LoadMeasurement | None:
         """Load the same weights anew, warm-up included, so that nothing which the old pipeline held stays.
 
-        After an error nothing is loaded.
+        A training is let go instead, which its next segment begins anew, and nothing is returned. After an error
+        nothing is loaded.
 
         Raises:
             CheckpointError, GenerationError: as `use` does.
         """
         self._own_thread()
+        if self._session is not None:
+            self._let_go()
+            return None
         assert self._current is not None
         return self._load(self._current.load.weights)
 
