@@ -18,7 +18,7 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 _CAPTIONS = ("text", "caption", "prompt")
 _BESIDE = (".txt", ".caption")
 #: Kohya's folders: `10_sks shoe`.
-_REPEATED = re.compile(r"(\d+)_(.+)")
+_REPEATED = re.compile(r"(\d{1,6})_(.+)")
 _TRAIN, _TESTS = "train", ("test", "validation")
 #: Problems that are told one by one.
 _SHOWN = 20

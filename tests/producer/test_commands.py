@@ -59,6 +59,7 @@ ARGUMENTS = {
     "run": ("--prompt", "a shoe"),
     "estimate": ("--images", "9"),
     "bench": ("here.json",),
+    "train": ("olive", "--data", "there"),
     "cancel": ("night",),
     "accept": ("1",),
     "show": ("1",),
