@@ -14,6 +14,7 @@ from models.training.data_set import read_data_set
 from training.captions import make_caption
 from training.lora.data_set import NAME, write_data_set
 from training.lora.prompts import write_new, write_others
+from training.lora.sheet import write_sheet
 from training.palette import COLOURS
 
 
@@ -67,3 +68,16 @@ def test_prompts_are_of_wordings_that_no_caption_has_and_each_is_its_own(tmp_pat
 def test_a_caption_takes_a_word_that_is_no_colour_of_the_palette():
     rng = np.random.default_rng(3)
     assert all("mauve" in make_caption(rng, "mauve", 0).text.lower() for _ in range(50))
+
+
+def test_the_sheet_has_the_same_pictures_without_and_with_the_lora_under_each_other(tmp_path):
+    files = []
+    for number in range(26):
+        files.append(tmp_path / f"{number}.png")
+        Image.new("RGB", (128, 128), (10 * (number % 13), 200 if number < 13 else 0, 0)).save(files[-1])
+    write_sheet(tmp_path / "there" / "sheet.png", files[:13], files[13:])
+    with Image.open(tmp_path / "there" / "sheet.png") as sheet:
+        assert sheet.size == (12 * 96, 4 * 114)
+        seen = [sheet.getpixel((96 * column + 48, 114 * row + 66)) for row in range(4) for column in (0, 11)]
+    assert seen[:4] == [(0, 200, 0), (110, 200, 0), (0, 0, 0), (110, 0, 0)]
+    assert seen[4:] == [(120, 200, 0), (255, 255, 255), (120, 0, 0), (255, 255, 255)]

@@ -11,13 +11,17 @@ from typing import Any
 
 import click
 
+from models.figures.made_pictures import all_made_pictures
+from models.records.batches import find_batch
 from models.records.database import Database
 from models.records.trainings.trainings import find_training
-from models.settings import load_settings
+from models.settings import Settings, load_settings
+from models.types.states import MADE
 from producer.local.earlier_run import only_run
 from producer.local.queue import local_queue
 from training.lora.data_set import NAME, write_data_set
 from training.lora.prompts import write_new, write_others
+from training.lora.sheet import write_sheet
 
 _CONFIG = Path(__file__).resolve().parents[2] / "examples" / "olive.toml"
 _WITHOUT = "none"
@@ -47,7 +51,6 @@ def main(ctx: click.Context, work: Path, sheet: Path) -> None:
         click.echo(f"trained within {time.monotonic() - begun:.0f} s")
         new = commands.compare(NAME, lora)
         others = commands.compare("others", lora)
-        commands.run("compare", f"{NAME}-test", "--sheet", sheet)
     said = [
         (f"{NAME}, without the LoRA", new[_WITHOUT], new[_WITHOUT] <= _MOST_BEFORE),
         (f"{NAME}, with it", new[lora], new[lora] >= _LEAST_AFTER),
@@ -55,9 +58,19 @@ def main(ctx: click.Context, work: Path, sheet: Path) -> None:
     ]
     for what, share, holds in said:
         click.echo(f"{what}: {share:.0%}{'' if holds else ', which is not what it should be'}")
+    _write_sheet(sheet, settings, database, lora)
     click.echo(f"The sheet: {sheet}")
     if not all(holds for _, _, holds in said):
         ctx.exit(1)
+
+
+def _write_sheet(file: Path, settings: Settings, database: Database, lora: str) -> None:
+    with database.reading() as session:
+        batch_id = find_batch(session, f"{NAME}-test").id
+    found: dict[str, list[Path]] = {_WITHOUT: [], lora: []}
+    for made in sorted(all_made_pictures(database, batch_id, MADE), key=lambda made: made.job_id):
+        found[made.attributes["lora"]].append(settings.data_dir / made.picture)
+    write_sheet(file, found[_WITHOUT], found[lora])
 
 
 class _Commands:
