@@ -255,6 +255,16 @@ def test_a_training_has_the_device_until_something_else_needs_it(engine, spec):
     assert engine.make(spec(), no_step)[0].picture.tobytes() == before.tobytes()
 
 
+def test_a_pinned_engine_trains_its_own_checkpoint_alone_and_stays_pinned_after_that(new_engine):
+    engine = new_engine(pin_checkpoint=True)
+    engine.use(DEMO)
+    with pytest.raises(CheckpointError, match="pinned to demo and refuses /other"):
+        engine.session("one", "/other", "auto", Session)
+    engine.session("one", "demo", "auto", Session)
+    with pytest.raises(CheckpointError, match="pinned to demo and refuses /other"):
+        engine.use(Weights("/other"))
+
+
 def test_a_training_is_let_go_where_memory_is_to_be_given_back(engine):
     made = engine.session("one", "demo", "auto", Session)
     assert engine.reload() is None

@@ -70,6 +70,8 @@ class Engine:
         self._calls = TunedCalls(device, self._canary, settings)
         self._lora_files = LoraFiles(settings.places_of_loras)
         self._current: _Current | None = None
+        #: The first that were loaded, which a pinned worker keeps to.
+        self._pinned: Weights | None = None
         #: The training that has the device in place of what pictures are made with.
         self._session: TrainingSession | None = None
         self._thread: int | None = None
@@ -86,12 +88,7 @@ class Engine:
         self._own_thread()
         if self._current is not None and self._current.load.weights == weights:
             return self._current.load
-        if self._current is not None and self._settings.pin_checkpoint:
-            raise CheckpointError(
-                f"this worker is pinned to {self._current.loaded.name} and refuses {weights.checkpoint}: "
-                "NIGHTSHIFT_PIN_CHECKPOINT=false lets it switch"
-            )
-        self._settings.require_allowed(weights.checkpoint)
+        self._require_usable(weights)
         return self._load(weights)
 
     def use_loras(self, loras: Sequence[Lora]) -> float | None:
@@ -202,7 +199,7 @@ class Engine:
         self._own_thread()
         if self._session is not None and self._session.key == key:
             return self._session
-        self._settings.require_allowed(checkpoint)
+        self._require_usable(Weights(checkpoint))
         local = find_checkpoint(checkpoint)
         self._let_go()
         dtype = _PRECISIONS.get(precision, self.device.dtype)
@@ -257,6 +254,14 @@ class Engine:
             self.device.select()
         if self._thread != threading.get_ident():
             raise RuntimeError("the device belongs to another thread")
+
+    def _require_usable(self, weights: Weights) -> None:
+        if self._settings.pin_checkpoint and self._pinned is not None and weights != self._pinned:
+            raise CheckpointError(
+                f"this worker is pinned to {self._pinned.checkpoint} and refuses {weights.checkpoint}: "
+                "NIGHTSHIFT_PIN_CHECKPOINT=false lets it switch"
+            )
+        self._settings.require_allowed(weights.checkpoint)
 
     def _let_go(self) -> None:
         # The old weights go first: two checkpoints at once may not fit. Pipelines refer to themselves.
@@ -318,6 +323,7 @@ class Engine:
         self._canary.forget_last()
         loras = FusedLoras(loaded.family.lora_parts(loaded.pipeline))
         self._current = _Current(loaded, load, {self._kernels(spec, 1)}, loras)
+        self._pinned = self._pinned or weights
         return load
 
 
