@@ -12,6 +12,7 @@ from models.records.database import Database
 from models.settings import load_settings
 from models.training.config import TrainingConfig, read_config
 from models.types.job import DEFAULT_PRIORITY, LOWEST_PRIORITY
+from producer.actions.machine.checkpoints import is_here, remedy
 from producer.actions.training import PlannedTraining, plan_training, start_training
 from producer.cli import FAILED
 from producer.commands.make.job_options import given, queue_name, read_acceptance
@@ -107,6 +108,12 @@ def command(
     if not sources:
         raise click.UsageError("--data names the pictures: a folder, or batches")
     planned = plan_training(settings, database, name, sources, config, progress_bar)
+    if not is_here(config.model_id):
+        click.echo(
+            f"producer: warning: checkpoint {config.model_id} is not on this machine; unless the worker's has it, "
+            f"{remedy(config.model_id)}",
+            err=True,
+        )
     for line in _plan(planned):
         click.echo(line)
     if dry_run:
