@@ -134,6 +134,21 @@ def test_a_full_disk_is_waited_for(nightshift, faults, pictures, undisturbed, na
     assert digest(nightshift, name, 12) == undisturbed
 
 
+@root
+def test_a_disk_that_is_full_when_the_lora_is_written_is_waited_for(nightshift, faults, pictures, undisturbed, name):
+    folder = nightshift.data_dir / "loras" / name
+    folder.mkdir(parents=True)
+    with mounted(folder, "-t", "tmpfs", "-o", "size=4096", "tmpfs"):
+        train(nightshift, name, pictures)
+        worker_or_new_one(nightshift)
+        nightshift.wait_until(lambda: nightshift.rows(Boot)[-1].waiting_for, "the worker to wait for room")
+        assert "No space left on device): free some space" in nightshift.rows(Boot)[-1].waiting_for
+        subprocess.run(["mount", "-o", "remount,size=99m", str(folder)], check=True)
+        assert wait_until_over(nightshift, name).state == "succeeded"
+        assert digest(nightshift, name, 12) == undisturbed
+    assert [segment.outcome for segment in segments(nightshift, name)] == ["succeeded"] * 4
+
+
 def test_pictures_that_are_gone_end_it_with_their_names(nightshift, faults, tmp_path, name):
     data = data_set(tmp_path / "gone")
     faults.hold("segment-begun")

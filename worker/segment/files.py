@@ -5,7 +5,6 @@ from pathlib import Path
 
 from models.durable_files import rename_durably, write_durably, writing_explained
 from models.lora_files import LORA_SUFFIX
-from models.private_folders import make_private_folder
 from models.settings import Settings
 from models.types.errors import TrainingError
 
@@ -48,7 +47,7 @@ class TrainingFiles:
         for file in self._folder.glob("state-*.pt"):
             if file.name != kept:
                 file.unlink(missing_ok=True)
-        for folder in (self._loras, self._folder / _KOHYA):
+        for folder in (self._loras, self._folder, self._folder / _KOHYA):
             for file in folder.glob(f"*{_ASIDE}"):
                 file.unlink(missing_ok=True)
 
@@ -66,8 +65,8 @@ class TrainingFiles:
             StorageError: there is no room, or the folder cannot be written.
         """
         if held_out is not None:
-            self._write(self._folder / _HELD_OUT, held_out)
-        self._write(self._folder / _EXAMPLES, learnt)
+            self._write(self._folder / _HELD_OUT, held_out, self._folder / f".{os.getpid()}{_ASIDE}")
+        self._write(self._folder / _EXAMPLES, learnt, self._folder / f".{os.getpid()}{_ASIDE}")
 
     @property
     def tensorboard(self) -> Path:
@@ -83,33 +82,17 @@ class TrainingFiles:
         named = f"{self._name}-{step:06d}{LORA_SUFFIX}"
         return self._loras / named, self._folder / _KOHYA / named
 
-    def put(self, asides: tuple[Path, Path], step: int) -> None:
-        """Give files that were written aside their names, durably.
+    def write_lora(self, step: int, segment_id: int, of_diffusers: bytes, of_kohya: bytes) -> None:
+        """Write the LoRA of so many steps in both layouts, each whole or not at all.
 
         Raises:
-            StorageError: they cannot be renamed.
+            StorageError: there is no room, or a folder cannot be written.
         """
-        for aside, file in zip(asides, self.lora_files(step), strict=True):
-            with writing_explained(file):
-                with aside.open("rb") as opened:
-                    os.fsync(opened.fileno())
-                rename_durably(aside, file)
+        for file, content in zip(self.lora_files(step), (of_diffusers, of_kohya), strict=True):
+            # Beside its place: folders may be on two disks.
+            self._write(file, content, file.with_name(f".{segment_id}{_ASIDE}"))
 
-    def asides(self, segment_id: int) -> tuple[Path, Path]:
-        """Return where a segment may write both files first: beside their places, which may be on two disks.
-
-        Raises:
-            StorageError: a folder cannot be made.
-        """
-        folders = self._loras, self._folder / _KOHYA
-        for folder in folders:
-            with writing_explained(folder):
-                make_private_folder(folder)
-        of_diffusers, of_kohya = (folder / f".{segment_id}{_ASIDE}" for folder in folders)
-        return of_diffusers, of_kohya
-
-    def _write(self, file: Path, content: bytes) -> None:
-        aside = file.with_name(f".{file.name}.{os.getpid()}")
+    def _write(self, file: Path, content: bytes, aside: Path) -> None:
         write_durably(aside, content, file)
         with writing_explained(file):
             rename_durably(aside, file)

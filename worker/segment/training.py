@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from models.checkpoints import is_hub_id
 from models.records.trainings.segments import SegmentClaim, SegmentMeasurement, SegmentResult
 from models.settings import Settings
 from models.training.config import TrainingConfig
@@ -147,14 +148,12 @@ class SegmentTrainer:
     ) -> str | None:
         if step % config.checkpointing_steps and step % config.validation_steps and step < config.max_train_steps:
             return None
-        about = {"nightshift_training": claim.name, "nightshift_step": str(step), "nightshift_base": config.model_id}
-
-        def save() -> None:
-            asides = files.asides(claim.segment_id)
-            session.save(*asides, about)
-            files.put(asides, step)
-
-        self.retrier.until_done(save, heartbeat.wait)
+        # Where it lies on this disk is nobody else's business.
+        base = config.model_id if is_hub_id(config.model_id) else Path(config.model_id).name
+        about = {"nightshift_training": claim.name, "nightshift_step": str(step), "nightshift_base": base}
+        of_diffusers, of_kohya = session.lora(about)
+        write = partial(files.write_lora, step, claim.segment_id, of_diffusers, of_kohya)
+        self.retrier.until_done(write, heartbeat.wait)
         return files.lora_name(step)
 
 

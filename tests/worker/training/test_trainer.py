@@ -17,7 +17,7 @@ from worker.engine.loras.layouts import changes
 from worker.engine.training import examples as examples_module
 from worker.engine.training.examples import EncodedExamples, Example, encode
 from worker.engine.training.parts import Parts
-from worker.engine.training.saving import save_diffusers, save_kohya
+from worker.engine.training.saving import diffusers_content, kohya_content
 from worker.engine.training.trainer import NotFiniteError, Trainer
 
 SIDE = 64
@@ -148,8 +148,8 @@ def test_both_files_have_the_same_effect_by_what_reads_loras_here(encoded, tmp_p
     made = trainer(encoded, parts, lora_alpha=12.0)
     made.train(2)
     tensors = made.adapters.tensors()
-    save_diffusers(made.adapters, tmp_path / "a.safetensors", {"made_by": "Nightshift"})
-    save_kohya(made.adapters, config(lora_alpha=12.0), tmp_path / "b.safetensors", {})
+    (tmp_path / "a.safetensors").write_bytes(diffusers_content(made.adapters, {"made_by": "Nightshift"}))
+    (tmp_path / "b.safetensors").write_bytes(kohya_content(made.adapters, config(lora_alpha=12.0), {}))
     fresh = pipeline()
     named = {"unet": fresh.unet, "text_encoder": fresh.text_encoder}
     names = {module: f"{part}.{name}" for part, root in named.items() for name, module in root.named_modules()}
@@ -173,7 +173,7 @@ def test_plain_diffusers_loads_it_with_its_alpha(encoded, tmp_path):
     parts = Parts.of(pipeline())
     made = trainer(encoded, parts)
     made.train(3)
-    save_diffusers(made.adapters, tmp_path / "a.safetensors", {})
+    (tmp_path / "a.safetensors").write_bytes(diffusers_content(made.adapters, {}))
     shape = (1, parts.unet.config.in_channels, SIDE // 8, SIDE // 8)
     latents = torch.randn(shape, generator=torch.Generator().manual_seed(1))
 
@@ -312,8 +312,8 @@ def test_files_name_layers_as_other_programs_do_and_tell_nothing_of_this_disk(en
     made = trainer(encoded)
     made.train(1)
     of_diffusers, of_kohya = tmp_path / "diffusers.safetensors", tmp_path / "kohya.safetensors"
-    save_diffusers(made.adapters, of_diffusers, {})
-    save_kohya(made.adapters, config(), of_kohya, {})
+    of_diffusers.write_bytes(diffusers_content(made.adapters, {}))
+    of_kohya.write_bytes(kohya_content(made.adapters, config(), {}))
     block = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_out.0"
     with safe_open(of_diffusers, "pt") as found:
         names = set(found.keys())

@@ -1,11 +1,10 @@
-"""The LoRA that comes of a training, as a file: in diffusers' layout, and in kohya's, which other programs read."""
+"""The LoRA that comes of a training, as a file's content: in diffusers' layout, and in kohya's, for other programs."""
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from models.training.config import TrainingConfig
@@ -19,8 +18,8 @@ _METADATA = "lora_adapter_metadata"
 _PRIVATE = {"base_model_name_or_path"}
 
 
-def save_diffusers(adapters: Adapters, file: Path, about: Mapping[str, str]) -> None:
-    """Write it in diffusers' layout; `about` goes into its header."""
+def diffusers_content(adapters: Adapters, about: Mapping[str, str]) -> bytes:
+    """Return it in diffusers' layout; `about` goes into its header."""
     tensors = {f"{part}.{_usual(name)}": value for part, name, value in _all(adapters)}
     known = {
         f"{part}.{name}": value
@@ -32,11 +31,11 @@ def save_diffusers(adapters: Adapters, file: Path, about: Mapping[str, str]) -> 
     # Diffusers loads layers in the mode of a training, in which they would leave values out of pictures, too.
     known |= {f"{part}.lora_dropout": 0.0 for part in adapters.configs}
     header = json.dumps(known, indent=2, sort_keys=True, default=_plain)
-    save_file(tensors, file, {"format": "pt", _METADATA: header, **about})
+    return save(tensors, {"format": "pt", _METADATA: header, **about})
 
 
-def save_kohya(adapters: Adapters, config: TrainingConfig, file: Path, about: Mapping[str, str]) -> None:
-    """Write it in kohya's layout, each layer with its alpha; `about` goes into its header."""
+def kohya_content(adapters: Adapters, config: TrainingConfig, about: Mapping[str, str]) -> bytes:
+    """Return it in kohya's layout, each layer with its alpha; `about` goes into its header."""
     tensors: dict[str, Tensor] = {}
     for part, name, value in _all(adapters):
         (end,) = (end for end in _ENDS if name.endswith(end))
@@ -48,7 +47,7 @@ def save_kohya(adapters: Adapters, config: TrainingConfig, file: Path, about: Ma
         "ss_network_dim": str(config.lora_rank),
         "ss_network_alpha": str(float(config.lora_alpha)),
     }
-    save_file(tensors, file, {"format": "pt", **header, **about})
+    return save(tensors, {"format": "pt", **header, **about})
 
 
 def _all(adapters: Adapters) -> Iterator[tuple[str, str, Tensor]]:

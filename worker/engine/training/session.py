@@ -1,9 +1,8 @@
 """A training that has the device: weights, pictures and state in its memory, from one segment to the next."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from models.training.config import TrainingConfig
@@ -12,7 +11,7 @@ from worker.engine.devices.device import Device
 from worker.engine.memory import MemoryWatch
 from worker.engine.training.examples import EncodedExamples, Example, encode
 from worker.engine.training.parts import Parts
-from worker.engine.training.saving import save_diffusers, save_kohya
+from worker.engine.training.saving import diffusers_content, kohya_content
 from worker.engine.training.trainer import StepFigures, Trainer
 
 
@@ -106,14 +105,13 @@ class TrainingSession:
         """Return what another session goes on from."""
         return self._trainer.state()
 
-    def save(self, diffusers: Path, kohya: Path, about: dict[str, str]) -> None:
-        """Write what was learnt so far in both layouts; `about` goes into the files' headers.
+    def lora(self, about: Mapping[str, str]) -> tuple[bytes, bytes]:
+        """Return what was learnt so far as files' content, in diffusers' layout and in kohya's.
 
-        Raises:
-            OSError, SafetensorError: a file cannot be written.
+        `about` goes into their headers.
         """
-        save_diffusers(self._trainer.adapters, diffusers, about)
-        save_kohya(self._trainer.adapters, self._config, kohya, about)
+        adapters = self._trainer.adapters
+        return diffusers_content(adapters, about), kohya_content(adapters, self._config, about)
 
 
 def encode_all(
