@@ -137,7 +137,7 @@ def test_an_error_that_nobody_foresaw_beside_the_device_ends_the_worker_and_cost
     batch = nightshift.enqueue("--prompt", "a red boot", "--count", 2)
     worker = nightshift.start_worker()
     assert worker.wait() == ExitStatus.DATABASE
-    assert "job 1: KeyError: 'odd'; the worker stops, and its next start sees to the job" in worker.log
+    assert "job 1: KeyError: 'odd'; the worker stops, and its next start sees to it" in worker.log
     nightshift.start_worker()
     nightshift.wait_until_finished(batch)
     first, second = outcomes(nightshift)

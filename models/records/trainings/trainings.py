@@ -15,6 +15,7 @@ from models.types.causes import Cause
 from models.types.clock import now
 from models.types.errors import BadInputError, NotFoundError
 from models.types.message import DEFAULT_QUEUE
+from models.types.printable import is_printable
 from models.types.states import FAULTY, JobState
 
 
@@ -96,6 +97,9 @@ def create_training(
 
 def find_training(session: Session, name: str) -> KnownTraining | None:
     """Return the training called `name`; None where there is none."""
+    # What no name may hold, no database need be asked for: a byte that is no text would end in an error.
+    if not is_printable(name):
+        return None
     row = session.scalar(select(Training).where(Training.name == name))
     return None if row is None else KnownTraining.of(row)
 
