@@ -72,6 +72,7 @@ class Event(StrEnum):
     )
     TUNING_UNUSABLE = "tuning.unusable", "The file of what is fastest cannot be read or written; it is found out anew."
     THREADS_REDUCED = "threads.reduced", "torch takes fewer threads, since other programs are at work."
+    TRAINING_REFUSED = "training.refused", "A training failed whose row holds what no training may have."
     TRAININGS_RESCUED = "trainings.rescued", "Trainings were put back whose worker is gone."
     WAIT_BEGUN = "wait.begun", "The worker waits for something outside of it, and tries again."
     WAIT_OVER = "wait.over", "What was waited for works again."

@@ -5,9 +5,10 @@ from contextlib import closing
 
 import pytest
 from faults import faulty
+from small_trainings import data_set, train
 
 from models.records.control import pause, resume
-from models.records.tables import Batch, Job
+from models.records.tables import Batch, Job, Training
 
 #: What the jobs are found by, and where they stand.
 PLACES = {"id", "batch_id", "state", "boot_id", "replaces"}
@@ -92,3 +93,31 @@ def test_a_batch(nightshift, sql, queued, garbage):
     for column, (number,) in spoilt.items():
         state, cause, _ = ends(sql, number)
         assert state == "succeeded" or (state, bool(cause)) == ("failed", True), column
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("garbage", GARBAGE)
+def test_a_training(nightshift, sql, queued, tmp_path, garbage):
+    pictures = data_set(tmp_path / "data")
+    with nightshift.database.writing() as session:
+        pause(session)
+    columns = columns_of(Training, {"id", "state", "boot_id"})
+    first = len(sql("SELECT id FROM trainings"))
+    names = [f"t{first + place}" for place in range(len(columns) + 1)]
+    for name in names:
+        train(nightshift, name, pictures, max_train_steps=1)
+    numbers = [number for (number,) in sql("SELECT id FROM trainings ORDER BY id DESC LIMIT ?", len(names))][::-1]
+    *spoilt, sound = numbers
+    jobs = queued(2)
+    for number, column in zip(spoilt, columns, strict=True):
+        sql(f"UPDATE trainings SET {column} = ? WHERE id = ?", garbage, number)
+    with nightshift.database.writing() as session:
+        resume(session)
+    unfinished = "SELECT count(*) FROM trainings WHERE state IN ('queued', 'running')"
+    nightshift.wait_until(lambda: sql(unfinished) == [(0,)], "every training to end")
+    nightshift.wait_until(lambda: all(ends(sql, job)[0] == "succeeded" for job in jobs), "the jobs to be made")
+    assert sql("SELECT state FROM trainings WHERE id = ?", sound) == [("succeeded",)]
+    for number, column in zip(spoilt, columns, strict=True):
+        ((state, cause),) = sql("SELECT state, cause FROM trainings WHERE id = ?", number)
+        failed = state == "failed" and cause in ("invalid", "training", "checkpoint")
+        assert failed or state in ("succeeded", "cancelled"), column

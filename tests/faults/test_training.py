@@ -1,5 +1,6 @@
 """Trainings and what befalls them: nothing is learnt twice, nothing is lost but a segment, and each end says why."""
 
+import signal
 import subprocess
 
 import pytest
@@ -223,3 +224,23 @@ def test_a_worker_that_is_told_to_end_keeps_each_step_that_was_taken(nightshift,
     assert wait_until_over(nightshift, name).state == "succeeded"
     assert {segment.outcome for segment in segments(nightshift, name)} == {"succeeded"}
     assert digest(nightshift, name, 12) == undisturbed
+
+
+def test_a_worker_that_is_told_to_end_before_a_step_saves_no_lora_and_asks_for_no_pictures(
+    nightshift, faults, pictures, name
+):
+    faults.hold("segment-begun")
+    train(nightshift, name, pictures, "--validation-prompt", "a boot", "--num-validation-images", 1)
+    worker = worker_or_new_one(nightshift)
+    faults.wait_until_held("segment-begun")
+    worker.send(signal.SIGTERM)
+    nightshift.wait_until(lambda: "SIGTERM: finishes" in worker.log, "the worker to be told")
+    faults.release("segment-begun")
+    assert worker.wait() == 0
+    (ended,) = segments(nightshift, name)
+    assert (ended.outcome, ended.ended_step, ended.lora) == ("succeeded", 0, None)
+    assert len(nightshift.jobs(f"{name}-validation")) == 1
+    nightshift.start_worker()
+    assert wait_until_over(nightshift, name).state == "succeeded"
+    variants = [job.attributes["lora"] for job in nightshift.jobs(f"{name}-validation")]
+    assert variants == ["none", f"{name}/{name}-000006", f"{name}/{name}-000012"]

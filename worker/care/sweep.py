@@ -27,6 +27,7 @@ from models.records.trainings.publication import (
     unpublished_segments,
 )
 from models.records.trainings.segments import RunningTraining, rescue_segments, running_trainings
+from models.records.trainings.spoilt import fail_spoilt, spoilt_trainings
 from models.records.workers import Lease, other_lease, renew_lease
 from models.settings import Settings
 from worker.care.in_hand import InHand
@@ -209,6 +210,13 @@ class Sweep:
 
     def _publish_left_segments(self) -> None:
         """Publish segments that nobody else does."""
+        with self._database.reading() as session:
+            is_spoilt = bool(spoilt_trainings(session))
+        if is_spoilt:
+            with self._database.writing() as session:
+                spoilt = fail_spoilt(session)
+            for number, what in spoilt.items():
+                log.error("training %d failed: %s", number, what, extra=event(Event.TRAINING_REFUSED))
         with self._database.reading() as session:
             left = [segment.message.uid for segment in unpublished_segments(session)]
         for uid in self._left_segments.often(left):

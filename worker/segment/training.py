@@ -67,7 +67,9 @@ class SegmentTrainer:
         taken = self.engine.in_session(lambda: session.train(until, lambda _: heartbeat.advance(), ends_early))
         held_out_loss = self.engine.in_session(lambda: session.held_out_loss(heartbeat.advance))
         begun = time.perf_counter()
-        lora = self._save_lora(session, claim, config, files, taken.step, heartbeat)
+        # A worker that was told to end before the first step has nothing new to save, nor to compare.
+        is_new = taken.step > claim.step
+        lora = self._save_lora(session, claim, config, files, taken.step, heartbeat) if is_new else None
         state_file = f"state-{taken.step:06d}-{claim.segment_id}.pt"
         state = session.state()
         self.retrier.until_done(lambda: files.write_state(state_file, state), heartbeat.wait)

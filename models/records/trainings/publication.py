@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
 from models.records.tables import Training
+from models.records.trainings.spoilt import spoilt_trainings
 from models.types.clock import now
 from models.types.message import SegmentMessage
 from models.types.states import JobState
@@ -46,10 +47,12 @@ def mark_segments_published(session: Session, training_ids: Collection[int], mom
 def _waiting(session: Session, *which: ColumnElement[bool]) -> list[WaitingSegment]:
     query = (
         select(Training.id, Training.uid, Training.queue, Training.priority)
-        .where(Training.state == JobState.QUEUED, Training.finished_at.is_(None), *which)
+        .where(Training.state == JobState.QUEUED, *which)
         .order_by(Training.id)
     )
+    spoilt = set(spoilt_trainings(session))
     return [
         WaitingSegment(SegmentMessage(training=number, uid=uid), queue, priority)
         for number, uid, queue, priority in session.execute(query)
+        if number not in spoilt
     ]

@@ -12,6 +12,7 @@ from models.records.attempts import Ended, Recorded
 from models.records.control import paused_since
 from models.records.rescue import earlier_boots
 from models.records.tables import Boot, Segment, Training
+from models.records.trainings.spoilt import spoilt_trainings
 from models.types.causes import Cause
 from models.types.clock import now
 from models.types.errors import ElsewhereError, QueuePausedError
@@ -91,6 +92,9 @@ def claim_segment(session: Session, message: SegmentMessage, boot_id: int, place
     """
     if paused_since(session) is not None:
         raise QueuePausedError
+    if message.training in spoilt_trainings(session):
+        # The sweep fails it, and says why.
+        return None
     of_message = (Training.id == message.training, Training.uid == message.uid, Training.state == JobState.QUEUED)
     elsewhere = session.scalar(select(Training.name).where(*of_message, Training.place != place))
     if elsewhere is not None:
