@@ -70,7 +70,7 @@ class TrainingProgress:
 def training_progress(session: Session, training: KnownTraining) -> TrainingProgress:
     """Return how far a training is."""
     done = _done(session, training.id)
-    return TrainingProgress(training, done, _estimate(done, training.steps - training.step, training.config))
+    return TrainingProgress(training, done, _estimate(done, training.steps - training.step))
 
 
 def expected_training(session: Session, config: TrainingConfig, host: str) -> Estimate:
@@ -87,7 +87,7 @@ def expected_training(session: Session, config: TrainingConfig, host: str) -> Es
     asked = config.model_dump(mode="json")
     for earlier in session.scalars(query):
         if all(earlier.config.get(name) == asked[name] for name in of_work):
-            return _estimate(_done(session, earlier.id), config.max_train_steps, asked)
+            return _estimate(_done(session, earlier.id), config.max_train_steps)
     return Estimate(config.max_train_steps, None, None, None)
 
 
@@ -112,7 +112,7 @@ def _done(session: Session, training_id: int) -> list[SegmentFigures]:
     ]
 
 
-def _estimate(done: Sequence[SegmentFigures], steps: int, config: object) -> Estimate:
+def _estimate(done: Sequence[SegmentFigures], steps: int) -> Estimate:
     """Return how long so many further steps take, each segment that was done being a value."""
     # With what comes beside the steps: making ready, what is held out, writing.
     if not steps:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from models.records.claims import Claim, change_claimed
 from models.records.judging.acceptance import record_likenesses, record_verdicts
 from models.records.judging.replacements import replace, replacement_of
-from models.records.tables import Attempt, Batch, Job
+from models.records.tables import Attempt, Batch, Job, Training
 from models.records.tables.columns import Base
 from models.records.turns import later_turn
 from models.types.causes import Cause
@@ -147,29 +147,35 @@ def lose(session: Session, claim: Claim, result: Result, *, set_aside: bool, end
 
 
 def released(moment: datetime, *, set_aside: bool = False) -> dict[str, object]:
-    """Return the values of a running job's row whose worker gives the job up.
+    """Return the values of a running job's row whose worker gives the job up; see `let_go`."""
+    queued = instant()
+    return let_go(Job, moment, set_aside=set_aside) | {
+        "queued_at": moment,
+        "queued_s": queued.s,
+        "queued_clock": queued.clock,
+        "turn": later_turn(),
+        # So that whoever looks after the queue publishes it, where nobody else does.
+        "not_before": moment,
+    }
+
+
+def let_go(row: type[Job] | type[Training], moment: datetime, *, set_aside: bool = False) -> dict[str, object]:
+    """Return the values of the row of a job or of a training that a worker no longer has.
 
     It is queued again, or `set_aside`; where cancelling was asked for it is cancelled.
     """
-    queued = instant()
-    asked = Job.cancel_requested
+    asked = row.cancel_requested
     state, cause, error, finished_at = JobState.QUEUED, None, None, None
     if set_aside:
         state, cause, finished_at = JobState.QUARANTINED, Cause.QUARANTINED, moment
         error = Cause.QUARANTINED.sentence
     return {
         "state": case((asked, JobState.CANCELLED), else_=state),
-        "finished_at": case((asked, literal(moment, Job.finished_at.type)), else_=finished_at),
+        "finished_at": case((asked, literal(moment, row.finished_at.type)), else_=finished_at),
         "cause": case((asked, Cause.CANCELLED), else_=cause),
         "error": case((asked, None), else_=error),
         "cancel_requested": False,
-        "queued_at": moment,
-        "queued_s": queued.s,
-        "queued_clock": queued.clock,
         "published_at": None,
-        "turn": later_turn(),
-        # So that whoever looks after the queue publishes it, where nobody else does.
-        "not_before": moment,
         "boot_id": None,
     }
 

@@ -1,7 +1,6 @@
 """Following a training live: a bar on a terminal, a line now and then elsewhere."""
 
 import time
-from collections.abc import Callable
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -21,13 +20,8 @@ _POLL_S = 0.5
 _LINE_S = 10.0
 
 
-def follow_training(
-    database: Database, name: str, look_after: Callable[[], str | None] = lambda: None
-) -> TrainingProgress:
-    """Show a training's progress until it has ended, and return where it did.
-
-    `look_after` is called at every look, and may say what holds it up. A database that is away is waited for.
-    """
+def follow_training(database: Database, name: str) -> TrainingProgress:
+    """Show a training's progress until it has ended, and return where it did; a database that is away is waited for."""
     out = console(error=True)
     columns = TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn()
     detail_column = TextColumn("{task.fields[detail]}")
@@ -43,7 +37,7 @@ def follow_training(
                 detail = f"{error}; this waits and looks again"
             else:
                 over, step, steps = found.is_over, found.training.step, found.training.steps
-                detail = (None if over else look_after() or trouble) or _detail(found)
+                detail = (None if over else trouble) or _detail(found)
             bar.update(shown, total=steps or None, completed=step, detail=detail)
             if not out.is_terminal and (over or time.monotonic() >= next_line):
                 out.print(f"{name}: step {step:,} of {steps:,}; {detail}", soft_wrap=True)

@@ -9,6 +9,7 @@ from faults import end_worker, faulty, worker_or_new_one
 from small_trainings import data_set, digest, segments, train, training, wait_until_over
 
 from models.records.tables import Boot, Training
+from models.types.exit_status import ExitStatus
 
 #: Where a worker is killed, and whether that costs a segment.
 PLACES = {
@@ -121,23 +122,9 @@ def test_memory_that_runs_out_is_saved_once_and_waited_for_then(nightshift, faul
 
 
 @root
-def test_a_full_disk_is_waited_for(nightshift, faults, pictures, undisturbed, name):
-    folder = nightshift.data_dir / "trainings" / name
-    folder.mkdir(parents=True)
-    with mounted(folder, "-t", "tmpfs", "-o", "size=4096", "tmpfs"):
-        train(nightshift, name, pictures)
-        worker_or_new_one(nightshift)
-        nightshift.wait_until(lambda: nightshift.rows(Boot)[-1].waiting_for, "the worker to wait for room")
-        assert "No space left on device): free some space" in nightshift.rows(Boot)[-1].waiting_for
-        subprocess.run(["mount", "-o", "remount,size=99m", str(folder)], check=True)
-        assert wait_until_over(nightshift, name).state == "succeeded"
-    assert [segment.outcome for segment in segments(nightshift, name)] == ["succeeded"] * 4
-    assert digest(nightshift, name, 12) == undisturbed
-
-
-@root
-def test_a_disk_that_is_full_when_the_lora_is_written_is_waited_for(nightshift, faults, pictures, undisturbed, name):
-    folder = nightshift.data_dir / "loras" / name
+@pytest.mark.parametrize("kind", ["trainings", "loras"])
+def test_a_full_disk_is_waited_for(nightshift, faults, pictures, undisturbed, name, kind):
+    folder = nightshift.data_dir / kind / name
     folder.mkdir(parents=True)
     with mounted(folder, "-t", "tmpfs", "-o", "size=4096", "tmpfs"):
         train(nightshift, name, pictures)
@@ -244,3 +231,36 @@ def test_a_worker_that_is_told_to_end_before_a_step_saves_no_lora_and_asks_for_n
     assert wait_until_over(nightshift, name).state == "succeeded"
     variants = [job.attributes["lora"] for job in nightshift.jobs(f"{name}-validation")]
     assert variants == ["none", f"{name}/{name}-000006", f"{name}/{name}-000012"]
+
+
+def test_a_device_that_hangs_in_a_step_costs_the_segment_and_the_worker_says_so(
+    nightshift, faults, pictures, undisturbed, name
+):
+    end_worker(nightshift)
+    faults.at("training", "hang")
+    train(nightshift, name, pictures)
+    worker = nightshift.start_worker(NIGHTSHIFT_HANG_S="4")
+    assert worker.wait() == ExitStatus.HUNG
+    assert f"training {name}: no step for" in worker.log
+    hung, *_ = segments(nightshift, name)
+    assert (hung.outcome, hung.cause) == ("lost", "hung")
+    assert training(nightshift, name).state == "queued"
+    nightshift.start_worker()
+    assert wait_until_over(nightshift, name).state == "succeeded"
+    assert digest(nightshift, name, 12) == undisturbed
+
+
+def test_errors_of_the_driver_are_had_again_and_one_too_many_ends_the_worker(
+    nightshift, faults, pictures, undisturbed, name
+):
+    end_worker(nightshift)
+    faults.at("training", "always raise RuntimeError the driver errs")
+    train(nightshift, name, pictures)
+    worker = nightshift.start_worker(NIGHTSHIFT_FAULTS_IN_A_ROW="2")
+    assert worker.wait() == ExitStatus.FAULTY
+    faults.forget("training")
+    first, second = segments(nightshift, name)
+    assert [(one.outcome, one.cause) for one in (first, second)] == [("failed", "driver"), ("lost", "driver")]
+    nightshift.start_worker()
+    assert wait_until_over(nightshift, name).state == "succeeded"
+    assert digest(nightshift, name, 12) == undisturbed

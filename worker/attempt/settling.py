@@ -1,6 +1,5 @@
 """The step that ends an attempt: the picture gets its name and the row its result, both or neither."""
 
-import random
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -8,15 +7,13 @@ from models.pictures.mark import picture_mark
 from models.pictures.store import Aside, PictureStore
 from models.records.attempts import Ended, Recorded, give_back, lose, postpone, settle
 from models.records.boots import note_peak
-from models.records.claims import Claim
 from models.records.database import Database
-from models.records.publication import LONGEST_WAIT
 from models.settings import Settings
 from models.types.errors import DatabaseError, LimitsChangedError, LostClaimError, NameTakenError
 from models.types.fate import Fate, fate
 from worker.attempt.attempt import Attempt, ended_by
 from worker.attempt.unrecorded import Unrecorded, note_unrecorded
-from worker.care.retrying import Retrier
+from worker.care.retrying import Retrier, wait_before_retry
 from worker.engine.memory import rss_lifetime_peak
 
 
@@ -110,7 +107,7 @@ class Settler:
                     settled = settle(session, claim, result, ended)
                     recorded, replaced_by = settled.recorded, settled.replaced_by
                 case Fate.POSTPONE:
-                    recorded = postpone(session, claim, result, self._wait_s(claim), ended)
+                    recorded = postpone(session, claim, result, wait_before_retry(self._retry_s, claim.failures), ended)
                 case Fate.GIVE_BACK:
                     recorded = give_back(session, claim, result, ended)
                 case Fate.LOSE | Fate.QUARANTINE:
@@ -121,8 +118,3 @@ class Settler:
         is_owned = bool(recorded)
         is_postponed = is_owned and becomes is Fate.POSTPONE
         return replace(attempt, is_owned=is_owned, is_postponed=is_postponed, replaced_by=replaced_by)
-
-    def _wait_s(self, claim: Claim) -> float:
-        """Seconds until the job is tried again: longer after each failure, and not the same for all jobs."""
-        usual: float = min(self._retry_s * 2**claim.failures, LONGEST_WAIT.total_seconds())
-        return usual * random.uniform(0.5, 1)  # noqa: S311 - no secret

@@ -1,5 +1,6 @@
 """Waiting for what a person or another program mends: a full disk, a locked or read-only database."""
 
+import random
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -13,6 +14,7 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
+from models.records.publication import LONGEST_WAIT
 from models.types.errors import DatabaseBusyError, DatabaseError, ExaminerError, StorageError
 from worker.events import Event
 from worker.log import event, log
@@ -90,6 +92,12 @@ class Retrier:
         # A database that is locked is met by two threads, and said once.
         if not any(other.said == str(error) for other in others):
             wait.say(error)
+
+
+def wait_before_retry(retry_s: float, failures: int) -> float:
+    """Return seconds until what failed so often is tried again: longer each time, and not the same for all."""
+    usual: float = min(retry_s * 2**failures, LONGEST_WAIT.total_seconds())
+    return usual * random.uniform(0.5, 1)  # noqa: S311 - no secret
 
 
 class _Wait:

@@ -1,11 +1,9 @@
 """The step that ends a segment: what came of it is named in the row, and the training goes on, waits, or has ended."""
 
-import random
 from collections.abc import Callable
 
 from models.records.attempts import Ended, Recorded
 from models.records.database import Database
-from models.records.publication import LONGEST_WAIT
 from models.records.trainings.segments import (
     SegmentClaim,
     SegmentResult,
@@ -20,7 +18,7 @@ from models.training.config import TrainingConfig
 from models.types.causes import Cause
 from models.types.fate import Fate, fate
 from models.types.states import Outcome
-from worker.care.retrying import Retrier
+from worker.care.retrying import Retrier, wait_before_retry
 
 #: Times in a row that the rates are halved where a loss is not finite.
 _HALVINGS = 5
@@ -59,20 +57,17 @@ class SegmentSettler:
                 return try_again(session, claim, result, ended, failed=True, rate_share=half)
             if result.cause is Cause.OUT_OF_MEMORY and _may_save_memory(claim, config):
                 return try_again(session, claim, result, ended, saves_memory=True)
+            wait_s = wait_before_retry(self._settings.retry_s, claim.failures)
             match becomes:
                 case Fate.SETTLE:
                     return fail(session, claim, result, ended)
                 case Fate.POSTPONE:
-                    return try_again(session, claim, result, ended, failed=True, wait_s=self._wait_s(claim))
+                    return try_again(session, claim, result, ended, failed=True, wait_s=wait_s)
                 case Fate.GIVE_BACK:
                     return try_again(session, claim, result, ended)
                 case _:
                     aside = becomes is Fate.QUARANTINE
                     return lose_segment(session, claim, result, ended, set_aside=aside)
-
-    def _wait_s(self, claim: SegmentClaim) -> float:
-        usual: float = min(self._settings.retry_s * 2**claim.failures, LONGEST_WAIT.total_seconds())
-        return usual * random.uniform(0.5, 1)  # noqa: S311 - no secret
 
 
 def _may_save_memory(claim: SegmentClaim, config: TrainingConfig) -> bool:

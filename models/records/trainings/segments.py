@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, case, cast, exists, literal, select, update
+from sqlalchemy import ColumnElement, Text, cast, exists, select, update
 from sqlalchemy.orm import Session
 
-from models.records.attempts import Ended, Recorded
+from models.records.attempts import Ended, Recorded, let_go
 from models.records.control import paused_since
 from models.records.rescue import earlier_boots
 from models.records.tables import Boot, Segment, Training
@@ -173,7 +173,7 @@ def advance(session: Session, claim: SegmentClaim, result: SegmentResult, ended:
     if result.step is not None and result.step >= claim.steps:
         values |= {"state": JobState.SUCCEEDED, "finished_at": ended.at, "cancel_requested": False}
     else:
-        values |= _released(ended.at)
+        values |= let_go(Training, ended.at)
     return _end(session, claim, result, ended, values)
 
 
@@ -197,14 +197,14 @@ def try_again(
     """Queue the segment once more, not to be published for `wait_s` seconds; `changes` are of the training's row."""
     later = {"not_before": ended.at + timedelta(seconds=wait_s)} if wait_s else {}
     counted = {"failures": Training.failures + 1} if failed else {}
-    return _end(session, claim, result, ended, _released(ended.at) | later | counted | changes)
+    return _end(session, claim, result, ended, let_go(Training, ended.at) | later | counted | changes)
 
 
 def lose_segment(
     session: Session, claim: SegmentClaim, result: SegmentResult, ended: Ended, *, set_aside: bool
 ) -> Recorded:
     """Queue a segment once more that takes its worker down, or set its training aside."""
-    values = {"losses": Training.losses + 1} | _released(ended.at, set_aside=set_aside)
+    values = {"losses": Training.losses + 1} | let_go(Training, ended.at, set_aside=set_aside)
     return _end(session, claim, result, ended, values)
 
 
@@ -268,27 +268,6 @@ def _is_claims(claim: SegmentClaim) -> tuple[ColumnElement[bool], ...]:
         Training.boot_id == claim.boot_id,
         Training.segments == claim.number,
     )
-
-
-def _released(moment: datetime, *, set_aside: bool = False) -> dict[str, object]:
-    """Return the values of a running training's row whose worker is done with a segment.
-
-    It is queued again, or `set_aside`; where cancelling was asked for it is cancelled.
-    """
-    asked = Training.cancel_requested
-    state, cause, error, finished_at = JobState.QUEUED, None, None, None
-    if set_aside:
-        state, cause, finished_at = JobState.QUARANTINED, Cause.QUARANTINED, moment
-        error = Cause.QUARANTINED.sentence
-    return {
-        "state": case((asked, JobState.CANCELLED), else_=state),
-        "finished_at": case((asked, literal(moment, Training.finished_at.type)), else_=finished_at),
-        "cause": case((asked, Cause.CANCELLED), else_=cause),
-        "error": case((asked, None), else_=error),
-        "cancel_requested": False,
-        "published_at": None,
-        "boot_id": None,
-    }
 
 
 def _end(
