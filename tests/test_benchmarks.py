@@ -34,7 +34,7 @@ def test_a_side_makes_the_same_pictures_turn_after_turn(tmp_path: Path):
     with queue(tmp_path / "side", worker=False) as side:
         for _ in range(2):
             side.enqueue(3)
-        assert [batch["total"] for batch in json.loads(side.producer("status", "--json"))] == [3, 3]
+        assert [batch["total"] for batch in json.loads(side.producer("status", "--json"))["batches"]] == [3, 3]
 
 
 def test_a_simulated_fleet_makes_what_its_devices_can_and_no_more_than_its_record_takes():

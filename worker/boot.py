@@ -302,7 +302,7 @@ class Boot(bootsteps.StartStopStep):
         )
         duties = [DatabaseWatch(database, shutdown).look, sweep.look, idle_watch.look]
         if settings.keep_awake:
-            self._awake = Awake(lambda: _has_work(database, boot_id, settings.queue_names))
+            self._awake = Awake(lambda: _has_work(database, boot_id, settings.queue_names, place))
             duties.append(self._awake.look)
         self._duties = Duties(duties, settings.heartbeat_s)
         self._duties.start()
@@ -351,9 +351,9 @@ def _note_waiting(database: Database, boot_id: int, what: str | None) -> None:
         log.debug("not noted: %s", error)
 
 
-def _has_work(database: Database, boot_id: int, queues: Sequence[str]) -> bool:
+def _has_work(database: Database, boot_id: int, queues: Sequence[str], place: str) -> bool:
     with database.reading() as session:
-        return has_work(session, boot_id, queues)
+        return has_work(session, boot_id, queues, place)
 
 
 def _machine(device: Device, lock_uid: str, queues: Sequence[str]) -> Machine:

@@ -109,8 +109,11 @@ def batch_progress(session: Session, batch: KnownBatch) -> BatchProgress:
     return BatchProgress(batch.name, batch.created_at, counts, waiting or 0, batch.target, batch.replacements)
 
 
-def has_work(session: Session, boot_id: int, queues: Sequence[str]) -> bool:
-    """Tell whether there is something to do for this boot: its own, or what waits on its queues while they go on."""
+def has_work(session: Session, boot_id: int, queues: Sequence[str], place: str) -> bool:
+    """Tell whether there is something to do for this boot: its own, or what waits on its queues while they go on.
+
+    Of trainings those alone whose files lie in the data folder called `place`: it can do nothing for the others.
+    """
     # One by one, each by an index of its own: as one condition it would read all that waits on other queues.
     published = select(Job.id).where(is_published(), Job.queue.in_(queues))
     not_yet = select(Job.id).where(Job.state == JobState.QUEUED, Job.published_at.is_(None), Job.queue.in_(queues))
@@ -120,7 +123,9 @@ def has_work(session: Session, boot_id: int, queues: Sequence[str]) -> bool:
         return True
     if paused_since(session) is not None:
         return False
-    to_train = select(Training.id).where(Training.state == JobState.QUEUED, Training.queue.in_(queues))
+    to_train = select(Training.id).where(
+        Training.state == JobState.QUEUED, Training.queue.in_(queues), Training.place == place
+    )
     return any(session.scalar(waits.limit(1)) is not None for waits in (published, not_yet, to_train))
 
 

@@ -26,8 +26,9 @@ class SegmentFigures:
     finished_at: datetime
     begun_step: int
     ended_step: int
-    #: From its claim to its end.
+    #: From its claim to its end, and until its first step.
     total_s: float
+    ready_s: float
     step_s: float | None
     loss: float | None
     held_out_loss: float | None
@@ -70,7 +71,7 @@ class TrainingProgress:
 def training_progress(session: Session, training: KnownTraining) -> TrainingProgress:
     """Return how far a training is."""
     done = _done(session, training.id)
-    return TrainingProgress(training, done, _estimate(done, training.steps - training.step))
+    return TrainingProgress(training, done, _estimate(_later(done), training.steps - training.step))
 
 
 def expected_training(session: Session, config: TrainingConfig, host: str) -> Estimate:
@@ -87,7 +88,8 @@ def expected_training(session: Session, config: TrainingConfig, host: str) -> Es
     asked = config.model_dump(mode="json")
     for earlier in session.scalars(query):
         if all(earlier.config.get(name) == asked[name] for name in of_work):
-            return _estimate(_done(session, earlier.id), config.max_train_steps)
+            done = _done(session, earlier.id)
+            return _estimate(_later(done), config.max_train_steps, done[0].ready_s if done else 0.0)
     return Estimate(config.max_train_steps, None, None, None)
 
 
@@ -101,6 +103,7 @@ def _done(session: Session, training_id: int) -> list[SegmentFigures]:
             row.begun_step,
             row.ended_step or row.begun_step,
             0.0 if row.finished_at is None else (row.finished_at - row.started_at).total_seconds(),
+            row.ready_s or 0.0,
             row.step_s,
             row.loss,
             row.held_out_loss,
@@ -112,8 +115,13 @@ def _done(session: Session, training_id: int) -> list[SegmentFigures]:
     ]
 
 
-def _estimate(done: Sequence[SegmentFigures], steps: int) -> Estimate:
-    """Return how long so many further steps take, each segment that was done being a value."""
+def _later(done: Sequence[SegmentFigures]) -> Sequence[SegmentFigures]:
+    """Return the segments but the first, which alone encodes the pictures; that one where there is no other."""
+    return done[1:] or done
+
+
+def _estimate(done: Sequence[SegmentFigures], steps: int, begin_s: float = 0.0) -> Estimate:
+    """Return how long so many further steps take and what comes before them, each segment being a value."""
     # With what comes beside the steps: making ready, what is held out, writing.
     if not steps:
         return Estimate(0, 0.0, 0.0, 0.0)
@@ -122,4 +130,5 @@ def _estimate(done: Sequence[SegmentFigures], steps: int) -> Estimate:
         return Estimate(steps, None, None, None)
     size = fmean(one.ended_step - one.begun_step for one in done)
     found = estimate(Sample([time * size for time in times]), steps / size)
-    return Estimate(steps, found.seconds, found.low_s, found.high_s)
+    all_of_it = (None if each is None else each + begin_s for each in (found.seconds, found.low_s, found.high_s))
+    return Estimate(steps, *all_of_it)

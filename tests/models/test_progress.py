@@ -83,11 +83,11 @@ def test_jobs_of_other_queues_are_no_work_and_cost_nothing(records, read, write,
     for number, jobs in enumerate((500, 2_000)):
         elsewhere = records.batch(f"elsewhere {number}", jobs, queue="other")
         write(publication.mark_published, [job.id for job in records.jobs(elsewhere)], now())
-    assert not read(has_work, boot, [DEFAULT_QUEUE])
-    assert read(has_work, boot, [DEFAULT_QUEUE, "other"])
+    assert not read(has_work, boot, [DEFAULT_QUEUE], "here")
+    assert read(has_work, boot, [DEFAULT_QUEUE, "other"], "here")
     if records.database.url.startswith("sqlite"):
-        assert read(steps, lambda session: has_work(session, boot, [DEFAULT_QUEUE])) < 5
+        assert read(steps, lambda session: has_work(session, boot, [DEFAULT_QUEUE], "here")) < 5
     waits = records.batch("waits", 1)
-    assert read(has_work, boot, [DEFAULT_QUEUE])
+    assert read(has_work, boot, [DEFAULT_QUEUE], "here")
     write(publication.mark_published, [job.id for job in records.jobs(waits)], now())
-    assert read(has_work, boot, [DEFAULT_QUEUE])
+    assert read(has_work, boot, [DEFAULT_QUEUE], "here")

@@ -4,7 +4,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
+from models.figures.progress import has_work
+from models.figures.trainings import expected_training, training_progress
 from models.records import control
 from models.records.attempts import Ended, Recorded
 from models.records.boots import mark_ended
@@ -17,7 +20,7 @@ from models.types.causes import Cause
 from models.types.clock import now
 from models.types.errors import BadInputError, ElsewhereError, NotFoundError, QueuePausedError
 from models.types.fate import Tries
-from models.types.message import SegmentMessage
+from models.types.message import DEFAULT_QUEUE, SegmentMessage
 from models.types.states import JobState, Outcome
 
 PLACE = "a" * 32
@@ -46,6 +49,10 @@ def claim(write, boot):
 
 def message(training):
     return SegmentMessage(training=training.id, uid=training.uid)
+
+
+def execute(session, statement):
+    session.execute(statement)
 
 
 def done(step, **measured):
@@ -226,6 +233,26 @@ def test_pictures_of_each_checkpoint_go_before_the_next_segment(create, claim, w
 def test_one_without_prompts_makes_no_pictures(create, write, found):
     config = TrainingConfig(model_id="demo")
     assert write(lambda session: create_validation(session, create().id, config, None)) is None
+
+
+def test_a_training_is_work_for_those_that_have_its_files(create, read, boot):
+    create()
+    assert read(has_work, boot, [DEFAULT_QUEUE], PLACE)
+    assert not read(has_work, boot, [DEFAULT_QUEUE], "b" * 32)
+
+
+def test_what_is_left_goes_by_the_segments_after_the_first(create, claim, write, read, found):
+    training = create(steps=40)
+    begun = now()
+    # The first one encodes the pictures.
+    for number, (steps, took_s, ready_s) in enumerate([(10, 100.0, 90.0), (20, 10.0, 0.0), (30, 10.0, 0.0)]):
+        held = claim(training)
+        moment = begun + timedelta(seconds=1000 * number)
+        write(execute, update(Segment).values(started_at=moment).where(Segment.id == held.segment_id))
+        write(segments.advance, held, done(steps, ready_s=ready_s), Ended(moment + timedelta(seconds=took_s), 0.0))
+    assert read(training_progress, found()).left.seconds == pytest.approx(10)
+    # Another one has to encode its pictures, too.
+    assert read(expected_training, CONFIG, "mini").seconds == pytest.approx(20 + 90)
 
 
 def test_a_measurement_is_in_its_row(create, claim, write, records):

@@ -1,5 +1,6 @@
 """One segment of a training, from its claim to its end."""
 
+import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, replace
@@ -145,8 +146,15 @@ def _tell(claim: SegmentClaim, result: SegmentResult, *, is_owned: bool) -> None
             extra=event(Event.SEGMENT_DONE) | fields,
         )
     else:
-        log.error(
-            "training %s %s: %s", claim.name, result.outcome, result.error, extra=event(Event.SEGMENT_ENDED) | fields
+        # What a person asked for is no error, and neither is what the next segment has again.
+        is_fault = result.outcome not in (Outcome.CANCELLED, Outcome.LOST)
+        log.log(
+            logging.ERROR if is_fault else logging.WARNING,
+            "training %s %s: %s",
+            claim.name,
+            result.outcome,
+            result.error,
+            extra=event(Event.SEGMENT_ENDED) | fields,
         )
 
 

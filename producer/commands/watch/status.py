@@ -38,11 +38,13 @@ def command(batch: str | None, as_json: bool) -> None:
 
 def _show_all(found: Status, settings: Settings, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps([_row(progress) for progress in found.batches], indent=2, default=str))
+        rows = {"batches": list(map(_row, found.batches)), "trainings": list(map(training_json, found.trainings))}
+        click.echo(json.dumps(rows | asdict(found.queue), indent=2, default=str))
         return
     out = console()
-    if found.batches:
-        out.print(batches_table(found.batches))
+    if found.batches or found.trainings:
+        if found.batches:
+            out.print(batches_table(found.batches))
     else:
         out.print(_first_steps(settings), soft_wrap=True)
     if found.trainings:
