@@ -277,7 +277,10 @@ class Boot(bootsteps.StartStopStep):
             breaker,
             heartbeat=lambda claim: SegmentHeartbeat(database, claim, settings, shutdown, retrier),
             files=lambda name: TrainingFiles(settings, name),
-            afterwards=lambda claim: publisher.publish_next_segment(claim.training_id, claim.uid),
+            afterwards=[
+                *self._telemetry.each_segment,
+                lambda ended: publisher.publish_next_segment(ended.claim.training_id, ended.claim.uid),
+            ],
             shutdown=shutdown,
         )
         # Celery's own tasks are for results and workflows: a message that names one is nobody's here.

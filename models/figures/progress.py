@@ -140,8 +140,17 @@ def missing_pictures(session: Session, batch_id: int, pictures: PictureStore) ->
 
 def waiting_jobs(session: Session) -> dict[tuple[str, int], int]:
     """Return how many jobs wait, by their queue and priority."""
-    place = Job.queue, Job.priority
-    query = select(*place, func.count()).where(Job.state == JobState.QUEUED).group_by(*place).order_by(*place)
+    return _waiting(session, Job)
+
+
+def waiting_trainings(session: Session) -> dict[tuple[str, int], int]:
+    """Return the same of trainings."""
+    return _waiting(session, Training)
+
+
+def _waiting(session: Session, of: type[Job] | type[Training]) -> dict[tuple[str, int], int]:
+    place = of.queue, of.priority
+    query = select(*place, func.count()).where(of.state == JobState.QUEUED).group_by(*place).order_by(*place)
     return {(queue, priority): count for queue, priority, count in session.execute(query)}
 
 

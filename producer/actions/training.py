@@ -17,7 +17,9 @@ from models.settings import Settings
 from models.training.config import TrainingConfig
 from models.training.data_set import DataSet, read_data_set
 from models.training.place import place_of
+from models.types.clock import now
 from models.types.errors import BadInputError, BrokerError
+from models.types.message import SegmentMessage
 from producer.actions.enqueue import publish_jobs
 from producer.actions.export import DataSet as ExportedSet
 from producer.actions.export import export
@@ -25,6 +27,7 @@ from producer.actions.progress import Progress, unseen
 from producer.exports.captions import Caption
 from worker.queue.app import make_app
 from worker.queue.publishing import publish_segments
+from worker.queue.traces import Traces
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 #: Share of prompts whose pictures are held out of a data set that is made of batches.
@@ -102,8 +105,11 @@ def start_training(
     Raises:
         BadInputError: if the name is taken.
         BrokerError: what is not published stays in the database, and the message says how to go on.
+        SettingsError: the libraries for traces are not installed.
     """
-    config = planned.config
+    config, begun = planned.config, now()
+    # Before anything is recorded: its libraries may be missing.
+    traces = Traces(settings.traces, "nightshift-producer") if settings.traces else None
     with database.writing() as session:
         training = create_training(
             session,
@@ -121,6 +127,10 @@ def start_training(
     if batch is not None:
         publish_jobs(settings, database, 0, batch.id)
     publish_training(settings, database, training.uid)
+    if traces is not None:
+        about = {"nightshift.training": training.name, "nightshift.queue": training.queue}
+        traces.begin(SegmentMessage(training=training.id, uid=training.uid), "train", begun, now(), about)
+        traces.close()
     return training
 
 

@@ -12,9 +12,10 @@ import pytest
 import yaml
 from installation import free_port
 from prometheus_client.parser import text_string_to_metric_families
+from small_trainings import data_set, segments, train, wait_until_over
 from sqlalchemy import func, select
 
-from models.records.control import pause
+from models.records.control import pause, resume
 from models.records.tables import Attempt, Boot, Verdict
 from models.types.errors import SettingsError
 from models.types.exit_status import ExitStatus
@@ -77,6 +78,30 @@ def test_pictures_and_attempts_are_those_of_the_rows(nightshift, served):
     assert served["nightshift_pictures_total", ("verdict", "rejected")] == 3
     assert served["nightshift_pictures_total", ("verdict", "accepted")] == 1
     assert served["nightshift_rejections_total", ("check", "fill")] == against == 3
+
+
+@pytest.mark.slow
+def test_trainings_are_counted_and_wait_by_queue(installation, tmp_path):
+    port = free_port()
+    with installation(NIGHTSHIFT_METRICS=f"127.0.0.1:{port}") as made:
+        made.metrics_url = f"http://127.0.0.1:{port}/metrics"
+        made.wait_until_ready(made.start_worker())
+        with made.database.writing() as session:
+            pause(session)
+        train(made, "counted", data_set(tmp_path / "data"))
+        # It is taken from the queue at once, and waits in the worker.
+        assert figures(made)["nightshift_trainings_waiting", ("priority", "5"), ("queue", "jobs")] == 1
+        with made.database.writing() as session:
+            resume(session)
+        wait_until_over(made, "counted")
+        rows = segments(made, "counted")
+        done = made.wait_until(
+            lambda: found if (found := figures(made))["nightshift_training_steps_total",] == 12 else None,
+            "every segment to be counted",
+        )
+        assert done["nightshift_segments_total", ("cause", ""), ("outcome", "succeeded")] == len(rows) == 4
+        assert done["nightshift_training_step_seconds_sum",] == pytest.approx(sum(row.step_s for row in rows))
+        assert not [key for key in done if key[0] == "nightshift_trainings_waiting"]
 
 
 def test_seconds_are_those_of_the_rows(nightshift, served):

@@ -10,11 +10,12 @@ import pytest
 from installation import free_port
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from redis import Redis
+from small_trainings import data_set, train, training, wait_until_over
 
 from models.records.tables import Attempt, Batch, Job
 from models.types.errors import SettingsError
 from models.types.measurement import PARTS
-from models.types.message import DEFAULT_QUEUE, JobMessage
+from models.types.message import DEFAULT_QUEUE, JobMessage, SegmentMessage
 from worker.queue.app import KEY_PREFIX
 from worker.queue.traces import Traces, ids_of, traceparent
 
@@ -115,6 +116,28 @@ def test_each_job_has_a_trace_from_its_enqueue_to_its_row(nightshift, made):
         about = values(attempt.attributes)
         assert about["nightshift.job"] == message.job
         assert about["nightshift.outcome"] == "succeeded"
+
+
+@pytest.mark.slow
+def test_each_training_has_a_trace_from_its_asking_to_its_last_segment(nightshift, made, collector, tmp_path):
+    train(nightshift, "traced", data_set(tmp_path / "data"))
+    worker = nightshift.start_worker()
+    wait_until_over(nightshift, "traced")
+    assert worker.stop() == 0
+    message = SegmentMessage(training=1, uid=training(nightshift, "traced").uid)
+    trace, first = ids_of(message)
+    spans = [span for _, span in collector.traces()[trace.to_bytes(16)]]
+    asked = [span for span in spans if span.name == "train"]
+    assert [span.span_id for span in asked] == [first.to_bytes(8)]
+    done = [span for span in spans if span.name == "segment"]
+    assert {span.parent_span_id for span in done} == {first.to_bytes(8)}
+    assert [values(span.attributes)["nightshift.step"] for span in done] == [3, 6, 9, 12]
+    parts = [span for span in spans if span.name in ("ready", "save")]
+    assert {span.parent_span_id for span in parts} == {span.span_id for span in done}
+    for part in parts:
+        (above,) = [span for span in done if span.span_id == part.parent_span_id]
+        assert above.start_time_unix_nano <= part.start_time_unix_nano
+        assert part.end_time_unix_nano <= above.end_time_unix_nano
 
 
 def test_the_parts_take_as_long_as_the_row_says(nightshift, made):

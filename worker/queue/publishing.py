@@ -91,7 +91,8 @@ def publish_segments(app: Celery, database: Database, uid: str | None = None) ->
         for segment in waiting:
             message = segment.message
             name = task_id(message.training, message.uid)
-            _send(app, message.model_dump(), name, segment.queue, segment.priority)
+            headers = {"traceparent": traceparent(message)}
+            _send(app, message.model_dump(), name, segment.queue, segment.priority, headers=headers)
     except (OperationalError, RedisError, OSError) as error:
         raise explain_broker_error(app, error) from error
     with database.writing() as session:

@@ -1,4 +1,4 @@
-"""Traces by OpenTelemetry, from the queue to the row: one a job, whose ids follow from what the job is called.
+"""Traces by OpenTelemetry, from the queue to the row: one a job or training, whose ids follow from what it is called.
 
 So whoever knows batch and job knows the trace, and nothing has to be carried from the producer to the worker that makes
 the job, which may come to it by another job's message.
@@ -13,7 +13,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from models.types.errors import SettingsError
-from models.types.message import JobMessage
+from models.types.message import JobMessage, SegmentMessage
 from worker.events import Event
 from worker.log import event, log
 
@@ -25,15 +25,19 @@ _PATIENCE_S, _LEFT_ALONE_S = 3.0, 60.0
 _SAMPLED = 1
 _TRACE_BYTES, _SPAN_BYTES = 16, 8
 
+#: What has a trace.
+Message = JobMessage | SegmentMessage
 
-def ids_of(message: JobMessage) -> tuple[int, int]:
-    """Return the ids of a job's trace and of its first span."""
-    digest = hashlib.sha256(f"{message.batch}-{message.job}".encode()).digest()
+
+def ids_of(message: Message) -> tuple[int, int]:
+    """Return the ids of a job's trace, or of a training's, and of its first span."""
+    parts = (message.batch, message.job) if isinstance(message, JobMessage) else (message.uid, message.training)
+    digest = hashlib.sha256("{}-{}".format(*parts).encode()).digest()
     trace, span = digest[:_TRACE_BYTES], digest[_TRACE_BYTES : _TRACE_BYTES + _SPAN_BYTES]
     return int.from_bytes(trace), int.from_bytes(span)
 
 
-def traceparent(message: JobMessage) -> str:
+def traceparent(message: Message) -> str:
     """Return the header by which other programs know the trace: https://www.w3.org/TR/trace-context/."""
     trace, span = ids_of(message)
     return f"00-{trace:032x}-{span:016x}-{_SAMPLED:02x}"
@@ -105,10 +109,8 @@ class Traces:
         self._provider.add_span_processor(BatchSpanProcessor(Patient(exporter)))
         self._tracer = self._provider.get_tracer("nightshift")
 
-    def begin(
-        self, message: JobMessage, name: str, start: datetime, end: datetime, about: Mapping[str, object]
-    ) -> None:
-        """Send the first span of a job's trace."""
+    def begin(self, message: Message, name: str, start: datetime, end: datetime, about: Mapping[str, object]) -> None:
+        """Send the first span of a trace."""
         self._ids.following = ids_of(message)
         try:
             span = self._tracer.start_span(name, start_time=_ns(start), attributes=_attributes(about))
@@ -116,7 +118,7 @@ class Traces:
             self._ids.following = None
         span.end(_ns(end))
 
-    def follow(self, message: JobMessage, name: str, start: datetime, about: Mapping[str, object]) -> "Span":
+    def follow(self, message: Message, name: str, start: datetime, about: Mapping[str, object]) -> "Span":
         """Return a span below the first one; to be ended."""
         from opentelemetry import trace
 

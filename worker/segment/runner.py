@@ -1,7 +1,7 @@
 """One segment of a training, from its claim to its end."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 
@@ -18,6 +18,7 @@ from worker.engine.memory import read_memory
 from worker.events import Event
 from worker.log import about, event, log
 from worker.segment.claiming import SegmentClaimer
+from worker.segment.ended import EndedSegment
 from worker.segment.files import TrainingFiles
 from worker.segment.heartbeat import SegmentHeartbeat
 from worker.segment.settling import SegmentSettler
@@ -39,10 +40,10 @@ class SegmentRunner:
         *,
         heartbeat: Callable[[SegmentClaim], SegmentHeartbeat],
         files: Callable[[str], TrainingFiles],
-        afterwards: Callable[[SegmentClaim], object],
+        afterwards: Sequence[Callable[[EndedSegment], object]],
         shutdown: Shutdown,
     ) -> None:
-        """Have what is to be published be published by `afterwards`; `files` are a training's, by its name."""
+        """Have those be told that are in `afterwards`; `files` are a training's, by its name."""
         self._claimer = claimer
         self._engine = engine
         self._trainer = trainer
@@ -72,7 +73,8 @@ class SegmentRunner:
             if is_owned and result.state_file is not None:
                 self._files(claim.name).keep_state(result.state_file)
                 _tell_others(claim, trained)
-        self._afterwards(claim)
+        for told in self._afterwards:
+            told(EndedSegment(claim, result, is_owned))
         if self._guard.after_job(read_memory(self._engine.device)) is GuardStep.RESTART:
             self._shutdown.ask(ExitStatus.MEMORY)
 

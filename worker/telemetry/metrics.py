@@ -11,7 +11,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from models.figures.progress import waiting_jobs
+from models.figures.progress import waiting_jobs, waiting_trainings
 from models.records.database import Database
 from models.types.errors import DatabaseError, SettingsError
 from models.types.measurement import PARTS
@@ -21,6 +21,7 @@ from worker.engine.devices.device import Device
 from worker.engine.memory import read_memory
 from worker.events import Event
 from worker.log import log
+from worker.segment.ended import EndedSegment
 
 #: Seconds: from a part of a small picture on a GPU to a large picture on a CPU.
 _BUCKETS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600)
@@ -68,6 +69,19 @@ class Metrics:
             buckets=(1, 10, 60, 600, 3_600, 6 * 3_600, 24 * 3_600),
             registry=registry,
         )
+        self._segments = Counter(
+            "nightshift_segments",
+            "Segments of trainings that ended, by outcome and cause",
+            ["outcome", "cause"],
+            registry=registry,
+        )
+        self._steps = Counter("nightshift_training_steps", "Steps of trainings that were recorded", registry=registry)
+        self._step_seconds = Histogram(
+            "nightshift_training_step_seconds",
+            "Steady time of a step, a value for each segment",
+            buckets=_BUCKETS,
+            registry=registry,
+        )
         self._last = Gauge(
             "nightshift_last_picture_timestamp_seconds", "When the last picture was recorded", registry=registry
         )
@@ -111,6 +125,13 @@ class Metrics:
             if seconds is not None:
                 self._part_seconds.labels(part).observe(seconds)
 
+    def count_segment(self, ended: EndedSegment) -> None:
+        """Count a segment of a training that has ended."""
+        self._segments.labels(ended.outcome, ended.result.cause or "").inc()
+        self._steps.inc(ended.steps)
+        if ended.steps and ended.result.measured.step_s is not None:
+            self._step_seconds.observe(ended.result.measured.step_s)
+
     def close(self) -> None:
         """Serve nothing any more."""
         log.removeHandler(self._counter)
@@ -148,15 +169,23 @@ class _AtScrape(Collector):
                 memory.add_metric([kind], value)
         yield memory
         waiting = GaugeMetricFamily("nightshift_jobs_waiting", "Jobs that wait", labels=["queue", "priority"])
-        found: dict[tuple[str, int], int] | None
+        jobs: dict[tuple[str, int], int] = {}
+        trainings: dict[tuple[str, int], int] = {}
+        is_up = True
         try:
             with self._database.reading() as session:
-                found = waiting_jobs(session)
+                jobs, trainings = waiting_jobs(session), waiting_trainings(session)
         except DatabaseError:
-            found = None
-        for (queue, priority), count in (found or {}).items():
+            is_up = False
+        for (queue, priority), count in jobs.items():
             waiting.add_metric([queue, str(priority)], count)
         yield waiting
+        to_train = GaugeMetricFamily(
+            "nightshift_trainings_waiting", "Trainings that wait", labels=["queue", "priority"]
+        )
+        for (queue, priority), count in trainings.items():
+            to_train.add_metric([queue, str(priority)], count)
+        yield to_train
         yield GaugeMetricFamily(
-            "nightshift_database_up", "Whether the database could be read for this answer", value=found is not None
+            "nightshift_database_up", "Whether the database could be read for this answer", value=is_up
         )

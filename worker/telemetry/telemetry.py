@@ -10,6 +10,7 @@ from models.types.errors import SettingsError
 from worker.attempt.attempt import Attempt
 from worker.engine.devices.device import Device
 from worker.queue.traces import Traces
+from worker.segment.ended import EndedSegment
 from worker.telemetry.tracing import Tracing
 
 
@@ -24,6 +25,8 @@ class Telemetry:
         """
         #: To be called with each attempt that has ended.
         self.each: list[Callable[[Attempt], object]] = []
+        #: The same with each segment of a training.
+        self.each_segment: list[Callable[[EndedSegment], object]] = []
         self._ends = ExitStack()
         if settings.metrics:
             try:
@@ -37,6 +40,7 @@ class Telemetry:
             metrics = Metrics(settings.metrics, database, device, boot_id)
             self._ends.callback(metrics.close)
             self.each.append(metrics.count)
+            self.each_segment.append(metrics.count_segment)
         if settings.traces:
             traces = Traces(settings.traces, "nightshift-worker")
             self._ends.callback(traces.close)
@@ -45,7 +49,9 @@ class Telemetry:
                 "nightshift.device": device.describe(),
                 "host.name": socket.gethostname(),
             }
-            self.each.append(Tracing(traces, about).trace)
+            tracing = Tracing(traces, about)
+            self.each.append(tracing.trace)
+            self.each_segment.append(tracing.trace_segment)
 
     def close(self) -> None:
         """Tell nothing any more; what waits to be sent is sent first."""

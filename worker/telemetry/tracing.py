@@ -1,14 +1,15 @@
-"""A worker's spans: each attempt, and its parts, in the trace of its job."""
+"""A worker's spans: each attempt, and its parts, in the trace of its job; each segment in that of its training."""
 
 from collections.abc import Mapping
 from datetime import timedelta
 
 from models.types.clock import now
 from models.types.measurement import PARTS
-from models.types.message import JobMessage
+from models.types.message import JobMessage, SegmentMessage
 from models.types.states import Outcome
 from worker.attempt.attempt import Attempt
 from worker.queue.traces import Traces
+from worker.segment.ended import EndedSegment
 
 
 class Tracing:
@@ -43,3 +44,26 @@ class Tracing:
                 begun = ended
         is_fault = attempt.outcome not in (Outcome.SUCCEEDED, Outcome.CANCELLED)
         self._traces.end(span, max(now(), begun), attempt.error if is_fault else None)
+
+    def trace_segment(self, ended: EndedSegment) -> None:
+        """Send a segment of a training that has ended."""
+        claim, result = ended.claim, ended.result
+        about = {
+            "nightshift.training": claim.name,
+            "nightshift.segment": claim.number,
+            "nightshift.outcome": ended.outcome,
+            "nightshift.cause": result.cause,
+            "nightshift.step": result.step,
+            "nightshift.loss": result.measured.loss,
+        }
+        message = SegmentMessage(training=claim.training_id, uid=claim.uid)
+        span = self._traces.follow(message, "segment", claim.started_at, about | {**self._about})
+        moment = now()
+        if result.measured.ready_s is not None:
+            self._traces.part(
+                span, "ready", claim.started_at, claim.started_at + timedelta(seconds=result.measured.ready_s)
+            )
+        if result.measured.save_s is not None:
+            self._traces.part(span, "save", moment - timedelta(seconds=result.measured.save_s), moment)
+        is_fault = result.outcome not in (Outcome.SUCCEEDED, Outcome.CANCELLED)
+        self._traces.end(span, moment, result.error if is_fault else None)

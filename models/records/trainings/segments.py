@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Text, cast, exists, select, update
@@ -34,6 +34,7 @@ class SegmentClaim:
     #: 1 for the training's first segment.
     number: int
     boot_id: int
+    started_at: datetime
     config: Mapping[str, Any]
     data: str
     queue: str
@@ -142,6 +143,7 @@ def _claim_of(row: Training, segment: Segment) -> SegmentClaim:
         segment_id=segment.id,
         number=segment.number,
         boot_id=segment.boot_id,
+        started_at=segment.started_at,
         config=row.config,
         data=row.data,
         queue=row.queue,
