@@ -74,8 +74,17 @@ def training_progress(session: Session, training: KnownTraining) -> TrainingProg
     return TrainingProgress(training, done, _estimate(_later(done), training.steps - training.step))
 
 
-def expected_training(session: Session, config: TrainingConfig, host: str) -> Estimate:
-    """Return how long a training takes, by what this host took for steps that are as large, of the same checkpoint."""
+@dataclass(frozen=True)
+class ExpectedTraining:
+    """What a training takes, by another one that was as this one is to be."""
+
+    time: Estimate
+    #: None where none was measured.
+    peak_bytes: int | None
+
+
+def expected_training(session: Session, config: TrainingConfig, host: str) -> ExpectedTraining:
+    """Return what a training takes, by what this host took for steps that are as large, of the same checkpoint."""
     of_work = ("model_id", "resolution", "train_batch_size", "gradient_accumulation_steps", "train_text_encoder")
     query = (
         select(Training)
@@ -89,8 +98,10 @@ def expected_training(session: Session, config: TrainingConfig, host: str) -> Es
     for earlier in session.scalars(query):
         if all(earlier.config.get(name) == asked[name] for name in of_work):
             done = _done(session, earlier.id)
-            return _estimate(_later(done), config.max_train_steps, done[0].ready_s if done else 0.0)
-    return Estimate(config.max_train_steps, None, None, None)
+            peaks = [one.peak_bytes for one in done if one.peak_bytes is not None]
+            takes = _estimate(_later(done), config.max_train_steps, done[0].ready_s if done else 0.0)
+            return ExpectedTraining(takes, max(peaks, default=None))
+    return ExpectedTraining(Estimate(config.max_train_steps, None, None, None), None)
 
 
 def _done(session: Session, training_id: int) -> list[SegmentFigures]:

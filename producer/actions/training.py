@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from models.figures.estimates import Estimate
-from models.figures.trainings import expected_training
+from models.figures.trainings import ExpectedTraining, expected_training
 from models.records.batches import Acceptance
 from models.records.database import Database
 from models.records.trainings.trainings import KnownTraining, create_training
@@ -17,6 +16,7 @@ from models.settings import Settings
 from models.training.config import TrainingConfig
 from models.training.data_set import DataSet, read_data_set
 from models.training.place import place_of
+from models.training.trial import Trial
 from models.types.clock import now
 from models.types.errors import BadInputError, BrokerError
 from models.types.message import SegmentMessage
@@ -25,6 +25,7 @@ from producer.actions.export import DataSet as ExportedSet
 from producer.actions.export import export
 from producer.actions.progress import Progress, unseen
 from producer.exports.captions import Caption
+from producer.local.probe import TRIAL, try_training
 from worker.queue.app import make_app
 from worker.queue.publishing import publish_segments
 from worker.queue.traces import Traces
@@ -42,8 +43,8 @@ class PlannedTraining:
     config: TrainingConfig
     folder: Path
     data: DataSet
-    #: How long it takes by this machine's own history.
-    takes: Estimate
+    #: By this machine's own history.
+    expected: ExpectedTraining
 
     @property
     def epochs(self) -> float:
@@ -87,8 +88,17 @@ def plan_training(
         wanted = ExportedSet(layout="imagefolder", caption=Caption("{prompt}"), test=_HELD_OUT)
         export(settings, database, data, folder, wanted, progress)
     with database.reading() as session:
-        takes = expected_training(session, config, socket.gethostname())
-    return PlannedTraining(name, config, folder, read_data_set(folder), takes)
+        expected = expected_training(session, config, socket.gethostname())
+    return PlannedTraining(name, config, folder, read_data_set(folder), expected)
+
+
+def try_planned(planned: PlannedTraining, program: str = TRIAL) -> Trial:
+    """Return what some steps of a training measure that are taken on this machine's device now, and thrown away.
+
+    Raises:
+        DeviceError: if there are none, with the reason: a worker has the device, or memory ran out.
+    """
+    return try_training(planned.config, planned.folder, program)
 
 
 def start_training(

@@ -5,16 +5,23 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from models.settings import PREFIX
+from models.training.config import TrainingConfig
+from models.training.trial import Trial
 from models.types.errors import DeviceError
 
 #: The program that makes pictures on the device.
 DEVICE_CHECK = "worker.standalone.device_check"
+#: The program that takes steps of a training.
+TRIAL = "worker.standalone.training_trial"
 _PATIENCE_S = 120
 #: For two loads, of which one may be from a slow disk, and two pictures, of which one is made by a CPU.
 _PATIENCE_WITH_PICTURES_S = 1_800
+#: For a load and some steps of a large picture by a CPU.
+_PATIENCE_WITH_STEPS_S = 7_200
 
 
 def probe_device() -> dict[str, Any]:
@@ -35,10 +42,22 @@ def check_device(checkpoint: str, program: str = DEVICE_CHECK) -> dict[str, Any]
     return _ask(program, _PATIENCE_WITH_PICTURES_S, {f"{PREFIX}CHECKPOINT": checkpoint})
 
 
-def _ask(module: str, patience_s: float, variables: dict[str, str]) -> dict[str, Any]:
+def try_training(config: TrainingConfig, folder: Path, program: str = TRIAL) -> Trial:
+    """Return what the module `program` measures of a training on the pictures of a folder.
+
+    Raises:
+        DeviceError: if there is no measurement, with the reason.
+    """
+    found = _ask(program, _PATIENCE_WITH_STEPS_S, {}, config.model_dump_json(), str(folder))
+    if "error" in found:
+        raise DeviceError(found["error"])
+    return Trial(**found)
+
+
+def _ask(module: str, patience_s: float, variables: dict[str, str], *arguments: str) -> dict[str, Any]:
     try:
         child = subprocess.run(
-            [sys.executable, "-m", module],
+            [sys.executable, "-m", module, *arguments],
             capture_output=True,
             text=True,
             timeout=patience_s,

@@ -39,7 +39,7 @@ def _lines(found: TrainingProgress) -> list[str]:
     if training.rate_share < 1:
         said.append(f"{name}: a loss was not finite, and the rates are {training.rate_share:g} of what was asked")
     if training.saves_memory:
-        said.append(f"{name}: memory ran out, so it checkpoints gradients, which makes steps slower")
+        said.append(f"{name}: memory ran out, or workers went away, so it checkpoints gradients: steps take longer")
     if training.error:
         said.append(f"{name}: {printable(training.error)}")
     if training.state in FAULTY:

@@ -32,7 +32,9 @@ CONFIG = TrainingConfig(model_id="demo", max_train_steps=20, validation_prompt=(
 def create(write):
     def make(name="olive", **changed):
         usual = {"data": "/data", "place": PLACE, "pictures": 5, "held_out": 1, "steps": 20, "priority": 5}
-        return write(trainings.create_training, name, CONFIG.model_dump(mode="json"), **usual | changed)
+        of_row = {key: value for key, value in changed.items() if key not in TrainingConfig.model_fields}
+        config = CONFIG.model_copy(update={key: value for key, value in changed.items() if key not in of_row})
+        return write(trainings.create_training, name, config.model_dump(mode="json"), **usual | of_row)
 
     return make
 
@@ -178,16 +180,40 @@ def test_what_may_pass_is_tried_again_after_a_while(create, claim, write, found,
     assert claim(training).failures == 1
 
 
-@pytest.mark.parametrize("ended", [True, False])
-def test_one_that_takes_its_workers_down_is_set_aside(create, claim, write, found, records, ended):
+def lose_to_its_workers(write, claim, records, training, *, ended=False):
+    boot = records.boot()
+    claim(training, boot)
+    if ended:
+        write(mark_ended, boot)
+    assert write(segments.rescue_segments, records.boot(), TRIES) == [training.name]
+
+
+def test_one_that_takes_its_workers_down_is_tried_with_less_memory_and_then_set_aside(
+    create, claim, write, found, records
+):
     training = create()
-    for state in (JobState.QUEUED, JobState.QUEUED if ended else JobState.QUARANTINED):
-        first = records.boot()
-        claim(training, first)
-        if ended:
-            write(mark_ended, first)
-        assert write(segments.rescue_segments, records.boot(), TRIES) == ["olive"]
-        assert found().state is state
+    for state, saves_memory in (
+        (JobState.QUEUED, False),
+        (JobState.QUEUED, True),
+        (JobState.QUEUED, True),
+        (JobState.QUARANTINED, True),
+    ):
+        lose_to_its_workers(write, claim, records, training)
+        assert (found().state, found().saves_memory) == (state, saves_memory)
+
+
+def test_one_that_may_not_save_memory_is_set_aside_at_once(create, claim, write, found, records):
+    training = create(gradient_checkpointing=False)
+    for state in (JobState.QUEUED, JobState.QUARANTINED):
+        lose_to_its_workers(write, claim, records, training)
+        assert (found().state, found().saves_memory) == (state, False)
+
+
+def test_workers_that_end_by_themselves_are_not_held_against_it(create, claim, write, found, records):
+    training = create()
+    for _ in range(4):
+        lose_to_its_workers(write, claim, records, training, ended=True)
+        assert (found().state, found().saves_memory) == (JobState.QUEUED, False)
 
 
 def test_only_a_silent_worker_loses_its_training(create, claim, write, found, read, boot, records):
@@ -252,7 +278,7 @@ def test_what_is_left_goes_by_the_segments_after_the_first(create, claim, write,
         write(segments.advance, held, done(steps, ready_s=ready_s), Ended(moment + timedelta(seconds=took_s), 0.0))
     assert read(training_progress, found()).left.seconds == pytest.approx(10)
     # Another one has to encode its pictures, too.
-    assert read(expected_training, CONFIG, "mini").seconds == pytest.approx(20 + 90)
+    assert read(expected_training, CONFIG, "mini").time.seconds == pytest.approx(20 + 90)
 
 
 def test_a_measurement_is_in_its_row(create, claim, write, records):

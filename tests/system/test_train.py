@@ -1,7 +1,9 @@
 """From accepted pictures to a LoRA and its pictures, by the commands that people type."""
 
 import json
+import re
 import struct
+import subprocess
 from statistics import fmean
 
 import numpy as np
@@ -9,12 +11,13 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from faults import QUICK
+from installation import PRODUCER
 from PIL import Image
 from small_trainings import data_set, flags, segments, train, training, wait_until_over
 from tensorboardX.proto import event_pb2
 
 from models.checkpoints import DEMO_FOLDER
-from models.records.tables import Attempt
+from models.records.tables import Attempt, Training
 from models.types.states import JobState
 from training.drawing import draw_shoe
 
@@ -50,6 +53,7 @@ def test_from_accepted_pictures_to_a_lora_and_its_pictures(nightshift, tmp_path)
     planned = nightshift.producer("train", "boots", "--data", batch, *flags(), "--dry-run")
     assert "boots: 4 pictures from" in planned.stdout
     assert "2 more are held out" in planned.stdout
+    assert "time, memory and disk: not measured: another worker has the device cpu" in planned.stdout
     assert planned.stdout.endswith("Nothing was queued (--dry-run).\n")
     asked = ("--validation-prompt", "a red boot", "--num-validation-images", 2, "--checks", "product")
     train(nightshift, "boots", batch, *asked, validation_steps=6)
@@ -79,9 +83,61 @@ def test_from_accepted_pictures_to_a_lora_and_its_pictures(nightshift, tmp_path)
     assert "4 were learnt from; 2 more were held out" in text
     assert "- a red boot" in text or "- a blue boot" in text
     assert str(nightshift.data_dir) not in text
+    planned = nightshift.producer("train", "others", "--data", batch, *flags(), "--dry-run")
+    assert planned.stderr == ""
+    assert re.search(r"time by this machine's own history: [\d.]+ s", planned.stdout)
+    assert re.search(r"memory at its peak: [\d.]+ [MG]B\n", planned.stdout)
     later = nightshift.enqueue("--prompt", "a red boot", "--lora", f"boots/{kept}")
     (job,) = nightshift.wait_until_finished(later)
     assert (job.state, job.lora) == (JobState.SUCCEEDED, f"boots/{kept}")
+
+
+@pytest.fixture
+def alone(installation):
+    """Give an installation whose device nobody has."""
+    with installation() as made:
+        yield made
+
+
+@pytest.mark.smoke
+def test_what_it_takes_is_measured_where_nothing_is_known_of_it(alone, pictures):
+    asked = ("train", "boots", "--data", pictures, *flags(), "--dry-run")
+    found = alone.producer(*asked)
+    assert "taking 3 steps on this machine's device" in found.stderr
+    assert re.search(r"time by 3 steps taken now: [\d.<]+ m?s, [\d.]+ m?s a step\n", found.stdout)
+    assert re.search(r"memory at its peak: [\d.]+ [MG]B\n", found.stdout)
+    told = float(re.search(r"disk: ([\d.]+) MB for its LoRAs", found.stdout)[1])
+    without = alone.producer(*asked, "--no-trial")
+    assert (without.stderr, "time and memory: not measured" in without.stdout) == ("", True)
+    assert alone.rows(Training) == []
+    train(alone, "boots", pictures)
+    worker = alone.start_worker()
+    wait_until_over(alone, "boots")
+    assert worker.stop() == 0
+    folders = (alone.data_dir / "trainings" / "boots", alone.data_dir / "loras")
+    taken = sum(file.stat().st_size for folder in folders for file in folder.rglob("*") if file.is_file())
+    # Of the states it has one in the end, and room for two on the way.
+    (state,) = folders[0].glob("state-*")
+    assert told == pytest.approx((taken + state.stat().st_size) / 1e6, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        (["--model-id=nobody/nothing"], "not measured: checkpoint nobody/nothing"),
+        (
+            ["--resolution=256", "--train-batch-size=256", "--no-gradient-checkpointing"],
+            "not measured: out of memory in a training: a smaller train_batch_size needs less",
+        ),
+    ],
+)
+def test_what_cannot_be_tried_is_said_and_the_rest_is_shown(alone, pictures, changed, why):
+    asked = [PRODUCER, "train", "boots", "--data", pictures, *flags(), *changed, "--dry-run"]
+    # In kibibytes: enough for the demo, and not for what is asked of it.
+    with_little = ["bash", "-c", 'ulimit -v 6000000; exec "$@"', "with little memory", *asked]
+    found = subprocess.run(with_little, env=alone.environment, capture_output=True, text=True, check=True)
+    assert why in found.stdout
+    assert found.stdout.endswith("Nothing was queued (--dry-run).\n")
 
 
 def test_plain_diffusers_takes_what_comes_of_it(nightshift, pictures):

@@ -55,7 +55,7 @@ class SegmentSettler:
             if result.cause is Cause.NOT_FINITE and claim.failures < _HALVINGS:
                 half = claim.rate_share / 2
                 return try_again(session, claim, result, ended, failed=True, rate_share=half)
-            if result.cause is Cause.OUT_OF_MEMORY and _may_save_memory(claim, config):
+            if result.cause is Cause.OUT_OF_MEMORY and claim.may_save_memory:
                 return try_again(session, claim, result, ended, saves_memory=True)
             wait_s = wait_before_retry(self._settings.retry_s, claim.failures)
             match becomes:
@@ -68,7 +68,3 @@ class SegmentSettler:
                 case _:
                     aside = becomes is Fate.QUARANTINE
                     return lose_segment(session, claim, result, ended, set_aside=aside)
-
-
-def _may_save_memory(claim: SegmentClaim, config: TrainingConfig) -> bool:
-    return config.gradient_checkpointing and not claim.saves_memory

@@ -49,6 +49,11 @@ class SegmentClaim:
     losses: int
 
     @property
+    def may_save_memory(self) -> bool:
+        """Whether there is a way with less memory that was not taken yet."""
+        return bool(self.config.get("gradient_checkpointing")) and not self.saves_memory
+
+    @property
     def ids(self) -> dict[str, object]:
         """What a line of the log is about, as it names it for machines."""
         return {"training": self.name, "segment": self.number}
@@ -205,7 +210,13 @@ def try_again(
 def lose_segment(
     session: Session, claim: SegmentClaim, result: SegmentResult, ended: Ended, *, set_aside: bool
 ) -> Recorded:
-    """Queue a segment once more that takes its worker down, or set its training aside."""
+    """Queue a segment once more that takes its worker down, or set its training aside.
+
+    Before that it is tried with less memory, where its configuration has it so: a system that runs out of memory kills
+    the worker without a word.
+    """
+    if set_aside and claim.may_save_memory:
+        return _end(session, claim, result, ended, let_go(Training, ended.at) | {"losses": 0, "saves_memory": True})
     values = {"losses": Training.losses + 1} | let_go(Training, ended.at, set_aside=set_aside)
     return _end(session, claim, result, ended, values)
 

@@ -6,17 +6,18 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import click
 
-from models.figures.estimates import Estimate
+from models.figures.trainings import ExpectedTraining
 from models.records.batches import Acceptance
 from models.records.database import Database
 from models.settings import load_settings
 from models.training.config import TrainingConfig, read_config
+from models.types.errors import DeviceError
 from models.types.job import DEFAULT_PRIORITY, LOWEST_PRIORITY
 from producer.actions.machine.checkpoints import is_here, remedy
-from producer.actions.training import PlannedTraining, plan_training, start_training
+from producer.actions.training import PlannedTraining, plan_training, start_training, try_planned
 from producer.cli import FAILED
 from producer.commands.make.job_options import given, queue_name, read_acceptance
-from producer.format import NOT_MEASURED, duration
+from producer.format import NOT_MEASURED, duration, seconds, size
 from producer.terminal.follow_training import follow_training
 from producer.terminal.progress_bar import progress_bar
 
@@ -78,7 +79,12 @@ def _config_options(function: _Function) -> _Function:
     help="0 goes first, 9 last. Its validation pictures go one before it.",
 )
 @click.option("--follow", "following", is_flag=True, help="Show progress until it is done.")
-@click.option("--dry-run", is_flag=True, help="Say what it would learn from, and how long it would take.")
+@click.option("--dry-run", is_flag=True, help="Say what it would learn from, how long it would take, and how much.")
+@click.option(
+    "--trial/--no-trial",
+    default=None,
+    help="With --dry-run: take 3 steps now, to measure time, memory and disk. Default: where nothing is known of them.",
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -91,6 +97,7 @@ def command(
     priority: int,
     following: bool,
     dry_run: bool,
+    trial: bool | None,
     **flags: Any,
 ) -> None:
     """Train a LoRA called NAME on pictures and their captions, between the pictures that the queue makes.
@@ -116,6 +123,13 @@ def command(
         )
     for line in _plan(planned):
         click.echo(line)
+    is_known = planned.expected.time.seconds is not None
+    if dry_run and (trial if trial is not None else not is_known):
+        for line in _tried(planned):
+            click.echo(line)
+    elif dry_run or is_known:
+        for line in _expected(planned.expected):
+            click.echo(line)
     if dry_run:
         click.echo("Nothing was queued (--dry-run).")
         return
@@ -136,12 +150,36 @@ def _plan(planned: PlannedTraining) -> list[str]:
         f"{planned.name}: {len(data.learnt):,} pictures from {planned.folder}{held_out}",
         f"{steps}, each picture {planned.epochs:,.1f} times; rank {config.lora_rank}, alpha {config.lora_alpha:g}",
         f"on {config.model_id} at {size}",
-        f"time by this machine's own history: {_time(planned.takes)}",
     ]
 
 
-def _time(takes: Estimate) -> str:
-    if takes.seconds is None:
-        return f"{NOT_MEASURED}: it has trained nothing like it yet"
-    between = f" (95 of 100 times {duration(takes.low_s)} to {duration(takes.high_s)})" if takes.low_s else ""
-    return f"{duration(takes.seconds)}{between}"
+def _expected(expected: ExpectedTraining) -> list[str]:
+    time = expected.time
+    if time.seconds is None:
+        return [
+            f"time and memory: {NOT_MEASURED}, since this machine has trained nothing like it; --trial measures them"
+        ]
+    between = f" (95 of 100 times {duration(time.low_s)} to {duration(time.high_s)})" if time.low_s else ""
+    return [
+        f"time by this machine's own history: {duration(time.seconds)}{between}",
+        f"memory at its peak: {size(expected.peak_bytes)}",
+        f"disk: {NOT_MEASURED}; --trial measures it",
+    ]
+
+
+def _tried(planned: PlannedTraining) -> list[str]:
+    click.echo("producer: taking 3 steps on this machine's device (--no-trial leaves that out) …", err=True)
+    try:
+        trial = try_planned(planned)
+    except DeviceError as error:
+        return [f"time, memory and disk: {NOT_MEASURED}: {error}"]
+    config = planned.config
+    pictures = len(planned.data.learnt) + len(planned.data.held_out)
+    step_s = trial.batch_s * config.gradient_accumulation_steps
+    how = "; memory ran out, and was saved by gradient checkpointing" if trial.saves_memory else ""
+    more = "; validation pictures come on top" if config.validation_prompt else ""
+    return [
+        f"time by 3 steps taken now: {duration(trial.seconds(config, pictures))}, {seconds(step_s)} a step{more}",
+        f"memory at its peak: {size(trial.peak_bytes)}{how}",
+        f"disk: {size(trial.disk_bytes(config, pictures))} for its LoRAs, its state and the encoded pictures",
+    ]
