@@ -10,6 +10,7 @@ from lora_files import kohya, random_layers, save
 from models.tuning import Candidate
 from models.types.errors import LoraError
 from models.types.identity import Weights
+from worker.engine.denoising import packed
 from worker.engine.devices.cpu import Cpu
 from worker.engine.engine import Engine
 
@@ -17,7 +18,14 @@ CPU = Cpu("cpu", torch.float32)
 
 
 @pytest.fixture
-def engine(tmp_path, settings, folder):
+def fewest():
+    """Return from how many weights on a layer's are packed."""
+    return packed.FEWEST
+
+
+@pytest.fixture
+def engine(tmp_path, settings, folder, fewest, monkeypatch):
+    monkeypatch.setattr(packed.pack, "__defaults__", (fewest,))
     engine = Engine(CPU, settings(device="cpu", data_dir=tmp_path))
     engine.use(Weights("demo"))
     for seed, name in enumerate(("olive", "leather")):
@@ -32,6 +40,7 @@ def made(engine, spec, **values):
     return np.asarray(generation.picture), measured, switch_s
 
 
+@pytest.mark.parametrize("fewest", [packed.FEWEST, 10_000])
 def test_a_job_gives_the_same_picture_after_any_other(engine, spec):
     first = {asked: made(engine, spec, lora=asked)[0] for asked in ("", "olive", "leather:0.5", "olive:0.5, leather")}
     assert len({picture.tobytes() for picture in first.values()}) == 4

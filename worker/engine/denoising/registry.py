@@ -18,6 +18,6 @@ _FORMS: dict[str, tuple[type[Form], ...]] = {
 }
 
 
-def forms_of(device: Device) -> list[Form]:
-    """Return a form of each kind that may be faster on the device, new."""
-    return [form() for form in _FORMS[device.kind]]
+def forms_of(device: Device, *, is_packed: bool = False) -> list[Form]:
+    """Return a form of each kind that may be faster on the device, new; torch cannot record what is packed."""
+    return [form() for form in _FORMS[device.kind] if not (is_packed and form is Traced)]

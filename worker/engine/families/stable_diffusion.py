@@ -19,6 +19,7 @@ from worker.engine.checkpoints.parts import SAFETY_CHECKER, read_parts
 from worker.engine.checkpoints.weights_files import read_header
 from worker.engine.denoising import batch_invariance
 from worker.engine.denoising.denoiser import Denoiser
+from worker.engine.denoising.packed import can_pack, pack
 from worker.engine.denoising.registry import forms_of
 from worker.engine.devices.cpu import Cpu
 from worker.engine.devices.device import Device
@@ -54,8 +55,10 @@ class StableDiffusion(Family):
 
     def denoiser(self, pipeline: Any, device: Device) -> Denoiser:
         """Make the UNet invariant, and have it work in all forms that may be faster on the device."""
+        may_pack = device.kind == Cpu.kind and pipeline.unet.dtype == torch.float32 and can_pack()
+        is_packed = may_pack and pack(pipeline.unet) > 0
         batch_invariance.make_invariant(pipeline.unet)
-        return Denoiser(pipeline.unet, device, forms_of(device))
+        return Denoiser(pipeline.unet, device, forms_of(device, is_packed=is_packed))
 
     def require_usable(self, checkpoint: LocalCheckpoint, pipeline: Any, settings: Settings) -> None:
         """Look at the UNet's channels, the tokenizer and the safety checker."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from models.lora_files import find_lora
 from models.types.lora import Lora
 from models.types.measurement import UsedLora
+from worker.engine.denoising.packed import weight_of
 from worker.engine.loras.file import FileVersion, LoraFile, read_lora
 from worker.engine.loras.layouts import Change, changes
 
@@ -96,8 +97,7 @@ class FusedLoras:
 
     def _add(self, wanted: Mapping[nn.Module, Sequence[tuple[float, Change]]]) -> None:
         for module, parts in wanted.items():
-            weight = module.weight
-            assert isinstance(weight, Tensor)
+            weight = weight_of(module)
             if module not in self._loaded:
                 self._loaded[module] = weight.clone()
             # In place: what was compiled or recorded of the pipeline goes on with it.
@@ -110,5 +110,4 @@ class FusedLoras:
 
     def _put_back(self, modules: Iterable[nn.Module]) -> None:
         for module in list(modules):
-            assert isinstance(module.weight, Tensor)
-            module.weight.copy_(self._loaded.pop(module))
+            weight_of(module).copy_(self._loaded.pop(module))

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from models.types.errors import LoraError
+from worker.engine.denoising.packed import weight_of
 from worker.engine.loras.file import LoraFile
 
 #: Marks of layouts that are not understood, and what they are called.
@@ -111,8 +112,7 @@ def _change(
 ) -> Change:
     if lacking := [what for what in (_DOWN, _UP) if what not in tensors]:
         raise _RefusedError(f"{layer} has no {lacking[0]} tensor; the file is incomplete")
-    down, up, weight = tensors[_DOWN], tensors[_UP], layers.module(layer).weight
-    assert isinstance(weight, Tensor)
+    down, up, weight = tensors[_DOWN], tensors[_UP], weight_of(layers.module(layer))
     if not _fit(down, up, weight):
         raise _RefusedError(
             f"{layer} has {tuple(weight.shape)} weights, and {tuple(up.shape)}, {tuple(down.shape)} do not fit: it "
