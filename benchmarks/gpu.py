@@ -3,8 +3,8 @@
 The most telling parts first: `doctor --device`; pictures of the demo, each judged; the worker killed twice; and then
 Stable Diffusion 1.5's architecture with random weights in half precision: a plain loop of one picture a call and
 `producer run` in turn, `producer tune` between the first two rounds, the preset `fast`, plain loops of more pictures a
-call, and `producer bench`. Each is told of as it ends, and one that fails or has no time left does not end the others.
-FOLDER has then `results.json` and what the parts wrote. Needs no network. `--checkpoint demo --size 128 --steps 2
+call, `producer bench`, and steps of a training. Each is told of as it ends, and one that fails or has no time left does
+not end the others. FOLDER has then `results.json` and what the parts wrote. Needs no network. `--checkpoint demo --size 128 --steps 2
 --pictures 4` tries the run itself, on any machine.
 """
 
@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import psutil
+from PIL import Image
 
 from benchmarks.sides import PRODUCER, database_of, seconds_of_newest
 from models.checkpoints import DEMO
@@ -120,6 +121,7 @@ def main() -> None:
     _compare(run, checkpoint, asked)
     bench = [str(PRODUCER), "bench", str(asked.folder / "bench.json"), "--checkpoint", checkpoint, "--pictures", "3"]
     run.part("bench", [*bench, *_size(asked)], run.data_dir("bench"))
+    _train(run, checkpoint, asked)
     sys.exit(any(part.status for part in run.parts))
 
 
@@ -142,6 +144,19 @@ def _compare(run: Run, checkpoint: str, asked: argparse.Namespace) -> None:
     run.part("fast", [str(PRODUCER), *ours[:-2], "--preset", "fast"], variables)
     for a_call in asked.a_call:
         _loop(run, f"plain loop, {a_call} a call", checkpoint, asked, a_call)
+
+
+def _train(run: Run, checkpoint: str, asked: argparse.Namespace) -> None:
+    """Steps of a training as `producer train` tells of them, and against a plain loop."""
+    data = run.folder / "to-learn"
+    data.mkdir()
+    for number in range(4):
+        Image.effect_noise((asked.size, asked.size), 50).convert("RGB").save(data / f"{number}.png")
+        (data / f"{number}.txt").write_text(f"a {COLOURS[number]} {KINDS[number]}")
+    tried = ["train", "tried", "--data", str(data), "--model-id", checkpoint, "--resolution", str(asked.size)]
+    run.part("training, tried", [str(PRODUCER), *tried, "--dry-run", "--trial"], run.data_dir("training"))
+    steps = ["--checkpoint", checkpoint, "--resolution", str(asked.size), "--steps", "4"]
+    run.part("training, against a plain loop", [sys.executable, "-m", "benchmarks.training", *steps], {})
 
 
 def _loop(run: Run, name: str, checkpoint: str, asked: argparse.Namespace, a_call: int) -> float | None:

@@ -16,17 +16,19 @@ import numpy as np
 import psutil
 import torch
 from diffusers import StableDiffusionPipeline
+from diffusers.training_utils import cast_training_params
 from peft import LoraConfig
 from PIL import Image
 from torch.nn import functional
 
 from benchmarks.random_weights import make_stable_diffusion
-from models.checkpoints import DEMO_FOLDER
+from models.checkpoints import DEMO, DEMO_FOLDER
 from models.training.config import TrainingConfig
 from worker.engine.training.examples import Example, encode
 from worker.engine.training.parts import Parts
 from worker.engine.training.trainer import Trainer
 
+_DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 _CAPTION = "a professional product photo of black casual shoes on white background"
 
 
@@ -34,6 +36,7 @@ def main() -> None:
     """Print seconds a step of both, and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stable-diffusion", action="store_true", help="the architecture of 1.5: some ten minutes")
+    parser.add_argument("--checkpoint", help="folder of another one")
     parser.add_argument("--resolution", type=int, default=256)
     parser.add_argument("--steps", type=int, default=4)
     asked = parser.parse_args()
@@ -42,6 +45,8 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder, "sd15") if asked.stable_diffusion else DEMO_FOLDER
+        if asked.checkpoint not in (None, DEMO):
+            checkpoint = Path(asked.checkpoint)
         if asked.stable_diffusion:
             make_stable_diffusion(checkpoint)
         sides = {"plain loop": _plain(checkpoint, config), "Nightshift": _ours(checkpoint, config)}
@@ -50,6 +55,8 @@ def main() -> None:
         for name, step in sides.items():
             begun = time.perf_counter()
             step()
+            if _DEVICE == "cuda":
+                torch.cuda.synchronize()
             # The first is untypical.
             if turn:
                 times[name].append(time.perf_counter() - begun)
@@ -69,7 +76,8 @@ def _pictures(config: TrainingConfig) -> list[Image.Image]:
 
 
 def _loaded(checkpoint: Path) -> Any:
-    return StableDiffusionPipeline.from_pretrained(checkpoint, safety_checker=None)
+    dtype = torch.float16 if _DEVICE == "cuda" else torch.float32
+    return StableDiffusionPipeline.from_pretrained(checkpoint, safety_checker=None, dtype=dtype).to(_DEVICE)
 
 
 def _ours(checkpoint: Path, config: TrainingConfig) -> Callable[[], None]:
@@ -87,10 +95,13 @@ def _plain(checkpoint: Path, config: TrainingConfig) -> Callable[[], None]:
     )
     unet.enable_gradient_checkpointing()
     unet.train()
+    cast_training_params(unet)
     trained = [parameter for parameter in unet.parameters() if parameter.requires_grad]
+    is_half = unet.dtype == torch.float16
+    scaler = torch.amp.GradScaler(_DEVICE, enabled=is_half)
     optimizer = torch.optim.AdamW(trained, lr=config.learning_rate)
     stacked = np.stack([np.asarray(one, dtype=np.float32) for one in _pictures(config)])
-    pixels = torch.from_numpy(stacked / 127.5 - 1).permute(0, 3, 1, 2)
+    pixels = torch.from_numpy(stacked / 127.5 - 1).permute(0, 3, 1, 2).to(_DEVICE, parts.autoencoder.dtype)
     generator = torch.Generator().manual_seed(0)
 
     def step() -> None:
@@ -100,12 +111,16 @@ def _plain(checkpoint: Path, config: TrainingConfig) -> Callable[[], None]:
                 parts.autoencoder.encode(pixels[chosen]).latent_dist.sample() * parts.autoencoder.config.scaling_factor
             )
             told = parts.embeddings(parts.tokens([_CAPTION] * len(chosen)))
-        noise = torch.randn(latents.shape, generator=generator)
-        times = torch.randint(1000, (len(chosen),), generator=generator)
-        said = unet(parts.noise.add_noise(latents, noise, times), times, told).sample
-        functional.mse_loss(said, noise).backward()  # type: ignore[no-untyped-call]
+        noise = torch.randn(latents.shape, generator=generator).to(latents)
+        times = torch.randint(1000, (len(chosen),), generator=generator).to(_DEVICE)
+        with torch.autocast(_DEVICE, torch.float16, enabled=is_half):
+            said = unet(parts.noise.add_noise(latents, noise, times), times, told).sample
+        loss = functional.mse_loss(said.float(), noise.float())
+        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        scaler.unscale_(optimizer)
         torch.nn.utils.clip_grad_norm_(trained, config.max_grad_norm)
-        optimizer.step()
+        scaler.step(optimizer)
+        scaler.update()
         optimizer.zero_grad()
 
     return step

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 
@@ -15,6 +15,12 @@ class Use:
     size_bytes: int = 0
     #: Of it what removing them frees: a piece that an export or a page has as well stays.
     freed_bytes: int = 0
+
+
+def total(uses: Iterable[Use]) -> Use:
+    """Return what pieces take together that have none in common."""
+    found = list(uses)
+    return Use(*(sum(getattr(use, field.name) for use in found) for field in fields(Use)))
 
 
 class Aside(ABC):

@@ -172,6 +172,31 @@ def test_nothing_is_removed_before_all_is_compared(nightshift, pictures):
     wait_until_over(nightshift, "early")
 
 
+def test_what_it_keeps_is_listed_and_goes_by_its_name_once_it_is_over(nightshift, pictures):
+    train(nightshift, "kept", pictures, validation_steps=6)
+    wait_until_over(nightshift, "kept")
+    train(nightshift, "goes-on", pictures, priority=9, max_train_steps=100_000)
+    nightshift.wait_until(lambda: training(nightshift, "goes-on").state_file, "a segment")
+    folder = nightshift.data_dir / "trainings" / "kept"
+    rows = {row["training"]: row for row in nightshift.read_json("gc")["trainings"]}
+    names = {file.name for file in folder.iterdir()}
+    assert (rows["kept"]["files"], rows["kept"]["done"], rows["goes-on"]["done"]) == (3, True, False)
+    refused = nightshift.producer("gc", "--training", "goes-on", "--training", "nobody")
+    assert refused.stderr.splitlines() == [
+        "producer: goes-on: is not done yet; `producer cancel goes-on` ends it",
+        "producer: nobody: no training of that name keeps anything; `producer gc` lists those that do",
+    ]
+    counted = nightshift.producer("gc", "--training", "kept", "--dry-run")
+    assert counted.stdout.startswith("3 files would be removed")
+    assert {file.name for file in folder.iterdir()} == names
+    assert nightshift.producer("gc", "--training", "kept").stdout.startswith("3 files removed")
+    assert [file.name for file in folder.iterdir()] == ["kohya"]
+    assert len(list((nightshift.data_dir / "loras" / "kept").iterdir())) == 2
+    assert nightshift.producer("status", "kept").returncode == 0
+    assert nightshift.producer("cancel", "goes-on").returncode == 0
+    wait_until_over(nightshift, "goes-on")
+
+
 def test_what_is_urgent_comes_between_two_segments(nightshift, pictures):
     train(nightshift, "long", pictures, max_train_steps=300, segment_steps=3, checkpointing_steps=300)
     nightshift.wait_until(lambda: training(nightshift, "long").step, "the first segment")

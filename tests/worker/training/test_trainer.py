@@ -1,6 +1,7 @@
 """Training a LoRA on the demo: what is learnt, what is left alone, and going on as if nothing had been."""
 
 import hashlib
+import re
 from dataclasses import replace
 
 import pytest
@@ -325,6 +326,39 @@ def test_files_name_layers_as_other_programs_do_and_tell_nothing_of_this_disk(en
         layer = f"lora_unet_{block.replace('.', '_')}"
         assert {f"{layer}.lora_down.weight", f"{layer}.lora_up.weight", f"{layer}.alpha"} <= names
         assert "lora_te_text_model_encoder_layers_0_self_attn_q_proj.lora_down.weight" in names
+
+
+#: Where A1111 looks for a layer (extensions-builtin/Lora/networks.py, convert_diffusers_name_to_compvis), as far as a
+#: training may change it; ComfyUI (comfy/lora.py) and InvokeAI (lora_conversions/sd_lora_conversion_utils.py) take the
+#: name of each layer with underscores.
+OF_A1111 = (
+    r"lora_unet_(down_blocks_\d+|up_blocks_\d+|mid_block)_(attentions|resnets)_\d+_(.+)",
+    r"lora_te_text_model_encoder_layers_\d+_(mlp_fc[12]|self_attn_(q|k|v|out)_proj)",
+)
+
+
+def test_every_name_is_one_that_other_programs_look_for(encoded, tmp_path):
+    made = trainer(encoded)
+    file = tmp_path / "kohya.safetensors"
+    file.write_bytes(kohya_content(made.adapters, config(), {}))
+    layers = {f"lora_unet_{name.replace('.', '_')}" for name, _ in pipeline().unet.named_modules()}
+    found = {}
+    with safe_open(file, "pt") as opened:
+        for key in set(opened.keys()):
+            # The first dot ends the layer's name, in all of them.
+            layer, _, what = key.partition(".")
+            found.setdefault(layer, {})[what] = opened.get_tensor(key)
+    of_text = [layer for layer in found if layer not in layers]
+    assert of_text
+    assert len(of_text) < len(found)
+    for layer, tensors in found.items():
+        assert set(tensors) == {"lora_down.weight", "lora_up.weight", "alpha"}
+        assert tensors["alpha"].numel() == 1
+        assert any(re.fullmatch(pattern, layer) for pattern in OF_A1111)
+    # By this InvokeAI knows for which Stable Diffusion it is: 768 is 1, 1024 is 2.
+    width = pipeline().text_encoder.config.hidden_size
+    told = [tensors["lora_down.weight"].shape[1] for layer, tensors in found.items() if layer.endswith("_attn2_to_k")]
+    assert set(told) == {width}
 
 
 def test_pictures_of_several_shapes_are_learnt_from_in_sizes_of_theirs(examples):
