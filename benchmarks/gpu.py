@@ -4,8 +4,8 @@ The most telling parts first: `doctor --device`; pictures of the demo, each judg
 Stable Diffusion 1.5's architecture with random weights in half precision: a plain loop of one picture a call and
 `producer run` in turn, `producer tune` between the first two rounds, the preset `fast`, plain loops of more pictures a
 call, `producer bench`, and steps of a training. Each is told of as it ends, and one that fails or has no time left does
-not end the others. FOLDER has then `results.json` and what the parts wrote. Needs no network. `--checkpoint demo --size 128 --steps 2
---pictures 4` tries the run itself, on any machine.
+not end the others. FOLDER has then `results.json` and what the parts wrote. Needs no network. `--checkpoint demo
+--size 128 --steps 2 --pictures 4` tries the run itself, on any machine.
 """
 
 import argparse
