@@ -45,7 +45,7 @@ class TrainingConfig(BaseModel):
     weight_decay: float = Field(0.01, ge=0, le=1, description="Of AdamW.")
     max_grad_norm: float = Field(1.0, gt=0, description="Length to which a longer gradient is cut.")
     mixed_precision: Literal["auto", "no", "fp16", "bf16"] = Field(
-        "auto", description="Numbers of the frozen weights; auto: float16 on a GPU, float32 on a CPU."
+        "auto", description="Numbers of the frozen weights; auto: float16 on a GPU. On a CPU fp16 is float32."
     )
     gradient_checkpointing: bool = Field(
         True, description="Where memory runs out, compute again what the way back needs: less memory, more time."

@@ -3,6 +3,7 @@
 import shutil
 import threading
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,14 @@ from worker.engine.loading import load_checkpoint
 from worker.engine.making.generation import generate
 
 CPU = Cpu("cpu", torch.float32)
+
+
+class HalfCpu(Cpu):
+    """Stands in for a GPU, as far as that computes in float16."""
+
+    computes_in_float16 = True
+
+
 DEMO = Weights("demo")
 
 
@@ -283,3 +292,20 @@ def test_memory_that_runs_out_in_a_training_is_told_with_what_helps(engine):
 
     with pytest.raises(GenerationError, match="out of memory in a training: a smaller train_batch_size needs less"):
         engine.in_session(fail)
+
+
+def test_a_training_in_float16_is_one_in_float32_on_a_device_that_does_not_compute_in_it(settings, tmp_path):
+    for kind, precision, dtype in (
+        (Cpu, "fp16", torch.float32),
+        (Cpu, "bf16", torch.bfloat16),
+        (HalfCpu, "fp16", torch.float16),
+    ):
+        engine = Engine(kind("cpu", torch.float32), settings(data_dir=tmp_path))
+        pipelines = []
+
+        def begin(pipeline, _device, pipelines=pipelines):
+            pipelines.append(pipeline)
+            return SimpleNamespace()
+
+        engine.session("one", "demo", precision, begin)
+        assert [pipeline.unet.dtype for pipeline in pipelines] == [dtype]

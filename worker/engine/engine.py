@@ -189,7 +189,8 @@ class Engine:
         """Return the training that is called `key`, and that has the device from now on, in place of all else.
 
         Unless it had that already, `begin` makes it of the checkpoint's pipeline, whose weights are in `precision`:
-        fp16, bf16, no, which is float32, or auto, which is the device's own.
+        fp16, bf16, no, which is float32, or auto, which is the device's own; float32 instead of fp16 where the device
+        does not compute in that.
 
         Raises:
             CheckpointError: if the checkpoint cannot be loaded.
@@ -202,8 +203,10 @@ class Engine:
         self._require_usable(Weights(checkpoint))
         local = find_checkpoint(checkpoint)
         self._let_go()
-        dtype = _PRECISIONS.get(precision, self.device.dtype)
-        log.info("loading %s for a training …", local.name, extra=event(Event.LOAD_BEGUN))
+        asked = _PRECISIONS.get(precision, self.device.dtype)
+        dtype = asked if self.device.computes_in_float16 or asked != torch.float16 else torch.float32
+        said = "" if dtype == asked else f" in {dtype}, since {self.device.name} does not compute in {asked}"
+        log.info("loading %s for a training%s …", local.name, said, extra=event(Event.LOAD_BEGUN))
 
         def load() -> "TrainingSession":
             # Plain: what makes pictures the same in any company has no use here.

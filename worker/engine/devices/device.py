@@ -24,6 +24,9 @@ class Device(ABC):
     #: Whether what the driver holds is the machine's own memory, as on Apple's chips, or the device's.
     shares_memory: ClassVar[bool] = True
 
+    #: Whether it computes in float16 at all; else each product goes through float32 and back.
+    computes_in_float16: ClassVar[bool] = True
+
     #: Whether kernels are compiled, or looked for, anew for another number of pictures a call.
     compiles_each_size: ClassVar[bool] = True
 
