@@ -281,7 +281,7 @@ def test_twenty_thousand_jobs(nightshift: Installation, server, tmp_path):
     (tmp_path / "many.txt").write_text("".join(f"shoe {n}\n" for n in range(20_000)))
     nightshift.enqueue("--prompts", tmp_path / "many.txt")
     assert len(queued(server, nightshift)) == 20_000
-    (row,) = nightshift.read_json("status")
+    (row,) = nightshift.read_json("status")["batches"]
     assert (row["counts"]["queued"], row["unpublished"]) == (20_000, 0)
 
 
