@@ -1,6 +1,7 @@
 """Asking for a training: what it learns from, and its place in the record and on the queue."""
 
 import re
+import shutil
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 from models.figures.trainings import ExpectedTraining, expected_training
 from models.records.batches import Acceptance
 from models.records.database import Database
-from models.records.trainings.trainings import KnownTraining, create_training
+from models.records.trainings.trainings import KnownTraining, create_training, require_free_name
 from models.records.trainings.validation import create_validation
 from models.settings import Settings
 from models.training.config import TrainingConfig
@@ -64,7 +65,7 @@ def plan_training(
     """Look at what a training is to learn from; of batches, a data set is made in the training's folder.
 
     Raises:
-        BadInputError: with every problem of the name and the pictures.
+        BadInputError: with every problem of the name, which may be taken, and the pictures.
         NotFoundError: if there is no such folder and no such batch.
         StorageError: if the data set cannot be written.
     """
@@ -74,6 +75,8 @@ def plan_training(
         what = "a training keeps its state in the data folder, and NIGHTSHIFT_PICTURES_URL names an object store"
         raise BadInputError([f"{what}: train where pictures lie in a folder, from one that `producer export` wrote"])
     settings.require_allowed(config.model_id)
+    with database.reading() as session:
+        require_free_name(session, name)
     if config.report_to == "tensorboard" and find_spec("tensorboardX") is None:
         raise BadInputError(["report_to=tensorboard needs its library: pip install 'nightshift[tensorboard]'"])
     folders = [Path(one).expanduser() for one in data]
@@ -85,6 +88,8 @@ def plan_training(
         if (missing := next((one for one in data if "/" in one), None)) is not None:
             raise BadInputError([f"--data {missing}: there is no such folder"])
         folder = settings.data_dir / "trainings" / name / "data"
+        # What was looked at before, when fewer pictures may have been there; no training learns from it.
+        shutil.rmtree(folder, ignore_errors=True)
         wanted = ExportedSet(layout="imagefolder", caption=Caption("{prompt}"), test=_HELD_OUT)
         export(settings, database, data, folder, wanted, progress)
     with database.reading() as session:

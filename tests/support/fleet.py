@@ -112,6 +112,8 @@ def run(made: Fleet, jobs: int, cut_s: float) -> Counter[str]:
         made.wait_for(jobs // 2)
         time.sleep(max(0.0, cut_s - (time.monotonic() - begun)))
     again = made.start_worker(0)
+    # The others may have made all that is left by then, and what ends before it has begun says nothing.
+    made._wait(lambda: "ready for jobs" in again.log, "the first worker to be there again")
     made.wait_for(jobs)
     for worker in (second, made.workers[2], again):
         assert worker.stop() == 0, worker.log

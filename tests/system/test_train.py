@@ -55,6 +55,12 @@ def test_from_accepted_pictures_to_a_lora_and_its_pictures(nightshift, tmp_path)
     assert "2 more are held out" in planned.stdout
     assert "time, memory and disk: not measured: another worker has the device cpu" in planned.stdout
     assert planned.stdout.endswith("Nothing was queued (--dry-run).\n")
+    # More of it may be made, and so accepted, between the two.
+    nightshift.wait_until_finished(nightshift.enqueue("--prompt", "a white boot", "--count", 2, "--batch", "more"))
+    again = nightshift.producer(
+        "train", "boots", "--data", batch, "--data", "more", *flags(), "--dry-run", "--no-trial"
+    )
+    assert "boots: 6 pictures from" in again.stdout
     asked = ("--validation-prompt", "a red boot", "--num-validation-images", 2, "--checks", "product")
     train(nightshift, "boots", batch, *asked, validation_steps=6)
     over = wait_until_over(nightshift, "boots")

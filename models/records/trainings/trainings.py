@@ -71,9 +71,7 @@ def create_training(
     Raises:
         BadInputError: if a training or a batch has the name: commands could not tell them apart.
     """
-    taken = BadInputError([f"{name}: there is a training or a batch of that name already; choose another name"])
-    if session.scalar(select(Batch.id).where(Batch.name == name)) is not None:
-        raise taken
+    require_free_name(session, name)
     training = Training(
         uid=uuid4().hex,
         name=name,
@@ -91,8 +89,24 @@ def create_training(
     try:
         session.flush()
     except IntegrityError:
-        raise taken from None
+        # Another process was faster.
+        raise _taken(name) from None
     return KnownTraining.of(training)
+
+
+def require_free_name(session: Session, name: str) -> None:
+    """Refuse a name that a training or a batch has.
+
+    Raises:
+        BadInputError: saying so.
+    """
+    of_batch = session.scalar(select(Batch.id).where(Batch.name == name))
+    if of_batch is not None or find_training(session, name) is not None:
+        raise _taken(name)
+
+
+def _taken(name: str) -> BadInputError:
+    return BadInputError([f"{name}: there is a training or a batch of that name already; choose another name"])
 
 
 def find_training(session: Session, name: str) -> KnownTraining | None:
