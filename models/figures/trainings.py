@@ -30,6 +30,7 @@ class SegmentFigures:
     total_s: float
     ready_s: float
     step_s: float | None
+    pictures_a_step: int | None
     loss: float | None
     held_out_loss: float | None
     learning_rate: float | None
@@ -61,6 +62,12 @@ class TrainingProgress:
     def step_s(self) -> float | None:
         """Mean seconds of a step in steady state; None where none was measured."""
         return fmean(times) if (times := [one.step_s for one in self.segments if one.step_s is not None]) else None
+
+    @property
+    def pictures_per_s(self) -> float | None:
+        """Pictures learnt from in a second of such steps."""
+        pictures = None if self.newest is None else self.newest.pictures_a_step
+        return None if not self.step_s or pictures is None else pictures / self.step_s
 
     @property
     def newest(self) -> SegmentFigures | None:
@@ -116,6 +123,7 @@ def _done(session: Session, training_id: int) -> list[SegmentFigures]:
             0.0 if row.finished_at is None else (row.finished_at - row.started_at).total_seconds(),
             row.ready_s or 0.0,
             row.step_s,
+            row.pictures_a_step,
             row.loss,
             row.held_out_loss,
             row.learning_rate,

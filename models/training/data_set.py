@@ -41,6 +41,11 @@ class DataSet:
     learnt: list[CaptionedPicture]
     held_out: list[CaptionedPicture]
 
+    @property
+    def files(self) -> int:
+        """Pictures of both, each counted once, however many captions it comes with."""
+        return len({one.file for one in self.learnt + self.held_out})
+
 
 def read_data_set(folder: Path) -> DataSet:
     """Return the data set of a folder: imagefolder, kohya's, or pictures with a text file beside each.

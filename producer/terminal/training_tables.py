@@ -17,7 +17,12 @@ _SHOWN_SEGMENTS = 20
 
 def training_json(found: TrainingProgress) -> dict[str, object]:
     """Return all that is known of a training, for machines."""
-    figures = {"step_s": found.step_s, "left": asdict(found.left), "segments": [asdict(s) for s in found.segments]}
+    figures = {
+        "step_s": found.step_s,
+        "pictures_per_s": found.pictures_per_s,
+        "left": asdict(found.left),
+        "segments": [asdict(s) for s in found.segments],
+    }
     return asdict(found.training) | figures
 
 
@@ -36,6 +41,8 @@ def _lines(found: TrainingProgress) -> list[str]:
     if not found.is_over and left.seconds is not None:
         between = f" (95 of 100 times {duration(left.low_s)} to {duration(left.high_s)})" if left.low_s else ""
         said.append(f"{name}: {duration(left.seconds)} left{between}, and what is made between its segments")
+    if found.pictures_per_s is not None:
+        said.append(f"{name}: {number(found.pictures_per_s)} pictures a second")
     if training.rate_share < 1:
         said.append(f"{name}: a loss was not finite, and the rates are {training.rate_share:g} of what was asked")
     if training.saves_memory:

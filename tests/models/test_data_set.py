@@ -129,3 +129,12 @@ def test_a_caption_may_be_empty_where_that_is_said_and_a_picture_may_have_severa
     (tmp_path / "metadata.jsonl").unlink()
     (tmp_path / "metadata.csv").write_text("file_name,text\na.png,\n")
     assert "it has no caption" in problems(tmp_path)[0]
+
+
+def test_a_picture_of_several_captions_is_one_file(tmp_path, put):
+    put("train/a.png")
+    put("test/b.png")
+    metadata(tmp_path / "train", *({"file_name": "a.png", "text": f"caption {number}"} for number in range(3)))
+    metadata(tmp_path / "test", {"file_name": "b.png", "text": "b"})
+    found = read_data_set(tmp_path)
+    assert (len(found.learnt), len(found.held_out), found.files) == (3, 1, 2)

@@ -67,6 +67,9 @@ def test_from_accepted_pictures_to_a_lora_and_its_pictures(nightshift, tmp_path)
     assert (over.state, over.step, over.pictures, over.held_out) == ("succeeded", 12, 4, 2)
     nightshift.wait_until_finished("boots-validation")
     done = segments(nightshift, "boots")
+    shown = nightshift.read_json("status", "boots")
+    assert shown["pictures_per_s"] == pytest.approx(2 / fmean(one.step_s for one in done))
+    assert f"boots: {shown['pictures_per_s']:.2f} pictures a second" in nightshift.producer("status", "boots").stdout
     assert [(one.begun_step, one.ended_step) for one in done] == [(0, 3), (3, 6), (6, 9), (9, 12)]
     assert all(one.loss > 0 and one.held_out_loss > 0 and one.step_s > 0 and one.rss_peak_bytes for one in done)
     assert [one.lora for one in done] == [None, "boots/boots-000006", None, "boots/boots-000012"]
@@ -110,7 +113,9 @@ def test_what_it_takes_is_measured_where_nothing_is_known_of_it(alone, pictures)
     asked = ("train", "boots", "--data", pictures, *flags(), "--dry-run")
     found = alone.producer(*asked)
     assert "taking 3 steps on this machine's device" in found.stderr
-    assert re.search(r"time by 3 steps taken now: [\d.<]+ m?s, [\d.]+ m?s a step\n", found.stdout)
+    assert re.search(
+        r"time by 3 steps taken now: [\d.]+ m?s, [\d.]+ m?s a step; the loss of what is held out on top\n", found.stdout
+    )
     assert re.search(r"memory at its peak: [\d.]+ [MG]B\n", found.stdout)
     told = float(re.search(r"disk: ([\d.]+) MB for its LoRAs", found.stdout)[1])
     without = alone.producer(*asked, "--no-trial")

@@ -28,15 +28,13 @@ from models.training.config import TrainingConfig  # noqa: E402
 from models.training.data_set import CaptionedPicture, read_data_set  # noqa: E402
 from models.training.trial import Trial  # noqa: E402
 from models.types.causes import Cause  # noqa: E402
-from worker.care.device_lock import DeviceLock  # noqa: E402
 from worker.engine.allocator import keep_memory  # noqa: E402
 from worker.engine.devices.device import Device  # noqa: E402
-from worker.engine.devices.registry import choose_device  # noqa: E402
 from worker.engine.engine import Engine  # noqa: E402
-from worker.engine.threads import leave_processors_to_others  # noqa: E402
 from worker.engine.training.examples import EncodedExamples, Example  # noqa: E402
 from worker.engine.training.parts import Parts  # noqa: E402
 from worker.engine.training.session import TrainingSession, encode_all  # noqa: E402
+from worker.standalone.held_device import held_device  # noqa: E402
 
 #: Steps that are taken; the first is left out of what is said.
 _STEPS = 3
@@ -54,13 +52,10 @@ def try_steps(
     Raises:
         NightshiftError: if they cannot be taken, or a worker has the device.
     """
-    device = choose_device(settings.device, settings.dtype)
-    if device.kind == "cpu":
-        leave_processors_to_others(_PROCESSORS)
-    lock = DeviceLock(device, settings.data_dir)
-    pictures = read_data_set(folder).learnt[:_PICTURES]
+    # One that comes with several captions is encoded once.
+    pictures = list({one.file: one for one in read_data_set(folder).learnt}.values())[:_PICTURES]
     one_batch = config.model_copy(update={"gradient_accumulation_steps": 1})
-    try:
+    with held_device(settings, _PROCESSORS) as device:
         engine = make_engine(device, settings)
         try:
             return _trial(engine, one_batch, pictures, settings, saves_memory=False)
@@ -69,8 +64,6 @@ def try_steps(
                 raise
         engine.end_session()
         return _trial(engine, one_batch, pictures, settings, saves_memory=True)
-    finally:
-        lock.release()
 
 
 def _trial(

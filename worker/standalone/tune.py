@@ -21,12 +21,10 @@ _PROCESSORS = Processors() if set_waiting() else None
 from models.tuning import USUAL, Candidate  # noqa: E402
 from models.types.identity import Weights  # noqa: E402
 from models.types.job import JobSpec  # noqa: E402
-from worker.care.device_lock import DeviceLock  # noqa: E402
 from worker.engine.allocator import keep_memory  # noqa: E402
 from worker.engine.devices.device import Device  # noqa: E402
-from worker.engine.devices.registry import choose_device  # noqa: E402
 from worker.engine.engine import Engine  # noqa: E402
-from worker.engine.threads import leave_processors_to_others  # noqa: E402
+from worker.standalone.held_device import held_device  # noqa: E402
 
 
 def tune(spec: JobSpec, settings: Settings, make_engine: Callable[[Device, Settings], Engine]) -> None:
@@ -35,11 +33,7 @@ def tune(spec: JobSpec, settings: Settings, make_engine: Callable[[Device, Setti
     Raises:
         NightshiftError: if they cannot be made, or a worker has the device.
     """
-    device = choose_device(settings.device, settings.dtype)
-    if device.kind == "cpu":
-        leave_processors_to_others(_PROCESSORS)
-    lock = DeviceLock(device, settings.data_dir)
-    try:
+    with held_device(settings, _PROCESSORS) as device:
         engine = make_engine(device, settings)
         engine.use(Weights.of(spec))
         while not engine.is_tuned(spec):
@@ -51,8 +45,6 @@ def tune(spec: JobSpec, settings: Settings, make_engine: Callable[[Device, Setti
                     raise made
                 candidate = Candidate(made[1].pictures_a_call or 1, made[1].form or USUAL)
             print(json.dumps({"made": str(candidate)}), flush=True)  # noqa: T201 - this is the answer
-    finally:
-        lock.release()
 
 
 def main(make_engine: Callable[[Device, Settings], Engine] = Engine) -> None:

@@ -174,10 +174,12 @@ def _tried(planned: PlannedTraining) -> list[str]:
     except DeviceError as error:
         return [f"time, memory and disk: {NOT_MEASURED}: {error}"]
     config = planned.config
-    pictures = len(planned.data.learnt) + len(planned.data.held_out)
+    pictures = planned.data.files
     step_s = trial.batch_s * config.gradient_accumulation_steps
     how = "; memory ran out, and was saved by gradient checkpointing" if trial.saves_memory else ""
-    more = "; validation pictures come on top" if config.validation_prompt else ""
+    later = ["the loss of what is held out"] * bool(planned.data.held_out)
+    later += ["validation pictures"] * bool(config.validation_prompt)
+    more = f"; {' and '.join(later)} on top" if later else ""
     return [
         f"time by 3 steps taken now: {duration(trial.seconds(config, pictures))}, {seconds(step_s)} a step{more}",
         f"memory at its peak: {size(trial.peak_bytes)}{how}",
