@@ -250,6 +250,20 @@ def test_a_device_that_hangs_in_a_step_costs_the_segment_and_the_worker_says_so(
     assert digest(nightshift, name, 12) == undisturbed
 
 
+def test_a_step_that_takes_long_is_no_hang_as_long_as_its_batches_end(nightshift, faults, pictures, name):
+    end_worker(nightshift)
+    # Twice as long as a device may say nothing.
+    faults.at("loss", "always slow")
+    train(nightshift, name, pictures, max_train_steps=1, gradient_accumulation_steps=60)
+    worker = nightshift.start_worker(NIGHTSHIFT_HANG_S="3")
+    over = wait_until_over(nightshift, name)
+    faults.forget("loss")
+    assert (over.state, worker.status) == ("succeeded", None)
+    (segment,) = segments(nightshift, name)
+    assert segment.outcome == "succeeded"
+    end_worker(nightshift)
+
+
 def test_errors_of_the_driver_are_had_again_and_one_too_many_ends_the_worker(
     nightshift, faults, pictures, undisturbed, name
 ):

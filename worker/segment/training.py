@@ -64,7 +64,7 @@ class SegmentTrainer:
         session = self._session(claim, config, files, heartbeat)
         ready_s = time.perf_counter() - begun
         until, ends_early = segment_end(claim.step, config), self.shutdown.asked.is_set
-        taken = self.engine.in_session(lambda: session.train(until, lambda _: heartbeat.advance(), ends_early))
+        taken = self.engine.in_session(lambda: session.train(until, heartbeat.advance, ends_early))
         held_out_loss = self.engine.in_session(lambda: session.held_out_loss(heartbeat.advance))
         begun = time.perf_counter()
         # A worker that was told to end before the first step has nothing new to save, nor to compare.

@@ -100,7 +100,7 @@ def _trial(
     begun = time.perf_counter()
     session = engine.session("trial", config.model_id, config.mixed_precision, begin)
     load_s = time.perf_counter() - begun - encode_s
-    taken = engine.in_session(lambda: session.train(_STEPS, lambda _: None, lambda: False))
+    taken = engine.in_session(lambda: session.train(_STEPS, lambda: None, lambda: False))
     assert taken.step_s is not None
     each = 2 if config.random_flip else 1
     return Trial(

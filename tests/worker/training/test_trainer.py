@@ -337,6 +337,22 @@ OF_A1111 = (
 )
 
 
+def test_what_ends_a_step_between_two_batches_leaves_it_untaken(encoded):
+    made, calls = trainer(encoded, gradient_accumulation_steps=4), []
+
+    def after_batch():
+        calls.append(made.step)
+        if len(calls) == 6:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        made.train(3, after_batch=after_batch)
+    assert (calls, made.step) == ([0] * 4 + [1] * 2, 1)
+    one = trainer(encoded, gradient_accumulation_steps=4)
+    one.train(1)
+    assert digest(made) == digest(one)
+
+
 def test_every_name_is_one_that_other_programs_look_for(encoded, tmp_path):
     made = trainer(encoded)
     file = tmp_path / "kohya.safetensors"

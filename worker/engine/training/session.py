@@ -67,13 +67,8 @@ class TrainingSession:
         """Steps taken so far."""
         return self._trainer.step
 
-    def train(self, until: int, each: Callable[[StepFigures], None], ends_early: Callable[[], bool]) -> StepsTaken:
-        """Take steps until so many were taken in all, or it is to end early.
-
-        Raises:
-            NotFiniteError: as `Trainer.train` does.
-            Whatever `each` raises, which is told of each step.
-        """
+    def train(self, until: int, after_batch: Callable[[], None], ends_early: Callable[[], bool]) -> StepsTaken:
+        """Take steps until so many were taken in all, or it is to end early; raises as `Trainer.train` does."""
         figures: list[StepFigures] = []
         ends: list[float] = []
 
@@ -81,11 +76,10 @@ class TrainingSession:
             self._device.synchronize()
             ends.append(time.perf_counter())
             figures.append(step)
-            each(step)
 
         begun = time.perf_counter()
         with MemoryWatch(self._device, self._memory_sample_s) as memory:
-            self._trainer.train(until, note, ends_early)
+            self._trainer.train(until, note, ends_early, after_batch)
         moments = ends if self._is_cold else [begun, *ends]
         self._is_cold = self._is_cold and not ends
         return StepsTaken(

@@ -91,17 +91,21 @@ class Trainer:
         until: int,
         each: Callable[[StepFigures], None] = lambda _: None,
         ends_early: Callable[[], bool] = lambda: False,
+        after_batch: Callable[[], None] = lambda: None,
     ) -> None:
         """Take steps until so many were taken in all, or it is to end early, and tell `each` of each.
 
+        `after_batch` is called after each batch of a step, which takes a CPU a minute where pictures are large.
+
         Raises:
             NotFiniteError: the loss is not; the changes are what they were before the step.
+            Whatever `after_batch` raises; the same.
         """
         self.adapters.set_training(on=True)
         torch.set_rng_state(self._dropout)
         try:
             while self.step < until and not ends_early():
-                each(self._take_step())
+                each(self._take_step(after_batch))
         finally:
             self._dropout = torch.get_rng_state()
             self.adapters.set_training(on=False)
@@ -165,7 +169,7 @@ class Trainer:
         self._dropout = found["dropout"]
         self.step, self._left = found["step"], list(found["left"])
 
-    def _take_step(self) -> StepFigures:
+    def _take_step(self, after_batch: Callable[[], None]) -> StepFigures:
         config = self._config
         total = 0.0
         for _ in range(config.gradient_accumulation_steps):
@@ -175,6 +179,7 @@ class Trainer:
                 raise NotFiniteError(f"the loss of step {self.step + 1} is {value}")
             total += value
             self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            after_batch()
         trained = [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
         self._scaler.unscale_(self._optimizer)
         torch.nn.utils.clip_grad_norm_(trained, config.max_grad_norm)
