@@ -177,7 +177,7 @@ def test_a_training_is_cancelled_at_its_next_step_and_goes_on_from_its_last_stat
     nightshift, faults, pictures, undisturbed, name
 ):
     train(nightshift, name, pictures)
-    worker_or_new_one(nightshift)
+    worker = worker_or_new_one(nightshift)
     nightshift.wait_until(lambda: training(nightshift, name).step >= 3, "a segment to be done")
     faults.hold("training")
     faults.wait_until_held("training")
@@ -188,6 +188,9 @@ def test_a_training_is_cancelled_at_its_next_step_and_goes_on_from_its_last_stat
     faults.forget("training")
     assert (over.state, over.cause) == ("cancelled", "cancelled")
     assert 3 <= over.step < 12
+    # A person asked for it.
+    (told,) = [line for line in worker.lines if f"training {name} cancelled" in line]
+    assert "ERROR" not in told
     nightshift.producer("retry", name, "--cancelled")
     assert wait_until_over(nightshift, name).state == "succeeded"
     assert digest(nightshift, name, 12) == undisturbed

@@ -8,8 +8,6 @@ picture are taken for it, so that a picture is the same to the bit in any compan
 The operators are those that torch's own compiler calls (torch/_inductor/mkldnn_lowerings.py).
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -65,9 +63,7 @@ class _Packed:
 
 def _packed(layer: PackedLayer, size: torch.Size) -> Tensor:
     if layer.packed is None or layer.packed.size != size:
-        weight = weight_of(layer)
-        with _changeable():
-            layer.packed = _Packed(layer.order(weight, size), size)
+        layer.packed = _Packed(layer.order(weight_of(layer), size), size)
         layer.register_parameter("weight", None)
     return layer.packed.weight
 
@@ -75,19 +71,10 @@ def _packed(layer: PackedLayer, size: torch.Size) -> Tensor:
 def weight_of(module: nn.Module) -> Tensor:
     """Return a layer's weight, which may be changed in place: what is packed is packed anew with the next pass."""
     if isinstance(module, PackedLayer) and module.packed is not None:
-        with _changeable():
-            weight = nn.Parameter(module.packed.weight.to_dense(), requires_grad=False)
-        module.register_parameter("weight", weight)
+        module.register_parameter("weight", nn.Parameter(module.packed.weight.to_dense(), requires_grad=False))
         module.packed = None
     assert isinstance(module.weight, Tensor)
     return module.weight
-
-
-@contextmanager
-def _changeable() -> Iterator[None]:
-    # What is made in inference mode nothing could change outside of it.
-    with torch.inference_mode(mode=False), torch.no_grad():
-        yield
 
 
 def can_pack() -> bool:
