@@ -1,5 +1,6 @@
 """Fixtures for all tests: a server, and installations with data folders and queues of their own."""
 
+import gc
 import itertools
 import os
 import subprocess
@@ -56,6 +57,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.path.relative_to(Path(__file__).parent).parts[0] in _SLOW_FOLDERS:
             item.add_marker("slow")
     items.sort(key=lambda item: item.path.name not in _LONG_FILES)
+
+
+def pytest_collection_finish() -> None:
+    """Have collections pass over what was imported, which stays: an engine collects each time it lets weights go."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

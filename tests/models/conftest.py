@@ -1,5 +1,6 @@
 """Databases of both kinds, and rows in them as producer and worker write them."""
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -146,11 +147,20 @@ def empty_url(request: pytest.FixtureRequest) -> str:
     return request.getfixturevalue("postgres").create()
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Migrate one file, of which each test gets a copy."""
+    file = tmp_path_factory.mktemp("migrated") / "nightshift.db"
+    Database(f"sqlite:///{file}").close()
+    return file
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """Give the test a migrated database, of each kind in turn."""
     if request.param == "sqlite":
         url = request.getfixturevalue("sqlite_url")
+        shutil.copyfile(request.getfixturevalue("migrated_file"), tmp_path / "nightshift.db")
     else:
         url = request.getfixturevalue("postgres").create(request.getfixturevalue("migrated_template"))
     made = Database(url)

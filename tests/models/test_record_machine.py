@@ -396,12 +396,13 @@ _FOLDERS = count(1)
 
 
 @pytest.mark.timeout(600)
-def test_in_whatever_order_things_happen_the_record_holds(records, tmp_path):
+@pytest.mark.parametrize("orders", [15, pytest.param(60, marks=pytest.mark.slow)])
+def test_in_whatever_order_things_happen_the_record_holds(records, tmp_path, orders):
     machine = type("Machine", (RecordMachine,), {"records": records, "folder": tmp_path / "pictures"})
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=60,
+            max_examples=orders,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
