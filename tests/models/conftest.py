@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, text, update
+from postgres_server import PostgresServer
+from sqlalchemy import NullPool, create_engine, delete, insert, select, text, update
 
 from models.records import attempts, batches, claims
 from models.records.attempts import Recorded, Result
@@ -17,6 +18,7 @@ from models.records.boots import Machine, record_boot, record_load
 from models.records.claims import Claim
 from models.records.database import Database, Session
 from models.records.tables import Attempt, Job
+from models.records.tables.columns import Base
 from models.types.identity import Knobs, Weights
 from models.types.job import JobSpec
 from models.types.measurement import LoadMeasurement, MemoryReading
@@ -155,6 +157,12 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.fixture(scope="session")
+def migrated_url(postgres: PostgresServer, migrated_template: str) -> str:
+    """Return the URL of a database that tests have one after the other."""
+    return postgres.create(migrated_template)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """Give the test a migrated database, of each kind in turn."""
@@ -162,10 +170,20 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         url = request.getfixturevalue("sqlite_url")
         shutil.copyfile(request.getfixturevalue("migrated_file"), tmp_path / "nightshift.db")
     else:
-        url = request.getfixturevalue("postgres").create(request.getfixturevalue("migrated_template"))
+        url = request.getfixturevalue("migrated_url")
+        _empty(url)
     made = Database(url)
     yield made
     made.close()
+
+
+def _empty(url: str) -> None:
+    """Remove all rows, and begin their numbers anew, in a tenth of the time that another database takes."""
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.begin() as connection:
+        for table in reversed(Base.metadata.sorted_tables):
+            connection.execute(delete(table))
+        connection.execute(text("SELECT setval(oid, 1, false) FROM pg_class WHERE relkind = 'S'"))
 
 
 @pytest.fixture

@@ -23,12 +23,15 @@ import huggingface_hub.constants
 from spares import keep_spares
 
 from models.settings import Settings
+from producer.cli import COMMANDS
 from worker.log import quiet_libraries
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-# Packages of other people only: those of the product a process imports itself, since faults are put into them then.
+# All that a program of the product imports but the modules that read settings or set what torch reads when it comes.
 _CONTEXT.set_forkserver_preload(
     [
+        *(f"producer.commands.{place.partition(':')[0]}" for place, _ in COMMANDS.values()),
+        "worker.boot",
         "celery.apps.worker",
         "celery.bin.celery",
         "celery.events.dispatcher",
@@ -38,6 +41,7 @@ _CONTEXT.set_forkserver_preload(
         "kombu.transport.redis",
         "pydantic_settings",
         "rich.progress",
+        "sqlalchemy.dialects.postgresql",
         "sqlalchemy.dialects.sqlite.pysqlite",
         "sqlalchemy.orm",
     ]

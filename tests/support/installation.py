@@ -176,13 +176,18 @@ class ProducerProcess(_Program):
         super().__init__(process)
         self._output_file = output_file
 
+    @property
+    def output(self) -> str:
+        """What it has written so far."""
+        return self._output_file.read_text(errors="replace")
+
     def wait(self) -> str:
         """Return all that it wrote, once it has ended."""
         try:
             self._process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
-            pytest.fail(f"`producer` did not end; it wrote:\n{self._output_file.read_text()}")
-        return self._output_file.read_text()
+            pytest.fail(f"`producer` did not end; it wrote:\n{self.output}")
+        return self.output
 
 
 def _run(arguments: list[str], environment: dict[str, str], folder: Path, files: Files) -> subprocess.Popen[bytes]:

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from installation import PATIENCE_S, Installation
+from installation import Installation
 
 BENCH = ("bench", "--checkpoint", "demo", "--pictures", "3", "--steps", "4")
 
@@ -51,12 +51,12 @@ def test_beside_a_worker_nothing_is_measured(nightshift: Installation, tmp_path:
 
 def test_what_two_workers_made_is_no_measurement(nightshift: Installation, tmp_path: Path):
     file = tmp_path / "here.json"
-    process = nightshift.start_producer_anew(*BENCH[:3], "--pictures", "16", str(file))
+    process = nightshift.start_producer(*BENCH[:3], "--pictures", "16", str(file))
     folder = nightshift.data_dir / "bench"
     nightshift.wait_until(lambda: len(list(folder.rglob("*.png"))) >= 3, "pictures that are recorded")
     os.kill(json.loads((folder / "worker.pid").read_text())["pid"], signal.SIGKILL)
-    said = process.communicate(timeout=PATIENCE_S)[0]
-    assert process.returncode == 1, said
+    said = process.wait()
+    assert process.status == 1, said
     assert "producer: not measured: the worker was started again meanwhile" in said
     assert not file.exists()
     assert nightshift.left_running() == []
@@ -64,12 +64,11 @@ def test_what_two_workers_made_is_no_measurement(nightshift: Installation, tmp_p
 
 def test_ctrl_c_ends_it_without_a_file(nightshift: Installation, tmp_path: Path):
     file = tmp_path / "here.json"
-    process = nightshift.start_producer_anew(*BENCH[:3], "--pictures", "500", str(file))
-    assert process.stdout is not None
-    assert process.stdout.readline().startswith("starting a worker on demo")
-    process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=PATIENCE_S)[0]
-    assert process.returncode == 1, said
+    process = nightshift.start_producer(*BENCH[:3], "--pictures", "500", str(file))
+    nightshift.wait_until(lambda: process.output.startswith("starting a worker on demo"), "it to begin")
+    process.send(signal.SIGINT)
+    said = process.wait()
+    assert process.status == 1, said
     assert "Traceback" not in said
     assert not file.exists()
     assert nightshift.left_running() == []

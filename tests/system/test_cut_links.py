@@ -88,12 +88,12 @@ def test_what_watches_waits_for_a_server_that_is_away(nightshift, proxy, command
     if command == "watch":
         nightshift.enqueue(*asked)
         worker = nightshift.wait_until_ready(nightshift.start_worker())
-    watching = nightshift.start_producer_anew(*(("watch",) if command == "watch" else ("run", *asked)))
+    watching = nightshift.start_producer(*(("watch",) if command == "watch" else ("run", *asked)))
     nightshift.wait_until(lambda: [job.state for job in nightshift.jobs()].count("succeeded") > 1, "two pictures")
     with proxy.away():
-        assert any("this waits and looks again" in line for line in watching.stdout)
-    rest = watching.communicate(timeout=90)[0]
-    assert watching.returncode == 0, rest
+        nightshift.wait_until(lambda: "this waits and looks again" in watching.output, "it to say so")
+    rest = watching.wait()
+    assert watching.status == 0, rest
     assert {job.state for job in nightshift.jobs()} == {"succeeded"}
     assert command == "run" or worker.status is None
     assert_promise_kept(nightshift)

@@ -117,13 +117,12 @@ def test_a_terminal_that_closes_ends_it_in_order(nightshift: Installation):
 
 
 def test_a_run_that_was_killed_is_taken_up_and_its_leftovers_replaced(nightshift: Installation):
-    first = nightshift.start_producer_anew(*ARGUMENTS)
-    wait_until_made(nightshift, first, 2)
+    first = nightshift.start_producer(*ARGUMENTS)
+    nightshift.wait_until(lambda: made(nightshift) >= 2, "two pictures")
     refused = nightshift.producer(*ARGUMENTS)
     assert refused.returncode == 1
     assert refused.stderr.startswith("producer: another `producer run` is at work")
     first.kill()
-    first.communicate()
     assert len(nightshift.left_running()) == 2
 
     again = nightshift.producer(*ARGUMENTS)

@@ -3,12 +3,10 @@
 import json
 import os
 import signal
-import subprocess
 
 import psutil
 import pytest
 from faults import faulty
-from installation import PATIENCE_S
 
 from models.records.tables import Attempt, Boot
 from models.types.states import JobState
@@ -36,13 +34,13 @@ def wait_until_ready(nightshift, count):
 
 
 def end(process):
-    process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=PATIENCE_S)[0]
-    return process.returncode, said
+    process.send(signal.SIGINT)
+    said = process.wait()
+    return process.status, said
 
 
 def test_each_device_has_a_worker_that_is_started_again_and_ends_in_order(nightshift):
-    process = nightshift.start_producer_anew("workers", *TWO)
+    process = nightshift.start_producer("workers", *TWO)
     assert sorted(wait_until_ready(nightshift, 2)) == ["cpu", "mps"]
     batch = nightshift.enqueue("--prompt", "a red boot", "--count", 12, "--steps", 8)
     nightshift.wait_until(lambda: len({row.boot_id for row in nightshift.rows(Attempt)}) == 2, "both to be at work")
@@ -63,7 +61,7 @@ def test_each_device_has_a_worker_that_is_started_again_and_ends_in_order(nights
 
 
 def test_a_device_that_is_not_there_is_said_and_the_others_go_on(nightshift):
-    process = nightshift.start_producer_anew("workers", "--device", "cpu", "--device", "cuda:7")
+    process = nightshift.start_producer("workers", "--device", "cpu", "--device", "cuda:7")
     wait_until_ready(nightshift, 1)
     batch = nightshift.enqueue("--prompt", "a red boot")
     assert {job.state for job in nightshift.wait_until_finished(batch)} == {JobState.SUCCEEDED}
@@ -84,16 +82,15 @@ def test_where_none_can_start_it_ends_with_a_line(nightshift):
 
 
 def test_one_at_a_time_and_what_a_killed_one_left_is_stopped(nightshift):
-    first = nightshift.start_producer_anew("workers", "--device", "cpu")
+    first = nightshift.start_producer("workers", "--device", "cpu")
     wait_until_ready(nightshift, 1)
     refused = nightshift.producer("workers", "--device", "cpu")
     assert refused.returncode == 1
     assert "another `producer workers` is at work" in refused.stderr
     (left,) = worker_pids(nightshift).values()
     first.kill()
-    first.communicate(timeout=PATIENCE_S)
     assert psutil.pid_exists(left)
-    again = nightshift.start_producer_anew("workers", "--device", "cpu")
+    again = nightshift.start_producer("workers", "--device", "cpu")
     wait_until_ready(nightshift, 2)
     status, said = end(again)
     assert status == 0, said
@@ -118,8 +115,7 @@ def test_a_device_that_is_none_is_refused(nightshift):
 
 
 def test_all_are_those_that_this_machine_has(nightshift):
-    process = nightshift.start_producer_anew("workers")
+    process = nightshift.start_producer("workers")
     assert wait_until_ready(nightshift, 1) == ["cpu"]
-    assert isinstance(process, subprocess.Popen)
     status, said = end(process)
     assert status == 0, said
