@@ -48,7 +48,7 @@ def test_what_is_wrong_is_named_with_its_remedy(nightshift):
         ("NIGHTSHIFT_DEVISE", "cpu"): ("NIGHTSHIFT_DEVISE", "see the list above"),
     }
     _, usual = checks(nightshift)
-    _, wrong = checks(nightshift, **dict(remedies))
+    _, wrong = checks(nightshift, **dict([*remedies]))
     named = dict(remedies.values())
     assert {check for check, what in wrong.items() if what != usual.get(check)} == named.keys()
     assert {check for check, remedy in named.items() if remedy not in wrong[check]} == set()

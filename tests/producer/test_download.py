@@ -50,6 +50,9 @@ CONFIGS = {
     "vae/config.json",
 }
 
+#: So that the device need not be asked.
+AS_SAID = ("--dtype", "float32")
+
 
 @pytest.mark.parametrize(
     ("half", "weights"),
@@ -111,7 +114,7 @@ def test_a_lora_is_fetched_and_found_by_its_repository(online: Installation, hub
     }
     for other in ("r", "p", "o"):
         (tmp_path / other).write_text("nobody needs it")
-    refused = online.producer("download")
+    refused = online.producer("download", *AS_SAID)
     assert refused.returncode == 1
     assert "--lora fetches a LoRA" in refused.stderr
     done = online.producer("download", "owner/shoes", "--lora")
@@ -136,7 +139,7 @@ def test_a_repository_without_a_lora_is_said(online: Installation, hub: HubServe
 
 
 def test_a_revision_is_used_by_its_folder(online: Installation):
-    done = online.producer("download", "--revision", COMMIT)
+    done = online.producer("download", "--revision", COMMIT, *AS_SAID)
     assert done.returncode == 0, done.stderr
     first, second = done.stdout.splitlines()
     folder = first.removeprefix("owner/shoes is in ")
@@ -157,9 +160,9 @@ def online_checks(online: Installation, **variables: str) -> list[dict]:
 def test_a_download_that_was_cut_short_goes_on(online: Installation, hub: HubServer):
     weights = "unet/diffusion_pytorch_model.safetensors"
     hub.cut = weights
-    online.producer("download")
+    online.producer("download", *AS_SAID)
     assert hub.cut is None, "the connection was cut"
-    again = online.producer("download")
+    again = online.producer("download", *AS_SAID)
     assert again.returncode == 0, again.stderr
     assert all(count == 1 for name, count in hub.fetched.items() if name != weights)
     assert hub.fetched[weights] == 2
@@ -175,7 +178,7 @@ def test_a_download_that_was_cut_short_goes_on(online: Installation, hub: HubSer
     ],
 )
 def test_what_cannot_be_fetched_is_one_line(online: Installation, name, revision, said):
-    done = online.producer("download", name, *(["--revision", revision] if revision else []))
+    done = online.producer("download", name, *AS_SAID, *(["--revision", revision] if revision else []))
     assert done.returncode == 1
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("producer: ")]
     assert said in line

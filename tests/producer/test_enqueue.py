@@ -277,6 +277,7 @@ def test_a_wrong_password_is_one_line_without_it(new_server, installation):
     assert "wr0ng" not in done.stderr + done.stdout
 
 
+@pytest.mark.slow
 def test_twenty_thousand_jobs(nightshift: Installation, server, tmp_path):
     (tmp_path / "many.txt").write_text("".join(f"shoe {n}\n" for n in range(20_000)))
     nightshift.enqueue("--prompts", tmp_path / "many.txt")

@@ -101,7 +101,7 @@ def _become(
 ) -> None:
     # Else each collection would look through all that the server has imported.
     gc.freeze()
-    if "run" in arguments[1:2]:
+    if not {"run", "workers", "bench"}.isdisjoint(arguments[1:2]):
         keep_spares(_become, Path(arguments[0]).with_name("celery"))
     os.setsid()
     # Modules of the product are written down as compiled, whatever whoever runs the tests does with those.

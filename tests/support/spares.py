@@ -1,6 +1,6 @@
 """Workers for a forked program that starts one: processes forked before it, so that they too have torch already.
 
-`producer run` starts its worker by `subprocess`. Within a forked program it gets one of these for it, its child too.
+`producer run` and the like start workers by `subprocess`. Within a forked program they get these for it, its children too.
 """
 
 import json
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-#: As many as a run starts in any test.
+#: As many as one starts in any test.
 _NUMBER = 4
 
 
@@ -66,7 +66,7 @@ class Spare:
 
 
 def keep_spares(become: Callable[..., None], celery: Path) -> None:
-    """Fork some, of which `producer run` then takes one for each worker that it starts.
+    """Fork some, of which the program then takes one for each worker that it starts.
 
     `become` takes the arguments, the environment, the folder and the files of a program, and the file in which it notes
     itself; `celery` is the script of it.

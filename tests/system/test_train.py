@@ -108,7 +108,6 @@ def alone(installation):
         yield made
 
 
-@pytest.mark.smoke
 def test_what_it_takes_is_measured_where_nothing_is_known_of_it(alone, pictures):
     asked = ("train", "boots", "--data", pictures, *flags(), "--dry-run")
     found = alone.producer(*asked)

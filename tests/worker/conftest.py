@@ -36,5 +36,5 @@ def load(settings: Callable[..., Settings]) -> Callable[..., LoadedCheckpoint]:
 @pytest.fixture(scope="session")
 def spec() -> Callable[..., JobSpec]:
     """Return a maker of small jobs for the demo."""
-    usual = {"prompt": "a red shoe", "seed": 1, "steps": 6, "guidance": 7.5, "width": 128, "height": 128}
+    usual = {"prompt": "a red shoe", "seed": 1, "steps": 4, "guidance": 7.5, "width": 64, "height": 64}
     return lambda **values: JobSpec(**{**usual, "scheduler": "DPM++ 2M", "checkpoint": DEMO, **values})

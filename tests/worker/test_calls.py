@@ -79,7 +79,7 @@ def alone(engine, spec):
 
 @pytest.mark.parametrize("count", [2, 8, 16])
 def test_a_picture_is_the_same_to_the_bit_in_any_company(engine, jobs, count):
-    specs = jobs(count, steps=3, scheduler="DPM++ 2M SDE", negative_prompt="blurred")
+    specs = jobs(count, steps=3, scheduler="DPM++ 2M SDE", negative_prompt="blurred", width=128, height=128)
     made = made_together(engine, specs)
     for spec, one in zip(specs[:6], made, strict=False):
         assert np.array_equal(pixels(one), alone(engine, spec))
@@ -234,6 +234,7 @@ def test_what_is_in_seconds_is_a_share_of_the_call(engine, jobs):
 @pytest.mark.parametrize("compiles", [False, True])
 def test_the_first_call_of_a_size_is_cold_where_kernels_are_compiled_for_it(engine, jobs, monkeypatch, compiles):
     monkeypatch.setattr(Cpu, "compiles_each_size", compiles)
-    specs = jobs(2, steps=1)
+    # Of the size that the warm-up makes.
+    specs = jobs(2, steps=1, width=128, height=128)
     calls = [made_together(engine, part) for part in (specs, specs, specs[:1], specs[:1])]
     assert [{one[1].cold for one in made} for made in calls] == [{compiles}, {False}, {False}, {False}]

@@ -21,7 +21,7 @@ def parameters(spec):
 def test_parameters_without_a_negative_prompt(parameters):
     assert parameters() == (
         "a red shoe\n"
-        "Steps: 6, Sampler: DPM++ 2M, Schedule type: Uniform, CFG scale: 7.5, Seed: 1, Size: 128x128, "
+        "Steps: 4, Sampler: DPM++ 2M, Schedule type: Uniform, CFG scale: 7.5, Seed: 1, Size: 64x64, "
         "Model: demo, RNG: CPU, Version: Nightshift 0.1.0"
     )
 
@@ -33,7 +33,7 @@ def test_parameters_with_a_negative_prompt_and_a_karras_schedule(parameters):
     assert said == (
         "a shoe, Steps: 3\n"
         "Negative prompt: blurred, dark\n"
-        "Steps: 6, Sampler: DPM++ 2M SDE, Schedule type: Karras, CFG scale: 7, Seed: 1, Size: 128x128, Model: demo, "
+        "Steps: 4, Sampler: DPM++ 2M SDE, Schedule type: Karras, CFG scale: 7, Seed: 1, Size: 64x64, Model: demo, "
         "RNG: CPU, Version: Nightshift 0.1.0"
     )
 
@@ -52,7 +52,7 @@ def test_parameters_with_a_negative_prompt_and_a_karras_schedule(parameters):
     ],
 )
 def test_a_models_name_is_quoted_where_it_would_break_the_line(parameters, checkpoint, fields):
-    assert f", Size: 128x128, {fields}, RNG: CPU, " in parameters(checkpoint)
+    assert f", Size: 64x64, {fields}, RNG: CPU, " in parameters(checkpoint)
     assert parameters(checkpoint).count("\n") == 1
 
 

@@ -141,7 +141,7 @@ def test_what_ended_a_worker_is_never_tried_again_and_is_told_of(tuners, kind, t
         left = (tmp_path / FILE).read_text()
     (tmp_path / FILE).write_text(left)
     known = tuners().known(kind())
-    assert f"{candidate} at 128x128 ended the worker and is not tried again" in caplog.text
+    assert f"{candidate} at 64x64 ended the worker and is not tried again" in caplog.text
     made = []
     for _ in range(40):
         made.append(each := known.next(SIZES, ["a"]))
