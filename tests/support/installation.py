@@ -201,6 +201,22 @@ def _run(arguments: list[str], environment: dict[str, str], folder: Path, files:
 _fork: Callable[..., _Process] = _run if sys.platform == "darwin" else ForkedProcess
 
 
+def run_producer(
+    arguments: Sequence[object], environment: dict[str, str], folder: Path, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run `producer` in a folder to its end, whatever status that has."""
+    with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
+        files = Files(*(Path(beside, name) for name in ("stdin", "stdout", "stderr")))
+        files.stdin.write_text(stdin)
+        process = _fork([str(PRODUCER), *map(str, arguments)], environment, folder, files)
+        try:
+            status = process.wait(PATIENCE_S)
+        finally:
+            process.kill()
+        said, complained = (file.read_text(errors="replace") for file in (files.stdout, files.stderr))
+        return subprocess.CompletedProcess(process.args, status, said, complained)
+
+
 class Installation:
     """One data folder and one queue, the programs that work on them, and the rows that come of it."""
 
@@ -232,16 +248,7 @@ class Installation:
 
     def producer(self, *arguments: object, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
         """Run `producer` to its end, whatever status that has, in a process that need not import what it needs."""
-        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
-            files = Files(*(Path(folder, name) for name in ("stdin", "stdout", "stderr")))
-            files.stdin.write_text(stdin)
-            process = _fork([str(PRODUCER), *map(str, arguments)], self._complete(variables), self._cwd, files)
-            try:
-                status = process.wait(PATIENCE_S)
-            finally:
-                process.kill()
-            said, complained = (file.read_text(errors="replace") for file in (files.stdout, files.stderr))
-            return subprocess.CompletedProcess(process.args, status, said, complained)
+        return run_producer(arguments, self._complete(variables), self._cwd, stdin)
 
     def enqueue_at_once(self, *arguments: object) -> str:
         """Put jobs on the queue so that all are there before a worker begins one, and return their batch."""

@@ -1,6 +1,6 @@
 """Workers for a forked program that starts one: processes forked before it, so that they too have torch already.
 
-`producer run` and the like start workers by `subprocess`. Within a forked program they get these for it, its children too.
+`producer run` and the like start workers by `subprocess`, and in a forked program they get these for it, its children.
 """
 
 import json
