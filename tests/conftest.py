@@ -20,8 +20,10 @@ sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != Path(__fi
 for _variable in [name for name in os.environ if name.upper().startswith("NIGHTSHIFT_")]:
     del os.environ[_variable]
 
-from installation import Installation, RedisServer, WorkerProcess  # noqa: E402
+from installation import Installation  # noqa: E402
 from postgres_server import PostgresServer, postgres_binaries  # noqa: E402
+from programs import WorkerProcess  # noqa: E402
+from redis_server import RedisServer  # noqa: E402
 from s3_server import S3Server  # noqa: E402
 
 from models.records.backends.migrating import upgrade  # noqa: E402

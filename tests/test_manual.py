@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from installation import run_producer
+from programs import run_producer
 from safetensors.torch import load_file, save_file
 
 from docs.generated import PAGES, made

@@ -3,7 +3,7 @@
 import re
 import shutil
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -97,13 +97,15 @@ def plan_training(
     return PlannedTraining(name, config, folder, read_data_set(folder), expected)
 
 
-def try_planned(planned: PlannedTraining, program: str = TRIAL) -> Trial:
+def try_planned(planned: PlannedTraining, did: Callable[[str], None], program: str = TRIAL) -> Trial:
     """Return what some steps of a training measure that are taken on this machine's device now, and thrown away.
+
+    `did` is told of each thing that is done.
 
     Raises:
         DeviceError: if there are none, with the reason: a worker has the device, or memory ran out.
     """
-    return try_training(planned.config, planned.folder, program)
+    return try_training(planned.config, planned.folder, did, program)
 
 
 def start_training(

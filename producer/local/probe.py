@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,6 @@ TRIAL = "worker.standalone.training_trial"
 _PATIENCE_S = 120
 #: For two loads, of which one may be from a slow disk, and two pictures, of which one is made by a CPU.
 _PATIENCE_WITH_PICTURES_S = 1_800
-#: For a load and some steps of a large picture by a CPU.
-_PATIENCE_WITH_STEPS_S = 7_200
 
 
 def probe_device() -> dict[str, Any]:
@@ -42,22 +42,42 @@ def check_device(checkpoint: str, program: str = DEVICE_CHECK) -> dict[str, Any]
     return _ask(program, _PATIENCE_WITH_PICTURES_S, {f"{PREFIX}CHECKPOINT": checkpoint})
 
 
-def try_training(config: TrainingConfig, folder: Path, program: str = TRIAL) -> Trial:
+def try_training(config: TrainingConfig, folder: Path, did: Callable[[str], None], program: str = TRIAL) -> Trial:
     """Return what the module `program` measures of a training on the pictures of a folder.
+
+    It takes minutes where pictures are large and the device is a CPU, so `did` is told of each thing that is done.
 
     Raises:
         DeviceError: if there is no measurement, with the reason.
     """
-    found = _ask(program, _PATIENCE_WITH_STEPS_S, {}, config.model_dump_json(), str(folder))
+    command = [sys.executable, "-m", program, config.model_dump_json(), str(folder)]
+    found: dict[str, Any] = {}
+    with (
+        tempfile.TemporaryFile("w+") as complaints,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True) as child,
+    ):
+        assert child.stdout is not None
+        try:
+            for line in child.stdout:
+                found = json.loads(line)
+                if "did" in found:
+                    did(found["did"])
+        except BaseException:
+            # Ctrl+C, too.
+            child.terminate()
+            raise
+        child.wait()
+        complaints.seek(0)
+        _require_success(child.returncode, complaints.read())
     if "error" in found:
         raise DeviceError(found["error"])
     return Trial(**found)
 
 
-def _ask(module: str, patience_s: float, variables: dict[str, str], *arguments: str) -> dict[str, Any]:
+def _ask(module: str, patience_s: float, variables: dict[str, str]) -> dict[str, Any]:
     try:
         child = subprocess.run(
-            [sys.executable, "-m", module, *arguments],
+            [sys.executable, "-m", module],
             capture_output=True,
             text=True,
             timeout=patience_s,
@@ -66,11 +86,15 @@ def _ask(module: str, patience_s: float, variables: dict[str, str], *arguments: 
         )
     except subprocess.TimeoutExpired:
         raise DeviceError(f"the device did not answer within {patience_s} s: restart the machine's driver") from None
-    if child.returncode < 0:
-        ended = signal.Signals(-child.returncode).name
-        raise DeviceError(f"the device's driver ended the process ({ended}): update the system or the driver")
-    if child.returncode != 0:
-        said = child.stderr.strip().splitlines() or [f"exit status {child.returncode}"]
-        raise DeviceError(f"the worker's libraries cannot be used: {said[-1]}. Install again: rm -r .venv; make test")
+    _require_success(child.returncode, child.stderr)
     answer: dict[str, Any] = json.loads(child.stdout.splitlines()[-1])
     return answer
+
+
+def _require_success(status: int, complaints: str) -> None:
+    if status < 0:
+        ended = signal.Signals(-status).name
+        raise DeviceError(f"the device's driver ended the process ({ended}): update the system or the driver")
+    if status != 0:
+        said = complaints.strip().splitlines() or [f"exit status {status}"]
+        raise DeviceError(f"the worker's libraries cannot be used: {said[-1]}. Install again: rm -r .venv; make test")

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from faults import Faults, faulty
-from installation import Installation, RedisServer
+from installation import Installation
+from redis_server import RedisServer
 
 
 @pytest.fixture(scope="module")

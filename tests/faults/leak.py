@@ -12,7 +12,8 @@ from pathlib import Path
 import click
 import psutil
 from faults import assert_promise_kept, leaking
-from installation import Installation, RedisServer
+from installation import Installation
+from redis_server import RedisServer
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, select

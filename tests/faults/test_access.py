@@ -8,7 +8,7 @@ import subprocess
 import psutil
 import pytest
 from faults import assert_promise_kept, faulty
-from installation import free_port
+from redis_server import free_port
 from sqlalchemy import text
 
 from models.checkpoints import DEMO_FOLDER

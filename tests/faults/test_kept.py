@@ -4,7 +4,7 @@ import json
 
 import pytest
 from faults import assert_promise_kept, locked, outcomes
-from installation import WorkerProcess
+from programs import WorkerProcess
 
 from models.pictures.names import picture_name
 from models.records.rescue import rescue_stalled, running_jobs

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from installation import PRODUCER, Installation
+from installation import Installation
+from programs import PRODUCER
 
 from producer import commands
 from producer.cli import COMMANDS

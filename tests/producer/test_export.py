@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import webdataset
 from datasets import load_dataset
-from installation import PATIENCE_S, Installation
+from installation import Installation
 from made_rows import Made, write_batch
 from PIL import Image
+from programs import PATIENCE_S
 from sd_parsers import ParserManager
 
 from models.records.tables import Batch, Job

@@ -11,7 +11,8 @@ import termios
 import time
 
 import pytest
-from installation import PATIENCE_S, PRODUCER, Installation
+from installation import Installation
+from programs import PATIENCE_S, PRODUCER
 
 TWINS = ("--prompt", "a red boot", "--prompt", "a red boot\x1b]0;x\x07", "--seed", 1)
 #: What a terminal is asked, and what one answers that knows Sixel, kitty's protocol, or neither.

@@ -4,7 +4,8 @@ import os
 import subprocess
 
 import pytest
-from installation import PRODUCER, Installation
+from installation import Installation
+from programs import PRODUCER
 
 pytestmark = pytest.mark.slow
 

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from installation import Installation, RedisServer, WorkerProcess
+from installation import Installation
 from PIL import Image
+from programs import WorkerProcess
+from redis_server import RedisServer
 from sqlalchemy import create_engine
 
 from models.checkpoints import DEFAULTS_FILE, DEMO_FOLDER

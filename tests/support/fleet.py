@@ -15,9 +15,11 @@ from pathlib import Path
 
 import click
 from faults import assert_promise_kept
-from installation import Installation, RedisServer, WorkerProcess
+from installation import Installation
 from namespaces import Network
 from postgres_server import PostgresServer, postgres_binaries
+from programs import WorkerProcess
+from redis_server import RedisServer
 from s3_server import S3Server
 from sqlalchemy import func, select
 

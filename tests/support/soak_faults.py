@@ -13,8 +13,10 @@ from typing import Any
 import psutil
 import redis
 from faults import FAULTY, QUICK, Faults, no_file_handle
-from installation import Installation, RedisServer, WorkerProcess
+from installation import Installation
 from lora_files import kohya, random_layers, save
+from programs import WorkerProcess
+from redis_server import RedisServer
 from sqlalchemy import func, select
 
 from models.records.control import cancel, job_scope

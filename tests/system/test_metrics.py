@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from installation import free_port
 from prometheus_client.parser import text_string_to_metric_families
+from redis_server import free_port
 from small_trainings import data_set, segments, train, wait_until_over
 from sqlalchemy import func, select
 

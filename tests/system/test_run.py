@@ -11,8 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from installation import PATIENCE_S, PRODUCER, Installation
+from installation import Installation
 from PIL import Image
+from programs import PATIENCE_S, PRODUCER
 
 from models.records.batches import spec_of
 from models.records.tables import Attempt, Batch

@@ -8,7 +8,9 @@ import struct
 
 import pytest
 from browser import CHROMIUM, browser
-from installation import PATIENCE_S, Installation, free_port
+from installation import Installation
+from programs import PATIENCE_S
+from redis_server import free_port
 from sqlalchemy import update
 
 from models.records.tables import Job

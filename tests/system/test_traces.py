@@ -7,9 +7,9 @@ from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from installation import free_port
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from redis import Redis
+from redis_server import free_port
 from small_trainings import data_set, train, training, wait_until_over
 
 from models.records.tables import Attempt, Batch, Job

@@ -11,8 +11,8 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from faults import QUICK
-from installation import PRODUCER
 from PIL import Image
+from programs import PRODUCER
 from small_trainings import data_set, flags, segments, train, training, wait_until_over
 from tensorboardX.proto import event_pb2
 
@@ -111,7 +111,11 @@ def alone(installation):
 def test_what_it_takes_is_measured_where_nothing_is_known_of_it(alone, pictures):
     asked = ("train", "boots", "--data", pictures, *flags(), "--dry-run")
     found = alone.producer(*asked)
-    assert "taking 3 steps on this machine's device" in found.stderr
+    first, *done = found.stderr.splitlines()
+    assert "taking 3 steps on this machine's device" in first
+    assert done[0].startswith("producer: loaded demo")
+    assert re.fullmatch(r"producer: encoded \d+ pictures", done[1])
+    assert done[2:] == [f"producer: took step {number} of 3" for number in (1, 2, 3)]
     assert re.search(
         r"time by 3 steps taken now: [\d.]+ m?s, [\d.]+ m?s a step; the loss of what is held out on top\n", found.stdout
     )

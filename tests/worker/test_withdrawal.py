@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from installation import Installation, RedisServer
+from installation import Installation
+from redis_server import RedisServer
 
 from models.records.tables import Attempt
 from models.types.message import DEFAULT_QUEUE

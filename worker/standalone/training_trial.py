@@ -1,6 +1,6 @@
 """What `producer train --dry-run` has a process of its own do: take some steps, to say how long all will take.
 
-Prints a JSON object: a `Trial`, or `error` where there is none.
+Prints a JSON object with `did` for each thing done, and last one that is a `Trial`, or has `error` where there is none.
 """
 
 import json
@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,16 @@ _PICTURES = 8
 
 
 def try_steps(
-    config: TrainingConfig, folder: Path, settings: Settings, make_engine: Callable[[Device, Settings], Engine]
+    config: TrainingConfig,
+    folder: Path,
+    settings: Settings,
+    make_engine: Callable[[Device, Settings], Engine],
+    did: Callable[[str], None],
 ) -> Trial:
     """Take some steps with pictures of the folder, each of one batch, and throw away what was learnt.
 
-    Where memory runs out and the configuration has it saved, they are taken once more so.
+    Where memory runs out and the configuration has it saved, they are taken once more so. `did` is told of each thing
+    that is done.
 
     Raises:
         NightshiftError: if they cannot be taken, or a worker has the device.
@@ -58,12 +64,13 @@ def try_steps(
     with held_device(settings, _PROCESSORS) as device:
         engine = make_engine(device, settings)
         try:
-            return _trial(engine, one_batch, pictures, settings, saves_memory=False)
+            return _trial(engine, one_batch, pictures, settings, did, saves_memory=False)
         except GenerationError as error:
             if error.cause is not Cause.OUT_OF_MEMORY or not config.gradient_checkpointing:
                 raise
         engine.end_session()
-        return _trial(engine, one_batch, pictures, settings, saves_memory=True)
+        did("memory ran out; once more with gradient checkpointing")
+        return _trial(engine, one_batch, pictures, settings, did, saves_memory=True)
 
 
 def _trial(
@@ -71,6 +78,7 @@ def _trial(
     config: TrainingConfig,
     pictures: Sequence[CaptionedPicture],
     settings: Settings,
+    did: Callable[[str], None],
     *,
     saves_memory: bool,
 ) -> Trial:
@@ -80,9 +88,11 @@ def _trial(
     def encoded(parts: Parts) -> tuple[EncodedExamples, None]:
         nonlocal encode_s, picture_bytes
         begun = time.perf_counter()
+        did(f"loaded {config.model_id}")
         found, _ = encode_all(parts, config, _examples(pictures), ())
         encode_s = time.perf_counter() - begun
         picture_bytes = len(found.content()) // len(pictures)
+        did(f"encoded {len(pictures)} pictures")
         return found, None
 
     def begin(pipeline: Any, device: Device) -> TrainingSession:
@@ -100,7 +110,11 @@ def _trial(
     begun = time.perf_counter()
     session = engine.session("trial", config.model_id, config.mixed_precision, begin)
     load_s = time.perf_counter() - begun - encode_s
-    taken = engine.in_session(lambda: session.train(_STEPS, lambda: None, lambda: False))
+    steps = count(1)
+    # A step is of one batch here.
+    taken = engine.in_session(
+        lambda: session.train(_STEPS, lambda: did(f"took step {next(steps)} of {_STEPS}"), lambda: False)
+    )
     assert taken.step_s is not None
     each = 2 if config.random_flip else 1
     return Trial(
@@ -121,6 +135,10 @@ def _examples(pictures: Sequence[CaptionedPicture]) -> Iterator[Example]:
             yield Example(opened.convert("RGB"), one.caption)
 
 
+def _tell(what: str) -> None:
+    print(json.dumps({"did": what}), flush=True)  # noqa: T201 - who started this process reads it
+
+
 def main(make_engine: Callable[[Device, Settings], Engine] = Engine) -> None:
     """Try the configuration that the first argument is, as JSON, with the pictures of the folder that the second is."""
     keep_memory()
@@ -128,7 +146,7 @@ def main(make_engine: Callable[[Device, Settings], Engine] = Engine) -> None:
     configure_logging(settings)
     try:
         config = TrainingConfig.model_validate_json(sys.argv[1])
-        found: dict[str, object] = asdict(try_steps(config, Path(sys.argv[2]), settings, make_engine))
+        found: dict[str, object] = asdict(try_steps(config, Path(sys.argv[2]), settings, make_engine, _tell))
     except (NightshiftError, RuntimeError, OSError) as error:
         found = {"error": " ".join(str(error).split())}
     print(json.dumps(found))  # noqa: T201 - this is the answer

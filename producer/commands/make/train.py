@@ -170,7 +170,7 @@ def _expected(expected: ExpectedTraining) -> list[str]:
 def _tried(planned: PlannedTraining) -> list[str]:
     click.echo("producer: taking 3 steps on this machine's device (--no-trial leaves that out) …", err=True)
     try:
-        trial = try_planned(planned)
+        trial = try_planned(planned, lambda what: click.echo(f"producer: {what}", err=True))
     except DeviceError as error:
         return [f"time, memory and disk: {NOT_MEASURED}: {error}"]
     config = planned.config
