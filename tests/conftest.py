@@ -37,8 +37,14 @@ _LINES_OF_A_LOG = 60
 
 #: What is in these needs workers of its own, servers that are killed, or minutes of a processor.
 _SLOW_FOLDERS = ("compose", "faults", "system", "training")
-#: Files that take a minute and more: begun last, each would keep one process at work while the other has nothing to do.
-_LONG_FILES = ("test_manual.py", "test_doctor.py", "test_demo.py", "test_no_file_handle.py", "test_run.py")
+#: Files that take longest, the longest first: begun last, each would keep one process at work while others have nothing
+#: to do.
+_LONG_FILES = (
+    *("test_manual.py", "test_benchmarks.py", "test_train.py", "test_no_file_handle.py", "test_run.py"),
+    *("test_doctor.py", "test_producer.py", "test_recipe.py", "test_page.py", "test_faulty_device.py"),
+    *("test_tune.py", "test_cut_links.py", "test_kill.py", "test_shutdown.py", "test_fleet.py", "test_denoiser.py"),
+    *("test_demo.py", "test_pictures_a_call.py", "test_record_machine.py", "test_tuned_calls.py", "test_trainer.py"),
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -58,7 +64,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason="it is about SQLite's file"))
         if item.path.relative_to(Path(__file__).parent).parts[0] in _SLOW_FOLDERS:
             item.add_marker("slow")
-    items.sort(key=lambda item: item.path.name not in _LONG_FILES)
+    place = {name: number for number, name in enumerate(_LONG_FILES)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
 
 
 def pytest_collection_finish() -> None:

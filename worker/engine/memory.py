@@ -13,7 +13,6 @@ from worker.beat import Beat
 from worker.engine.devices.device import Device
 from worker.engine.macos import footprints, memory_pressure
 
-_PROCESS = psutil.Process()
 _STATUS = Path("/proc/self/status")
 _IS_MACOS = sys.platform == "darwin"
 _FOOTPRINT = "proc_pid_rusage, physical footprint"
@@ -22,7 +21,7 @@ _FOOTPRINT = "proc_pid_rusage, physical footprint"
 def read_memory(device: Device) -> MemoryReading:
     """Return this process's, the device's and the machine's memory at this moment; None is what cannot be read now."""
     return MemoryReading(
-        rss=_if_readable(lambda: footprints()[0] if _IS_MACOS else _PROCESS.memory_info().rss),
+        rss=_if_readable(lambda: footprints()[0] if _IS_MACOS else psutil.Process().memory_info().rss),
         device_allocated=device.allocated_bytes(),
         device_driver=device.driver_bytes(),
         available=_if_readable(lambda: psutil.virtual_memory().available),
@@ -105,4 +104,4 @@ def _rss_lifetime_peak() -> int:
             return int(line.split()[1]) * 1024
     # In kibibytes. Linux brings it up to date now and then only, so that it can lie some pages below what the process
     # has this moment.
-    return max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, _PROCESS.memory_info().rss)
+    return max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, psutil.Process().memory_info().rss)
