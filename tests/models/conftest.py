@@ -1,6 +1,5 @@
 """Databases of both kinds, and rows in them as producer and worker write them."""
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,7 +8,7 @@ from typing import Any
 
 import pytest
 from postgres_server import PostgresServer
-from sqlalchemy import NullPool, create_engine, delete, insert, select, text, update
+from sqlalchemy import delete, insert, select, text, update
 
 from models.records import attempts, batches, claims
 from models.records.attempts import Recorded, Result
@@ -150,40 +149,32 @@ def empty_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Migrate one file, of which each test gets a copy."""
-    file = tmp_path_factory.mktemp("migrated") / "nightshift.db"
-    Database(f"sqlite:///{file}").close()
-    return file
-
-
-@pytest.fixture(scope="session")
-def migrated_url(postgres: PostgresServer, migrated_template: str) -> str:
-    """Return the URL of a database that tests have one after the other."""
-    return postgres.create(migrated_template)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """Give the test a migrated database, of each kind in turn."""
-    if request.param == "sqlite":
-        url = request.getfixturevalue("sqlite_url")
-        shutil.copyfile(request.getfixturevalue("migrated_file"), tmp_path / "nightshift.db")
-    else:
-        url = request.getfixturevalue("migrated_url")
-        _empty(url)
-    made = Database(url)
+def sqlite_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A database that tests have one after the other: another one would have to be migrated, and compile each query."""
+    made = Database(f"sqlite:///{tmp_path_factory.mktemp('database') / 'nightshift.db'}")
     yield made
     made.close()
 
 
-def _empty(url: str) -> None:
-    """Remove all rows, and begin their numbers anew, in a tenth of the time that another database takes."""
-    engine = create_engine(url, poolclass=NullPool)
-    with engine.begin() as connection:
+@pytest.fixture(scope="session")
+def postgresql_database(postgres: PostgresServer, migrated_template: str) -> Iterator[Database]:
+    """As `sqlite_database`."""
+    made = Database(postgres.create(migrated_template))
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Database:
+    """Give the test a migrated database without rows, of each kind in turn."""
+    made: Database = request.getfixturevalue(f"{request.param}_database")
+    with made.writing() as session:
         for table in reversed(Base.metadata.sorted_tables):
-            connection.execute(delete(table))
-        connection.execute(text("SELECT setval(oid, 1, false) FROM pg_class WHERE relkind = 'S'"))
+            session.execute(delete(table))
+        if not made.url.startswith("sqlite"):
+            # So that numbers begin with 1, as SQLite's do in an empty table.
+            session.execute(text("SELECT setval(oid, 1, false) FROM pg_class WHERE relkind = 'S'"))
+    return made
 
 
 @pytest.fixture
