@@ -15,6 +15,8 @@ from models.records.trainings.trainings import create_training
 #: What the jobs are found by, and where they stand.
 PLACES = {"id", "batch_id", "state", "boot_id", "replaces"}
 GARBAGE = ("{", "12:99 o'clock", b"\xff\x00")
+#: `make test` has one for all.
+OF_EACH = (pytest.param(GARBAGE[0], marks=pytest.mark.smoke), *GARBAGE[1:])
 
 pytestmark = pytest.mark.of_sqlite
 
@@ -64,8 +66,7 @@ def ends(sql, number):
     return state, cause, error
 
 
-@pytest.mark.smoke
-@pytest.mark.parametrize("garbage", GARBAGE)
+@pytest.mark.parametrize("garbage", OF_EACH)
 def test_a_job(nightshift, sql, queued, garbage):
     columns = columns_of(Job, PLACES)
     spoilt, sound = queued(len(columns)), queued(2)
@@ -97,7 +98,7 @@ def test_a_batch(nightshift, sql, queued, garbage):
         assert state == "succeeded" or (state, bool(cause)) == ("failed", True), column
 
 
-@pytest.mark.parametrize("garbage", [pytest.param(GARBAGE[0], marks=pytest.mark.smoke), *GARBAGE[1:]])
+@pytest.mark.parametrize("garbage", OF_EACH)
 def test_a_training(nightshift, sql, queued, tmp_path, garbage):
     pictures = data_set(tmp_path / "data")
     with nightshift.database.writing() as session:

@@ -196,7 +196,6 @@ def test_a_training_is_cancelled_at_its_next_step_and_goes_on_from_its_last_stat
     assert digest(nightshift, name, 12) == undisturbed
 
 
-@pytest.mark.smoke
 def test_a_worker_that_is_told_to_end_keeps_each_step_that_was_taken(nightshift, faults, pictures, undisturbed, name):
     faults.hold("training")
     train(nightshift, name, pictures, segment_steps=12)

@@ -29,7 +29,7 @@ from models.types.states import JobState, Outcome
 
 CLAIMER = Path(__file__).with_name("claimer.py")
 #: Processes that claim at once, and how many jobs there are.
-AT_ONCE = {"sqlite": (3, 200), "postgresql+psycopg": (6, 120)}
+AT_ONCE = {"sqlite": (3, 200), "postgresql+psycopg": (4, 120)}
 #: Losses after which a job is set aside.
 TRIES = Tries(retries=0, quarantine_after=3)
 #: How an attempt ends whose worker cannot write.

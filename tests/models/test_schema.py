@@ -27,6 +27,14 @@ FOLDED = {
     )
 }
 REVISIONS = [step.revision for step in reversed(list(SCRIPT.walk_revisions()))]
+#: Each on each database; on PostgreSQL `make test` has the first and the last.
+EVERY = [
+    *(("sqlite", revision) for revision in REVISIONS),
+    *(
+        pytest.param("postgresql", revision, marks=[pytest.mark.slow] if revision in REVISIONS[1:-1] else [])
+        for revision in REVISIONS
+    ),
+]
 
 
 @pytest.fixture
@@ -117,7 +125,7 @@ def test_the_versions_are_one_line_without_branches():
     assert SCRIPT.get_bases() == [REVISIONS[0]]
 
 
-@pytest.mark.parametrize("revision", REVISIONS)
+@pytest.mark.parametrize(("empty_url", "revision"), EVERY, indirect=["empty_url"])
 def test_a_filled_database_of_every_version_comes_to_head_with_its_rows(engine, revision):
     move(engine, revision)
     written = fill(engine)

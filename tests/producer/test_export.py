@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import webdataset
-from datasets import load_dataset
 from installation import Installation
 from made_rows import Made, write_batch
 from PIL import Image
@@ -56,7 +55,11 @@ def accepted(nightshift: Installation, batch: str = "shoes") -> dict[int, Job]:
     return {job.id: job for job in nightshift.jobs(batch) if job.state == "succeeded"}
 
 
+@pytest.mark.slow
 def test_datasets_loads_an_imagefolder(nightshift: Installation, tmp_path):
+    # Here, since it takes seconds to import, and `make test` leaves this one out.
+    from datasets import load_dataset
+
     folder = tmp_path / "set"
     said = export(nightshift, "shoes", folder, "--caption", CAPTION, "--test", 0.3)
     assert said == f"{folder}: 3 pictures for training, 2 for testing\n"

@@ -180,7 +180,7 @@ def test_the_same_job_gives_the_same_pixels_after_others_and_after_a_restart(nig
 
     first, *between, again = nightshift.wait_until_finished(nightshift.enqueue("--prompts", prompts))
     assert worker.stop() == 0
-    restarted = nightshift.wait_until_ready(nightshift.start_worker_anew())
+    restarted = nightshift.wait_until_ready(nightshift.start_worker())
     (after_restart,) = nightshift.wait_until_finished(nightshift.enqueue("--prompt", "a red shoe", "--seed", 7))
 
     assert nightshift.rows(Attempt)[-1].boot_id == nightshift.rows(Boot)[-1].id
