@@ -1,8 +1,9 @@
 """Programs that need not import torch and the like again: the fork server of multiprocessing has, and they come of it.
 
-Those imports are most of the time that a worker or `producer` takes to start, and the suite starts thousands. What
-comes of the server runs the same script, in a session, a folder, an environment and with files of its own. Libraries
-have read their variables before that, but for the hub's; a test that is about one of those starts a program of its own.
+Those imports, the product's own among them, are most of the time that a worker or `producer` takes to start, and the
+suite starts thousands. What comes of the server runs the same script, in a session, a folder, an environment and with
+files of its own. Libraries have read their variables before that, but for the hub's; a test that is about one of those
+starts a program of its own.
 """
 
 import gc
