@@ -57,7 +57,9 @@ def test_a_simulated_machine_that_fails_loses_a_picture_a_failure():
     assert found.hours - undisturbed.hours == pytest.approx(failures * 602 / 3600 / 10, rel=0.5)
 
 
+# Some twenty programs one after the other.
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_run_for_a_machine_with_a_card_does_all_its_parts_on_one_without(tmp_path: Path):
     """Small, and with the demo: so that it is ready where a card can be had for a quarter of an hour."""
     small = (
