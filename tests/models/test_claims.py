@@ -128,7 +128,7 @@ def test_a_claim_takes_as_many_steps_however_many_jobs_wait(records, boot, write
     among_few = claim_each()
     # Of each priority: neither what is less urgent nor what comes later is looked at.
     for priority in (5, 9):
-        numbers = [job.id for job in records.jobs(records.batch(f"many-{priority}", 2_000, priority=priority))]
+        numbers = [job.id for job in records.jobs(records.batch(f"many-{priority}", 5_000, priority=priority))]
         write(lambda session, first=numbers[0]: session.execute(update(Job).where(Job.id >= first).values(width=SMALL)))
         for start in range(0, len(numbers), 1_000):
             write(publication.mark_published, numbers[start : start + 1_000], now())
