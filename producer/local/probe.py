@@ -14,6 +14,7 @@ from models.settings import PREFIX
 from models.training.config import TrainingConfig
 from models.training.trial import Trial
 from models.types.errors import DeviceError
+from producer.local.child_process import child_process
 
 #: The program that makes pictures on the device.
 DEVICE_CHECK = "worker.standalone.device_check"
@@ -50,23 +51,14 @@ def try_training(config: TrainingConfig, folder: Path, did: Callable[[str], None
     Raises:
         DeviceError: if there is no measurement, with the reason.
     """
-    command = [sys.executable, "-m", program, config.model_dump_json(), str(folder)]
     found: dict[str, Any] = {}
-    with (
-        tempfile.TemporaryFile("w+") as complaints,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True) as child,
-    ):
-        assert child.stdout is not None
-        try:
+    with tempfile.TemporaryFile("w+") as complaints:
+        with child_process(program, config.model_dump_json(), str(folder), complaints=complaints) as child:
+            assert child.stdout is not None
             for line in child.stdout:
                 found = json.loads(line)
                 if "did" in found:
                     did(found["did"])
-        except BaseException:
-            # Ctrl+C, too.
-            child.terminate()
-            raise
-        child.wait()
         complaints.seek(0)
         _require_success(child.returncode, complaints.read())
     if "error" in found:

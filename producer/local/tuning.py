@@ -2,12 +2,11 @@
 
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 
 from models.types.errors import DeviceError
 from models.types.job import JobSpec
+from producer.local.child_process import child_process
 
 TUNE = "worker.standalone.tune"
 
@@ -23,19 +22,13 @@ def tuned_calls(spec: JobSpec, program: str = TUNE) -> Iterator[str]:
         DeviceError: if the pictures cannot be made, with the reason.
     """
     for _ in range(_ENDS):
-        command = [sys.executable, "-m", program, spec.model_dump_json()]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        with child_process(program, spec.model_dump_json()) as process:
             assert process.stdout is not None
-            try:
-                for line in process.stdout:
-                    said = json.loads(line)
-                    if "error" in said:
-                        raise DeviceError(f"not tuned: {said['error']}")
-                    yield said["made"]
-            except BaseException:
-                # Ctrl+C, too.
-                process.terminate()
-                raise
+            for line in process.stdout:
+                said = json.loads(line)
+                if "error" in said:
+                    raise DeviceError(f"not tuned: {said['error']}")
+                yield said["made"]
         if process.returncode == 0:
             return
         if process.returncode > 0:

@@ -3,7 +3,6 @@
 Prints a JSON object with `did` for each thing done, and last one that is a `Trial`, or has `error` where there is none.
 """
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +34,7 @@ from worker.engine.engine import Engine  # noqa: E402
 from worker.engine.training.examples import EncodedExamples, Example  # noqa: E402
 from worker.engine.training.parts import Parts  # noqa: E402
 from worker.engine.training.session import TrainingSession, encode_all  # noqa: E402
+from worker.standalone.answering import answer, only_answers  # noqa: E402
 from worker.standalone.held_device import held_device  # noqa: E402
 
 #: Steps that are taken; the first is left out of what is said.
@@ -135,21 +135,19 @@ def _examples(pictures: Sequence[CaptionedPicture]) -> Iterator[Example]:
             yield Example(opened.convert("RGB"), one.caption)
 
 
-def _tell(what: str) -> None:
-    print(json.dumps({"did": what}), flush=True)  # noqa: T201 - who started this process reads it
-
-
 def main(make_engine: Callable[[Device, Settings], Engine] = Engine) -> None:
     """Try the configuration that the first argument is, as JSON, with the pictures of the folder that the second is."""
     keep_memory()
     settings = load_settings().model_copy(update={"log_level": "ERROR"})
     configure_logging(settings)
     try:
-        config = TrainingConfig.model_validate_json(sys.argv[1])
-        found: dict[str, object] = asdict(try_steps(config, Path(sys.argv[2]), settings, make_engine, _tell))
+        config, folder = TrainingConfig.model_validate_json(sys.argv[1]), Path(sys.argv[2])
+        with only_answers():
+            tried = try_steps(config, folder, settings, make_engine, lambda what: answer({"did": what}))
+        found: dict[str, object] = asdict(tried)
     except (NightshiftError, RuntimeError, OSError) as error:
         found = {"error": " ".join(str(error).split())}
-    print(json.dumps(found))  # noqa: T201 - this is the answer
+    answer(found)
 
 
 if __name__ == "__main__":

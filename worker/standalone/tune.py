@@ -3,7 +3,6 @@
 Prints a JSON object for each call, and one with `error` where it cannot go on.
 """
 
-import json
 import sys
 from collections.abc import Callable
 
@@ -24,6 +23,7 @@ from models.types.job import JobSpec  # noqa: E402
 from worker.engine.allocator import keep_memory  # noqa: E402
 from worker.engine.devices.device import Device  # noqa: E402
 from worker.engine.engine import Engine  # noqa: E402
+from worker.standalone.answering import answer, only_answers  # noqa: E402
 from worker.standalone.held_device import held_device  # noqa: E402
 
 
@@ -44,7 +44,7 @@ def tune(spec: JobSpec, settings: Settings, make_engine: Callable[[Device, Setti
                 if isinstance(made, BaseException):
                     raise made
                 candidate = Candidate(made[1].pictures_a_call or 1, made[1].form or USUAL)
-            print(json.dumps({"made": str(candidate)}), flush=True)  # noqa: T201 - this is the answer
+            answer({"made": str(candidate)})
 
 
 def main(make_engine: Callable[[Device, Settings], Engine] = Engine) -> None:
@@ -54,9 +54,10 @@ def main(make_engine: Callable[[Device, Settings], Engine] = Engine) -> None:
     settings = load_settings().model_copy(update={"pictures_a_call": 0, "tuning": True, "log_level": "ERROR"})
     configure_logging(settings)
     try:
-        tune(JobSpec.model_validate_json(sys.argv[1]), settings, make_engine)
+        with only_answers():
+            tune(JobSpec.model_validate_json(sys.argv[1]), settings, make_engine)
     except (NightshiftError, RuntimeError) as error:
-        print(json.dumps({"error": str(error)}))  # noqa: T201 - this is the answer
+        answer({"error": str(error)})
 
 
 if __name__ == "__main__":
