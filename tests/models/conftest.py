@@ -165,16 +165,25 @@ def postgresql_database(postgres: PostgresServer, migrated_template: str) -> Ite
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest) -> Database:
+def database(request: pytest.FixtureRequest, sqlite_url: str) -> Iterator[Database]:
     """Give the test a migrated database without rows, of each kind in turn."""
-    made: Database = request.getfixturevalue(f"{request.param}_database")
+    if request.node.get_closest_marker("new_database"):
+        if request.param == "sqlite":
+            url = sqlite_url
+        else:
+            url = request.getfixturevalue("postgres").create(request.getfixturevalue("migrated_template"))
+        made = Database(url)
+        yield made
+        made.close()
+        return
+    made = request.getfixturevalue(f"{request.param}_database")
     with made.writing() as session:
         for table in reversed(Base.metadata.sorted_tables):
             session.execute(delete(table))
         if not made.url.startswith("sqlite"):
             # So that numbers begin with 1, as SQLite's do in an empty table.
             session.execute(text("SELECT setval(oid, 1, false) FROM pg_class WHERE relkind = 'S'"))
-    return made
+    yield made
 
 
 @pytest.fixture

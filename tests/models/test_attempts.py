@@ -359,6 +359,7 @@ def test_retry_queues_failed_jobs_as_if_new(records, boot, write):
     assert [records.job(m.job).state for m in (failed, succeeded, cancelled)] == ["succeeded", "succeeded", "queued"]
 
 
+@pytest.mark.new_database
 def test_a_picture_takes_the_database_as_many_steps_whatever_waits(records, boot, write):
     count = steps if records.database.url.startswith("sqlite") else rows_read
 

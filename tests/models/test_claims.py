@@ -2,7 +2,7 @@
 
 import pytest
 from postgres_rows import rows_read
-from sqlalchemy import text, update
+from sqlalchemy import update
 from sqlite_steps import steps
 
 from models.records import claims, publication
@@ -113,6 +113,7 @@ def test_a_spoiled_row_is_named_and_can_be_refused_and_the_next_is_made(records,
 COUNTS = {"sqlite": (steps, 2, 10, 450), "postgresql": (rows_read, 20, 30, 2 * claims._LOOKED_AT + 100)}
 
 
+@pytest.mark.new_database
 def test_a_claim_takes_as_many_steps_however_many_jobs_wait(records, boot, write, published, message):
     count, slack, least, most = COUNTS[records.database.url.partition(":")[0].partition("+")[0]]
     setups = {width: setup_of(records.job(message.job), width) if width else None for width in (None, SMALL, WIDE)}
@@ -132,9 +133,6 @@ def test_a_claim_takes_as_many_steps_however_many_jobs_wait(records, boot, write
         write(lambda session, first=numbers[0]: session.execute(update(Job).where(Job.id >= first).values(width=SMALL)))
         for start in range(0, len(numbers), 1_000):
             write(publication.mark_published, numbers[start : start + 1_000], now())
-    if not records.database.url.startswith("sqlite"):
-        # As it does by itself after a while: until then it may go by what the table held before.
-        write(lambda session: session.execute(text("ANALYZE")))
     for width, taken in claim_each().items():
         assert taken <= among_few[width] + slack
     # What is looked at for one of the setup, where the first is of another, is bounded; else it is the first alone.
