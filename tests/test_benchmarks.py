@@ -70,7 +70,7 @@ def test_the_run_for_a_machine_with_a_card_does_all_its_parts_on_one_without(tmp
         "--steps",
         "2",
         "--pictures",
-        "6",
+        "4",
         "--rounds",
         "1",
         "--a-call",
@@ -87,7 +87,7 @@ def test_the_run_for_a_machine_with_a_card_does_all_its_parts_on_one_without(tmp
     parts = {part["name"]: part for part in json.loads((tmp_path / "results.json").read_text())}
     assert done.returncode == 0, done.stdout
     assert {part["status"] for part in parts.values()} == {0}
-    assert parts["killed twice"]["said"] == ["6 of 6 pictures"]
+    assert parts["killed twice"]["said"] == ["4 of 4 pictures"]
     assert parts["round 1"]["figures"]["producer run / plain loop"] > 0
     assert {
         "doctor",

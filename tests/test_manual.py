@@ -51,6 +51,8 @@ WORKER = "celery -A worker worker"
 OWN_WORKER = ("producer run", "producer bench")
 #: Those that wait for one to have made what is queued.
 WAITING = ("producer watch",)
+#: Those that only look, and are not run again where another page has them too.
+LOOKING = ("producer doctor",)
 #: doctor finds fault with a server that keeps no append-only file, which is right here.
 MAY_FAIL = {"producer doctor"}
 
@@ -119,7 +121,7 @@ def _write_lora(file: Path) -> None:
 
 @pytest.fixture
 def terminal(tmp_path: Path, environment: dict[str, str]) -> Iterator[Terminal]:
-    (tmp_path / "shoes.txt").write_text("\n".join((ROOT / "examples" / "shoes.txt").read_text().splitlines()[:4]))
+    (tmp_path / "shoes.txt").write_text("\n".join((ROOT / "examples" / "shoes.txt").read_text().splitlines()[:2]))
     (csv,) = blocks("csv", DOCS / "prompts.md")
     (tmp_path / "shoes.csv").write_text(csv)
     path = f"{sysconfig.get_path('scripts')}:/usr/local/bin:/usr/bin:/bin"
@@ -139,6 +141,8 @@ def test_every_command_runs_as_it_stands(terminal: Terminal):
     ran = set()
     for page in READ:
         for line in [line for line in lines(page) if line not in ELSEWHERE]:
+            if line.startswith(LOOKING) and line in ran:
+                continue
             ran.add(line)
             if line == WORKER:
                 terminal.start_worker()

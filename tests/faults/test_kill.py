@@ -5,7 +5,7 @@ from faults import assert_promise_kept, end_worker, enqueue_two_and_stop_at, fau
 
 from models.types.states import JobState
 
-#: Where a worker is killed, and whether that costs the job an attempt.
+#: Where a worker is killed, and whether that costs the job an attempt; from `writing` on it has to do with the store.
 PLACES = {
     "claiming": False,
     "switching": True,
@@ -20,13 +20,21 @@ PLACES = {
     "named": True,
     "settled": True,
 }
+OF_STORE = list(PLACES)[list(PLACES).index("writing") :]
+#: Each place with pictures in a folder, and those that have to do with the store with one of objects too.
+EACH = [*(("folder", place) for place in PLACES), *(("objects", place) for place in OF_STORE)]
 
 
-@pytest.fixture(scope="module", params=["folder", "objects"])
-def both(installation, request):
-    """One installation for all tests here: the worker that made up for a kill is the next one to be killed."""
-    store = {} if request.param == "folder" else request.getfixturevalue("s3").place()
-    with faulty(installation, NIGHTSHIFT_QUARANTINE_AFTER="10", **store) as made:
+@pytest.fixture(scope="module")
+def store():
+    return "folder"
+
+
+@pytest.fixture(scope="module")
+def both(installation, store, request):
+    """One installation for all tests of a store: the worker that made up for a kill is the next one to be killed."""
+    settings = {} if store == "folder" else request.getfixturevalue("s3").place()
+    with faulty(installation, NIGHTSHIFT_QUARANTINE_AFTER="10", **settings) as made:
         yield made
 
 
@@ -42,7 +50,7 @@ def kill_at(nightshift, faults, worker, place):
     faults.release(place)
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("store", "place"), EACH, scope="module")
 def test_a_worker_killed_there_loses_no_job_and_makes_none_twice(nightshift, faults, place):
     batch = enqueue_two_and_stop_at(place, nightshift, faults)
     kill_at(nightshift, faults, worker_or_new_one(nightshift), place)
@@ -75,6 +83,7 @@ def test_a_worker_killed_while_it_loads_loses_nothing(nightshift, faults):
 
 
 @pytest.mark.smoke
+@pytest.mark.parametrize("store", ["folder", "objects"], scope="module")
 def test_a_worker_killed_again_and_again_loses_nothing(nightshift, faults):
     end_worker(nightshift)
     batch = nightshift.enqueue("--prompt", "a red boot")

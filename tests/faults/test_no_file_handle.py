@@ -39,7 +39,7 @@ def wait_awhile(nightshift, worker):
 
 
 def enqueue_and_wait_for_the_first(nightshift, *options):
-    batch = nightshift.enqueue("--prompt", "a red boot", *(options or ("--count", 40)))
+    batch = nightshift.enqueue("--prompt", "a red boot", *(options or ("--count", 16)))
     nightshift.wait_until(lambda: JobState.SUCCEEDED in [job.state for job in nightshift.jobs(batch)], "a picture")
     return batch
 

@@ -129,13 +129,6 @@ def test_nothing_is_published_again_that_is_not_lost(nightshift, faults, own_ser
     assert_made_once(nightshift, batch)
 
 
-def test_jobs_that_were_recorded_while_redis_was_away_are_published_by_the_worker(nightshift):
-    nightshift.wait_until_ready(nightshift.start_worker())
-    nowhere = nightshift.producer("enqueue", "--prompt", "a shoe", NIGHTSHIFT_BROKER_URL="redis://127.0.0.1:1/0")
-    assert nowhere.returncode == 1
-    assert_made_once(nightshift, "prompt-1")
-
-
 def test_each_of_many_jobs_that_wait_is_published_once(installation, own_server):
     # Three heartbeats are longer than it takes to send a thousand messages, as they are by default.
     with faulty(installation, own_server.url(), NIGHTSHIFT_HEARTBEAT_S="1") as (nightshift, faults):

@@ -20,7 +20,7 @@ from models.records.tables import Attempt, Batch
 from models.tuning import FILE, Candidate, read_trials
 from models.types.states import JobState, Outcome
 
-JOBS = 12
+JOBS = 8
 ARGUMENTS = ("run", "--prompt", "a red shoe", "--count", str(JOBS), "--seed", "1", "--steps", "16")
 
 

@@ -19,6 +19,7 @@ ARGUMENTS = {
     "export": ("night", "there"),
     "download": ("demo",),
     "service": ("status",),
+    "tune": ("--show",),
 }
 #: These make pictures with a server of their own, or wait for them, where the URL could be used.
 WORK = ("run", "workers", "watch", "bench")

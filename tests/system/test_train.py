@@ -148,7 +148,7 @@ def test_what_it_takes_is_measured_where_nothing_is_known_of_it(alone, pictures)
 def test_what_cannot_be_tried_is_said_and_the_rest_is_shown(alone, pictures, changed, why):
     asked = [PRODUCER, "train", "boots", "--data", pictures, *flags(), *changed, "--dry-run"]
     # In kibibytes: enough for the demo, and not for what is asked of it.
-    with_little = ["bash", "-c", 'ulimit -v 6000000; exec "$@"', "with little memory", *asked]
+    with_little = ["bash", "-c", 'ulimit -v 4000000; exec "$@"', "with little memory", *asked]
     found = subprocess.run(with_little, env=alone.environment, capture_output=True, text=True, check=True)
     assert why in found.stdout
     assert found.stdout.endswith("Nothing was queued (--dry-run).\n")
