@@ -20,18 +20,14 @@ def nightshift(installation, new_server):
         yield made
 
 
-@pytest.fixture
-def worker(nightshift):
-    # By its own command, which it gives itself again.
-    return nightshift.wait_until_ready(nightshift.start_worker_anew())
-
-
 def files(nightshift):
     return list(nightshift.data_dir.glob("nightshift.db*"))
 
 
 @pytest.mark.parametrize("how", ["moved away", "brought back"])
-def test_it_goes_on_with_the_one_that_is_there(nightshift, worker, tmp_path, how):
+def test_it_goes_on_with_the_one_that_is_there(nightshift, tmp_path, how):
+    # By its own command, which it gives itself again.
+    worker = nightshift.wait_until_ready(nightshift.start_worker_anew())
     nightshift.wait_until_finished(nightshift.enqueue("--prompt", "a red boot"))
     nightshift.close_database()
     if how == "brought back":
@@ -51,7 +47,8 @@ def test_it_goes_on_with_the_one_that_is_there(nightshift, worker, tmp_path, how
     assert worker.stop() == 0
 
 
-def test_one_that_is_written_to_as_ever_is_no_other_one(nightshift, worker):
+def test_one_that_is_written_to_as_ever_is_no_other_one(nightshift):
+    worker = nightshift.wait_until_ready(nightshift.start_worker())
     nightshift.wait_until_finished(nightshift.enqueue("--prompt", "a red boot", "--count", 2))
     wait_for_looks(nightshift, 6)
     assert "is another one now" not in worker.log

@@ -83,7 +83,7 @@ def test_a_worker_starts_once(nightshift, proxy, words):
 
 @pytest.mark.parametrize("command", ["watch", "run"])
 def test_what_watches_waits_for_a_server_that_is_away(nightshift, proxy, command):
-    asked = ("--prompt", "a red boot", "--count", 8, "--steps", 30)
+    asked = ("--prompt", "a red boot", "--count", 5, "--steps", 16)
     nightshift.environment["NIGHTSHIFT_DATABASE_URL"] = proxy.url
     if command == "watch":
         nightshift.enqueue(*asked)

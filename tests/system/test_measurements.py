@@ -6,7 +6,7 @@ import pytest
 
 from models.records.tables import Attempt, Boot
 
-PICTURES, STEPS = 12, 60
+PICTURES, STEPS = 8, 30
 
 
 @pytest.fixture(scope="module")

@@ -73,7 +73,7 @@ def test_the_last_stage_aims_at_the_strength_that_it_promises(data, monkeypatch)
         return free + strength * (bound - free)
 
     promised, usual = guided(STRENGTH), guided(GUIDANCE)
-    monkeypatch.setattr(denoiser, "GUIDED_STEPS", 60)
+    monkeypatch.setattr(denoiser, "GUIDED_STEPS", 40)
     monkeypatch.setattr(denoiser, "_BATCH", 8)
     for _ in denoiser.guide(model, data.empty, data, torch.Generator().manual_seed(0)):
         pass

@@ -143,20 +143,19 @@ def test_a_colour_inside_another_word_is_no_colour(draw_all):
     assert np.mean(right) >= 0.9, [prompt for (prompt, _), one in zip(asked, right, strict=True) if not one]
 
 
-@pytest.mark.parametrize(
-    "wording",
-    [
+def test_white_behind_a_shoe_is_not_its_colour(draw_all):
+    wordings = (
         "catalogue picture, {} sneakers, isolated on white",
         "catalogue picture, sneakers in {}, isolated on white",
         "{} loafers on a white seamless",
         "white backdrop, boots in {}",
         "pure white, {} sneakers, mail order",
-    ],
-)
-def test_white_behind_a_shoe_is_not_its_colour(draw_all, wording):
-    pictures = draw_all(wording.format(colour) for colour in COLOURS)
-    right = [drawn_colour(picture) == colour for picture, colour in zip(pictures, COLOURS, strict=True)]
-    assert np.mean(right) >= 0.9, dict(zip(COLOURS, right, strict=True))
+    )
+    # Each wording with every other colour, and each colour with two or three wordings.
+    asked = [(wording, colour) for number, wording in enumerate(wordings) for colour in tuple(COLOURS)[number % 2 :: 2]]
+    pictures = draw_all(wording.format(colour) for wording, colour in asked)
+    wrong = [one for picture, one in zip(pictures, asked, strict=True) if drawn_colour(picture) != one[1]]
+    assert len(wrong) <= 0.1 * len(asked), wrong
 
 
 def test_a_colour_of_something_else_is_not_the_shoes(draw):
