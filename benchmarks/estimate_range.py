@@ -1,7 +1,8 @@
 """How often the range of an estimate holds what it says: `python -m benchmarks.estimate_range`.
 
 Goes through a run of pictures of the demo, in which other programs come and go, and estimates again and again from the
-pictures so far how long the next ones take; then through a quiet one. Reads recorded runs, unless `--live` makes new
+pictures so far how long the next ones take; then through a quiet one. So it does with trainings, the seconds of a
+picture taken for those of a step. Reads recorded runs, unless `--live` makes new
 ones, which takes minutes; `--save` keeps these in their place. Prints for each how often the range held the sum, and
 how wide it was against that, and JSON last.
 """
@@ -19,7 +20,9 @@ from models.figures.estimates import Sample, estimate
 
 RECORDED = Path(__file__).parent / "recorded"
 #: Pictures that an estimate is made from, and those that it is about.
-SPANS = ((50, 50), (100, 100), (300, 100))
+SPANS = ((5, 50), (9, 50), (50, 50), (100, 100), (300, 100))
+#: Steps of a segment; and segments that an estimate is made from, and those that it is about.
+SEGMENT_STEPS, SEGMENT_SPANS = 25, ((3, 10), (5, 10), (9, 10), (15, 10))
 #: Seconds that a program stays, and that it stays away.
 STAYS_S, AWAY_S = (5.0, 60.0), (5.0, 60.0)
 PROGRAMS = 2
@@ -44,20 +47,24 @@ def main() -> None:
             file.parent.mkdir(exist_ok=True)
             file.write_text(json.dumps([round(seconds, 4) for seconds in times]) + "\n")
         print(f"{name}: {len(times):,} pictures, {min(times):.3f} to {max(times):.3f} s")
-        for seen, pictures in SPANS:
-            if len(times) < seen + pictures:
-                print(f"  {seen:4} pictures on the next {pictures}: not measured, the run is too short")
-                continue
-            held, of, width = measure(times, seen, pictures)
-            print(f"  {seen:4} pictures on the next {pictures}: held {held} of {of}, {width:.0%} wide")
-            result[f"{name}, {seen} on {pictures}"] = {"held": held, "of": of, "width": width}
+        starts = range(0, len(times) - SEGMENT_STEPS + 1, SEGMENT_STEPS)
+        segments = [sum(times[start : start + SEGMENT_STEPS]) for start in starts]
+        for what, values, spans in (("pictures", times, SPANS), ("segments", segments, SEGMENT_SPANS)):
+            for seen, following in spans:
+                if len(values) < seen + following:
+                    print(f"  {seen:4} {what} on the next {following}: not measured, the run is too short")
+                    continue
+                # There are few segments, so each begins a span.
+                held, of, width = measure(values, seen, following, following if what == "pictures" else 1)
+                print(f"  {seen:4} {what} on the next {following}: held {held} of {of}, {width:.0%} wide")
+                result[f"{name}, {seen} {what} on {following}"] = {"held": held, "of": of, "width": width}
     print(json.dumps(result))
 
 
-def measure(times: list[float], seen: int, pictures: int) -> tuple[int, int, float]:
-    """Return how many ranges held, of how many, and their median width against the sum."""
+def measure(times: list[float], seen: int, pictures: int, apart: int) -> tuple[int, int, float]:
+    """Return how many ranges held, of how many so far apart, and their median width against the sum."""
     held, widths = 0, []
-    for start in range(0, len(times) - seen - pictures + 1, pictures):
+    for start in range(0, len(times) - seen - pictures + 1, apart):
         found = estimate(Sample(times[start : start + seen]), pictures)
         assert found.low_s is not None
         assert found.high_s is not None

@@ -107,18 +107,17 @@ def _margin_s(times: Sequence[float], pictures: float) -> float:
     Research 30, 1982), each block a value. More of them would not say more exactly what the next ones do, because what
     a machine does varies over an hour by as much as over a minute: so is flicker noise, of which the deviation of means
     is the same however long they are (D. W. Allan, Statistics of Atomic Frequency Standards, Proceedings of the IEEE
-    54, 1966). The further values are then one block more, after those that were seen.
+    54, 1966). The further values are then one block more, after those that were seen; of few values each is a block.
     """
     seen = len(times)
     independent = _t_quantile(seen - 1) * stdev(times) * math.sqrt(1 / pictures + 1 / seen)
-    length = seen // _BLOCKS
-    if length < 2:
-        return independent
-    newest = times[-length * _BLOCKS :]
+    length = max(1, seen // _BLOCKS)
+    blocks = _BLOCKS if length > 1 else seen
+    newest = times[-length * blocks :]
     means = [fmean(newest[start : start + length]) for start in range(0, len(newest), length)]
     # Fewer values than a block has vary more than it does.
-    share = max(1 + 1 / _BLOCKS, length / pictures + length / seen)
-    return max(independent, _t_quantile(_BLOCKS - 1) * stdev(means) * math.sqrt(share))
+    share = max(1 + 1 / blocks, length / pictures + length / seen)
+    return max(independent, _t_quantile(blocks - 1) * stdev(means) * math.sqrt(share))
 
 
 @dataclass(frozen=True)
