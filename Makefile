@@ -29,7 +29,7 @@ demo-lora: $(VENV)/.runtime ## Teach the demo checkpoint a colour by a LoRA, and
 
 test: lint types imports pytest ## Lint, types, imports, and the tests that show the whole way: within eight minutes
 
-test-all: test test-slow ## Everything CI runs: some 25 minutes on two cores
+test-all: test test-slow ## Everything CI runs: some 23 minutes on two cores
 
 lint: $(VENV)/.dev ## Ruff: rules and formatting; deptry: whether every import is declared
 	$(BIN)/ruff check .
@@ -53,13 +53,13 @@ pytest: $(VENV)/.dev ## The tests of `make test` alone; make pytest ARGS="-k cla
 # make faults ARGS="--database postgresql" has all.
 ON_POSTGRESQL := $(addprefix tests/faults/test_,kill.py late_owner.py sweep.py)
 
-# Four at a time, these and the next, since each waits for what a fault does more than others do.
+# Three at a time, these and the next, since each waits for what a fault does more than others do.
 test-slow: $(VENV)/.dev ## The tests that `make test` leaves out: many faults, whole systems, training
-	$(PYTEST) -n 4 -m "slow and not smoke" $(ARGS)
-	$(PYTEST) -n 4 $(ON_POSTGRESQL) --database postgresql -k "not objects" $(ARGS)
+	$(PYTEST) -n 3 -m "slow and not smoke" $(ARGS)
+	$(PYTEST) -n 3 $(ON_POSTGRESQL) --database postgresql -k "not objects" $(ARGS)
 
 faults: $(VENV)/.dev ## The fault tests alone: within ten minutes on two cores
-	$(PYTEST) -n 4 tests/faults $(ARGS)
+	$(PYTEST) -n 3 tests/faults $(ARGS)
 
 docs: $(VENV)/.dev ## Bring up to date what the manual has of the program: commands, settings, causes, log events
 	$(BIN)/python docs/generated.py
