@@ -1,60 +1,17 @@
 """Training a LoRA on the demo: what is learnt, what is left alone, and going on as if nothing had been."""
 
-import hashlib
-import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline
+from demo_training import SIDE, config, digest, pipeline, trainer
 from PIL import Image
-from safetensors import safe_open
 
-from models.checkpoints import DEMO_FOLDER
-from models.training.config import TrainingConfig
 from models.training.sizes import sizes
-from worker.engine.loras.file import read_lora
-from worker.engine.loras.layouts import changes
-from worker.engine.training import examples as examples_module
 from worker.engine.training.examples import EncodedExamples, Example, encode
 from worker.engine.training.parts import Parts
-from worker.engine.training.saving import diffusers_content, kohya_content
 from worker.engine.training.trainer import NotFiniteError, Trainer
-
-SIDE = 64
-
-
-def pipeline():
-    return StableDiffusionPipeline.from_pretrained(DEMO_FOLDER, safety_checker=None)
-
-
-@pytest.fixture(scope="module")
-def examples():
-    return [
-        Example(Image.new("RGB", (96, 80), colour), f"a {colour} square")
-        for colour in ("red", "green", "blue", "white", "black")
-    ]
-
-
-@pytest.fixture(scope="module")
-def encoded(examples):
-    return encode(examples, Parts.of(pipeline()), [(SIDE, SIDE)], mirrored=False)
-
-
-def config(**values):
-    usual = {"resolution": SIDE, "train_batch_size": 2, "gradient_accumulation_steps": 2, "learning_rate": 1e-3}
-    return TrainingConfig(**usual | {"max_train_steps": 20, "train_text_encoder": True} | values)
-
-
-def trainer(encoded, parts=None, *, saves_memory=False, **values):
-    return Trainer(parts or Parts.of(pipeline()), encoded, config(**values), saves_memory=saves_memory)
-
-
-def digest(made):
-    tensors = made.adapters.tensors()
-    return hashlib.sha256(
-        b"".join(value.numpy().tobytes() for part in sorted(tensors) for _, value in sorted(tensors[part].items()))
-    ).hexdigest()
 
 
 def weights(part):
@@ -89,7 +46,7 @@ def test_nothing_of_a_state_is_there_for_nothing(encoded, missing):
     first.train(2)
     second = trainer(encoded, **asked)
     second.train(1)
-    kept = {
+    kept: dict[str, Any] = {
         "draws": second._draws.get_state(),
         "dropout": second._dropout,
         "left": list(second._left),
@@ -144,54 +101,6 @@ def test_one_that_is_repeated_comes_as_often_in_a_pass(examples):
     assert sorted(made._next(4)) == [0, 0, 0, 1]
 
 
-def test_both_files_have_the_same_effect_by_what_reads_loras_here(encoded, tmp_path):
-    parts = Parts.of(pipeline())
-    made = trainer(encoded, parts, lora_alpha=12.0)
-    made.train(2)
-    tensors = made.adapters.tensors()
-    (tmp_path / "a.safetensors").write_bytes(diffusers_content(made.adapters, {"made_by": "Nightshift"}))
-    (tmp_path / "b.safetensors").write_bytes(kohya_content(made.adapters, config(lora_alpha=12.0), {}))
-    fresh = pipeline()
-    named = {"unet": fresh.unet, "text_encoder": fresh.text_encoder}
-    names = {module: f"{part}.{name}" for part, root in named.items() for name, module in root.named_modules()}
-    ours, theirs = (
-        {
-            names[layer]: change.delta(layer.get_parameter("weight"))
-            for layer, change in changes(read_lora(file), named).items()
-        }
-        for file in sorted(tmp_path.iterdir())
-    )
-    assert set(ours) == set(theirs)
-    assert len(ours) == sum(len(found) for found in tensors.values()) // 2
-    for name, delta in ours.items():
-        part, _, layer = name.partition(".")
-        down, up = (tensors[part][f"{layer}.lora_{side}.weight"].double() for side in "AB")
-        assert torch.allclose(delta.double(), 12.0 / 8 * up @ down, atol=1e-7)
-        assert torch.equal(delta, theirs[name])
-
-
-def test_plain_diffusers_loads_it_with_its_alpha(encoded, tmp_path):
-    parts = Parts.of(pipeline())
-    made = trainer(encoded, parts)
-    made.train(3)
-    (tmp_path / "a.safetensors").write_bytes(diffusers_content(made.adapters, {}))
-    shape = (1, parts.unet.config.in_channels, SIDE // 8, SIDE // 8)
-    latents = torch.randn(shape, generator=torch.Generator().manual_seed(1))
-
-    def says(unet, text_encoder):
-        tokens = parts.tokens(["a red square"])
-        with torch.no_grad():
-            return unet(latents, torch.tensor([500]), text_encoder(tokens)[0]).sample
-
-    other = pipeline()
-    plain = says(other.unet, other.text_encoder)
-    other.load_lora_weights(tmp_path, weight_name="a.safetensors")
-    loaded = says(other.unet, other.text_encoder)
-    trained = says(parts.unet, parts.text_encoder)
-    assert torch.allclose(loaded, trained, atol=1e-5)
-    assert not torch.allclose(plain, trained, atol=1e-3)
-
-
 def test_a_loss_that_is_not_finite_is_said_at_once_and_changes_nothing(encoded):
     made = trainer(encoded)
     made.train(2)
@@ -201,22 +110,6 @@ def test_a_loss_that_is_not_finite_is_said_at_once_and_changes_nothing(encoded):
         made.train(4)
     assert digest(made) == before
     assert made.step == 2
-
-
-def test_pictures_are_encoded_as_diffusers_does_without_the_noise_of_the_autoencoder(examples):
-    parts = Parts.of(pipeline())
-    (found,) = encode(examples[:1], parts, [(SIDE, SIDE)], mirrored=False).latents
-    square = torch.zeros(1, 3, SIDE, SIDE) - 1
-    square[:, 0] = 1
-    with torch.no_grad():
-        wanted = parts.autoencoder.encode(square).latent_dist
-    assert wanted.std.mean() > 0.01
-    assert torch.allclose(found, wanted.mean[0] * parts.autoencoder.config.scaling_factor, atol=1e-5)
-
-
-def test_without_a_picture_there_is_no_training():
-    with pytest.raises(ValueError, match="no picture"):
-        encode([], Parts.of(pipeline()), [(SIDE, SIDE)], mirrored=False)
 
 
 def test_the_unet_alone_needs_captions_encoded_once(encoded):
@@ -249,16 +142,17 @@ def test_mirrored_pictures_are_learnt_from_where_that_is_asked(examples):
     assert digest(one) != digest(other)
 
 
+def half(dtype=torch.float16):
+    made = pipeline()
+    made.unet.to(dtype)
+    made.text_encoder.to(dtype)
+    return Parts.of(made)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
 def test_half_precision_is_of_the_frozen_weights_alone(encoded, dtype):
-    def half():
-        made = pipeline()
-        made.unet.to(dtype)
-        made.text_encoder.to(dtype)
-        return Parts.of(made)
-
     asked = {"learning_rate": 3e-3, "lora_dropout": 0.1}
-    whole = trainer(encoded, half(), **asked)
+    whole = trainer(encoded, half(dtype), **asked)
     losses = []
     whole.train(4, lambda figures: losses.append(figures.loss))
     assert all(0 < loss < 10 for loss in losses)
@@ -266,12 +160,36 @@ def test_half_precision_is_of_the_frozen_weights_alone(encoded, dtype):
     assert {value.dtype for value in tensors} == {torch.float32}
     # In float16 alone, steps of this size would be lost to rounding, and gradients to underflow.
     assert all(value.abs().max() > 0 for value in tensors)
-    first = trainer(encoded, half(), **asked)
+    first = trainer(encoded, half(dtype), **asked)
     first.train(2)
-    second = trainer(encoded, half(), **asked)
+    second = trainer(encoded, half(dtype), **asked)
     second.resume(first.state())
     second.train(4)
     assert digest(second) == digest(whole)
+
+
+def test_a_step_whose_gradients_overflow_in_float16_changes_nothing_and_the_next_ones_do(encoded):
+    made = trainer(encoded, half())
+    made.train(1)
+    before, usual = digest(made), made._scaler.get_scale()
+    # So large that they do.
+    made._scaler.update(3e38)
+    made.train(2)
+    assert digest(made) == before
+    assert usual < made._scaler.get_scale() < 3e38
+    made._scaler.update(usual)
+    made.train(3)
+    assert digest(made) != before
+
+
+def test_gradients_that_are_finite_in_no_step_are_said(encoded):
+    made = trainer(encoded, half(), max_train_steps=100)
+    before = digest(made)
+    for parameter in made.adapters.parameters("unet"):
+        parameter.register_hook(lambda gradient: gradient * float("inf"))
+    with pytest.raises(NotFiniteError, match=r"the gradients of step \d+ are not finite"):
+        made.train(100)
+    assert digest(made) == before
 
 
 def test_a_rate_that_was_halved_holds_for_what_is_resumed(encoded):
@@ -309,34 +227,6 @@ def test_pictures_as_they_were_kept_are_the_same(encoded):
     assert digest(one) == digest(other)
 
 
-def test_files_name_layers_as_other_programs_do_and_tell_nothing_of_this_disk(encoded, tmp_path):
-    made = trainer(encoded)
-    made.train(1)
-    of_diffusers, of_kohya = tmp_path / "diffusers.safetensors", tmp_path / "kohya.safetensors"
-    of_diffusers.write_bytes(diffusers_content(made.adapters, {}))
-    of_kohya.write_bytes(kohya_content(made.adapters, config(), {}))
-    block = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_out.0"
-    with safe_open(of_diffusers, "pt") as found:
-        names = set(found.keys())
-        assert {f"unet.{block}.lora_A.weight", f"unet.{block}.lora_B.weight"} <= names
-        assert "text_encoder.text_model.encoder.layers.0.mlp.fc1.lora_A.weight" in names
-        assert str(DEMO_FOLDER) not in str(found.metadata())
-    with safe_open(of_kohya, "pt") as found:
-        names = set(found.keys())
-        layer = f"lora_unet_{block.replace('.', '_')}"
-        assert {f"{layer}.lora_down.weight", f"{layer}.lora_up.weight", f"{layer}.alpha"} <= names
-        assert "lora_te_text_model_encoder_layers_0_self_attn_q_proj.lora_down.weight" in names
-
-
-#: Where A1111 looks for a layer (extensions-builtin/Lora/networks.py, convert_diffusers_name_to_compvis), as far as a
-#: training may change it; ComfyUI (comfy/lora.py) and InvokeAI (lora_conversions/sd_lora_conversion_utils.py) take the
-#: name of each layer with underscores.
-OF_A1111 = (
-    r"lora_unet_(down_blocks_\d+|up_blocks_\d+|mid_block)_(attentions|resnets)_\d+_(.+)",
-    r"lora_te_text_model_encoder_layers_\d+_(mlp_fc[12]|self_attn_(q|k|v|out)_proj)",
-)
-
-
 def test_what_ends_a_step_between_two_batches_leaves_it_untaken(encoded):
     made, calls = trainer(encoded, gradient_accumulation_steps=4), []
 
@@ -351,30 +241,6 @@ def test_what_ends_a_step_between_two_batches_leaves_it_untaken(encoded):
     one = trainer(encoded, gradient_accumulation_steps=4)
     one.train(1)
     assert digest(made) == digest(one)
-
-
-def test_every_name_is_one_that_other_programs_look_for(encoded, tmp_path):
-    made = trainer(encoded)
-    file = tmp_path / "kohya.safetensors"
-    file.write_bytes(kohya_content(made.adapters, config(), {}))
-    layers = {f"lora_unet_{name.replace('.', '_')}" for name, _ in pipeline().unet.named_modules()}
-    found = {}
-    with safe_open(file, "pt") as opened:
-        for key in set(opened.keys()):
-            # The first dot ends the layer's name, in all of them.
-            layer, _, what = key.partition(".")
-            found.setdefault(layer, {})[what] = opened.get_tensor(key)
-    of_text = [layer for layer in found if layer not in layers]
-    assert of_text
-    assert len(of_text) < len(found)
-    for layer, tensors in found.items():
-        assert set(tensors) == {"lora_down.weight", "lora_up.weight", "alpha"}
-        assert tensors["alpha"].numel() == 1
-        assert any(re.fullmatch(pattern, layer) for pattern in OF_A1111)
-    # By this InvokeAI knows for which Stable Diffusion it is: 768 is 1, 1024 is 2.
-    width = pipeline().text_encoder.config.hidden_size
-    told = [tensors["lora_down.weight"].shape[1] for layer, tensors in found.items() if layer.endswith("_attn2_to_k")]
-    assert set(told) == {width}
 
 
 def test_pictures_of_several_shapes_are_learnt_from_in_sizes_of_theirs(examples):
@@ -398,19 +264,3 @@ def test_pictures_of_several_shapes_are_learnt_from_in_sizes_of_theirs(examples)
     again.resume(first.state())
     again.train(4)
     assert digest(again) == digest(whole)
-
-
-def test_a_picture_with_several_captions_is_encoded_and_kept_once(examples, monkeypatch):
-    looked, latents = [], examples_module._latents
-
-    def counted(*args):
-        looked.append(args)
-        return latents(*args)
-
-    monkeypatch.setattr(examples_module, "_latents", counted)
-    twice = [Example(examples[0].picture, "a"), Example(examples[0].picture, "b"), Example(examples[1].picture, "c")]
-    found = encode(twice, Parts.of(pipeline()), [(SIDE, SIDE)], mirrored=False)
-    assert len(looked) == 2
-    alone = encode(twice[1:], Parts.of(pipeline()), [(SIDE, SIDE)], mirrored=False)
-    assert len(found.content()) - len(alone.content()) < found.latents[0].nbytes
-    assert len(EncodedExamples.of_content(found.content())) == 3

@@ -36,7 +36,7 @@ class StepFigures:
 
 
 class NotFiniteError(NightshiftError):
-    """The loss of a step is not finite: nothing that was learnt since the last state is worth keeping."""
+    """Loss or gradients are not finite: nothing that was learnt since the last state is worth keeping."""
 
     cause = Cause.NOT_FINITE
 
@@ -98,7 +98,8 @@ class Trainer:
         `after_batch` is called after each batch of a step, which takes a CPU a minute where pictures are large.
 
         Raises:
-            NotFiniteError: the loss is not; the changes are what they were before the step.
+            NotFiniteError: the loss is not, or gradients are not however little it is scaled; the changes are what they
+                were before the step.
             Whatever `after_batch` raises; the same.
         """
         self.adapters.set_training(on=True)
@@ -184,10 +185,15 @@ class Trainer:
         self._scaler.unscale_(self._optimizer)
         torch.nn.utils.clip_grad_norm_(trained, config.max_grad_norm)
         rate = float(self._optimizer.param_groups[0]["lr"])
+        scale = self._scaler.get_scale()
         self._scaler.step(self._optimizer)
         self._scaler.update()
-        self._rates.step()
         self._optimizer.zero_grad(set_to_none=True)
+        # What overflowed changes nothing, and the rate waits for it; the next loss is scaled up by half of that.
+        if self._scaler.get_scale() >= scale:
+            self._rates.step()
+        elif scale <= 1:
+            raise NotFiniteError(f"the gradients of step {self.step + 1} are not finite, without any scale either")
         self.step += 1
         return StepFigures(self.step, total, rate)
 
