@@ -2,9 +2,9 @@
 
 Goes through a run of pictures of the demo, in which other programs come and go, and estimates again and again from the
 pictures so far how long the next ones take; then through a quiet one. So it does with trainings, the seconds of a
-picture taken for those of a step. Reads recorded runs, unless `--live` makes new
-ones, which takes minutes; `--save` keeps these in their place. Prints for each how often the range held the sum, and
-how wide it was against that, and JSON last.
+picture taken for those of a step. Reads recorded runs, unless `--live` makes new ones, which takes minutes; `--save`
+keeps these in their place. Prints for each how often the range held the sum, and how wide it was against that, and JSON
+last.
 """
 
 import argparse

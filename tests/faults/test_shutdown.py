@@ -63,7 +63,7 @@ def test_one_signal_finishes_the_running_job_and_leaves_the_rest(nightshift, fau
     assert_next_worker_makes_all(nightshift, "succeeded")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
 def test_two_signals_give_the_job_back_at_its_next_step(nightshift, faults, number):
     worker = start_at(nightshift, faults, "step")
     tell(nightshift, worker, number, times=2)
