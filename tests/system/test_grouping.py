@@ -2,6 +2,7 @@
 
 import shutil
 from contextlib import contextmanager
+from itertools import groupby
 
 from faults import faulty
 
@@ -124,5 +125,6 @@ def test_two_workers_that_group_at_once_make_each_job_once(nightshift, elsewhere
     for row in nightshift.rows(Attempt):
         made.setdefault(row.boot_id, []).append(widths[row.job_id])
     assert len(made) == 2
-    # Each goes over to the other size once at most.
-    assert all(sizes == sorted(sizes) for sizes in made.values())
+    # Each goes over to the other size once at most; the second may begin with the wide one, as the first
+    # may have made what its message names before it looks whether the queue goes on.
+    assert all(len(list(groupby(sizes))) <= 2 for sizes in made.values())
