@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
+from models.training.pictures import read_picture
 from models.types.errors import BadInputError
 from models.types.printable import printable
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+#: Those of a kind that not every installation reads: none is left out in silence.
+_PICTURES_ELSEWHERE = (".avif", ".gif", ".heic", ".heif", ".tif", ".tiff")
 #: Columns of a caption, the first that is there.
 _CAPTIONS = ("text", "caption", "prompt")
 _BESIDE = (".txt", ".caption")
@@ -40,11 +41,8 @@ class DataSet:
 
     learnt: list[CaptionedPicture]
     held_out: list[CaptionedPicture]
-
-    @property
-    def files(self) -> int:
-        """Pictures of both, each counted once, however many captions it comes with."""
-        return len({one.file for one in self.learnt + self.held_out})
+    #: Width and height in pixels of each file of both, once, however many captions it comes with.
+    sizes: Mapping[Path, tuple[int, int]]
 
 
 def read_data_set(folder: Path) -> DataSet:
@@ -57,14 +55,16 @@ def read_data_set(folder: Path) -> DataSet:
         raise BadInputError([f"{folder} is no folder: --data names one with pictures, or a batch"])
     train = folder / _TRAIN if (folder / _TRAIN).is_dir() else folder
     problems: list[str] = []
-    learnt = _checked(_read(train, problems), problems)
-    held_out = [one for name in _TESTS if train != folder for one in _checked(_read(folder / name, problems), problems)]
+    folders = [train] + [folder / name for name in _TESTS if train != folder]
+    sizes: dict[Path, tuple[int, int]] = {}
+    learnt, *others = [_checked(_read(one, problems), sizes, problems) for one in folders]
+    held_out = [one for found in others for one in found]
     if not learnt and not problems:
         problems.append(f"{train} holds no picture ({', '.join(_PICTURES)})")
     if problems:
         more = [f"… and {len(problems) - _SHOWN:,} more"] if len(problems) > _SHOWN else []
         raise BadInputError(problems[:_SHOWN] + more)
-    return DataSet(learnt, held_out)
+    return DataSet(learnt, held_out, sizes)
 
 
 def _read(folder: Path, problems: list[str]) -> Iterator[CaptionedPicture]:
@@ -118,7 +118,7 @@ def _rows(file: Path, problems: list[str]) -> Iterator[tuple[int, Mapping[str, A
 
 def _of_folder(folder: Path, repeats: int, named: str | None, problems: list[str]) -> Iterator[CaptionedPicture]:
     for file in sorted(folder.iterdir()):
-        if file.suffix.lower() not in _PICTURES:
+        if file.suffix.lower() not in _PICTURES + _PICTURES_ELSEWHERE:
             continue
         beside = next((text for end in _BESIDE if (text := file.with_suffix(end)).is_file()), None)
         if beside is None and named is None:
@@ -133,27 +133,20 @@ def _of_folder(folder: Path, repeats: int, named: str | None, problems: list[str
         yield CaptionedPicture(file, caption or "", repeats)
 
 
-def _checked(pictures: Iterable[CaptionedPicture], problems: list[str]) -> list[CaptionedPicture]:
+def _checked(
+    pictures: Iterable[CaptionedPicture], sizes: dict[Path, tuple[int, int]], problems: list[str]
+) -> list[CaptionedPicture]:
+    """Return those that can be read, and put down the size of each."""
     found: list[CaptionedPicture] = []
     # A picture may come with several captions.
-    known: dict[Path, bool] = {}
+    refused: set[Path] = set()
     for one in pictures:
-        if one.file not in known:
-            known[one.file] = _is_whole(one.file, problems)
-        if known[one.file]:
+        if one.file not in sizes and one.file not in refused:
+            try:
+                sizes[one.file] = read_picture(one.file).size
+            except BadInputError as error:
+                refused.add(one.file)
+                problems += error.problems
+        if one.file in sizes:
             found.append(one)
     return found
-
-
-def _is_whole(file: Path, problems: list[str]) -> bool:
-    try:
-        with Image.open(file) as opened:
-            opened.load()
-    except FileNotFoundError:
-        problems.append(f"{file} is not there")
-    # Pillow raises what its decoders do, of a picture that is cut short or spoiled.
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        problems.append(f"{file} is no whole picture: {error}")
-    else:
-        return True
-    return False

@@ -24,6 +24,11 @@ def sizes(resolution: int, *, cropped: bool) -> list[tuple[int, int]]:
     return sorted(found)
 
 
+def is_enlarged(size: tuple[int, int], learnt_in: tuple[int, int]) -> bool:
+    """Tell whether a picture of a width and height has too few pixels for those in which it is learnt."""
+    return size[0] < learnt_in[0] or size[1] < learnt_in[1]
+
+
 def nearest_size(width: int, height: int, among: Sequence[tuple[int, int]]) -> tuple[int, int]:
     """Return the size whose shape is most like a picture's, so that least of it is cut off."""
     return min(among, key=lambda size: abs(math.log(size[0] / size[1]) - math.log(width / height)))

@@ -29,13 +29,26 @@ def cut_prompts(jobs: Iterable[PlannedJob], *, weights: bool) -> Iterator[tuple[
     for (line, checkpoint, prompt), _ in groupby(
         jobs, key=lambda job: (job.source_line, job.spec.checkpoint, job.spec.prompt)
     ):
-        # A token takes a byte at least, so most prompts need no counting; an emoji may be four.
-        tokenizer = _tokenizer(checkpoint) if len(prompt.encode()) > _USABLE else None
+        tokenizer = _tokenizer_for(checkpoint, prompt)
         if tokenizer is None:
             continue
         cut = " … ".join(filter(None, (_cut(tokenizer, part) for part in _parts(prompt, weights=weights))))
         if cut:
             yield line, cut
+
+
+def cut_caption(checkpoint: str, caption: str) -> str:
+    """Return the end of a training's caption that CLIP does not see, or nothing, as `cut_prompts` would.
+
+    A caption is words alone: what weighs them in a prompt is words in it.
+    """
+    tokenizer = _tokenizer_for(checkpoint, caption)
+    return "" if tokenizer is None else _cut(tokenizer, (Fragment(caption, 1.0),))
+
+
+def _tokenizer_for(checkpoint: str, text: str) -> Tokenizer | None:
+    # A token takes a byte at least, so most texts need no counting; an emoji may be four.
+    return _tokenizer(checkpoint) if len(text.encode()) > _USABLE else None
 
 
 def _parts(prompt: str, *, weights: bool) -> Sequence[Part]:

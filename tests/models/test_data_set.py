@@ -79,10 +79,14 @@ def test_each_picture_that_cannot_be_used_is_named_at_once(tmp_path, put):
     cut.write_bytes(cut.read_bytes()[:45])
     (tmp_path / "d.png").write_text("no picture")
     (tmp_path / "d.txt").write_text("d")
+    (tmp_path / "e.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0")
+    (tmp_path / "e.txt").write_text("e")
     found = problems(tmp_path)
-    assert len(found) == 3
+    assert len(found) == 4
     assert f"{tmp_path}/b.png has no caption: write it into b.txt beside it" in found
     assert any(line.startswith(f"{cut} is no whole picture") for line in found)
+    for name in ("d.png", "e.heic"):
+        assert f"{tmp_path}/{name} cannot be read as a picture: save it anew, as PNG or JPEG" in found
 
 
 @pytest.mark.parametrize(
@@ -137,4 +141,4 @@ def test_a_picture_of_several_captions_is_one_file(tmp_path, put):
     metadata(tmp_path / "train", *({"file_name": "a.png", "text": f"caption {number}"} for number in range(3)))
     metadata(tmp_path / "test", {"file_name": "b.png", "text": "b"})
     found = read_data_set(tmp_path)
-    assert (len(found.learnt), len(found.held_out), found.files) == (3, 1, 2)
+    assert (len(found.learnt), len(found.held_out), list(found.sizes.values())) == (3, 1, [(8, 8), (8, 8)])

@@ -245,11 +245,11 @@ def test_a_queue_that_was_emptied_and_a_redis_that_was_away_lose_no_training(nig
     [
         ("../x", "{data}", [], "use up to 64 letters, digits, dots, dashes and underscores"),
         ("new", "/nowhere/at/all", [], "--data /nowhere/at/all: there is no such folder"),
-        ("new", "nobatch", [], "there is no batch 'nobatch'"),
+        ("new", "nobatch", [], "there is no batch"),
         ("new", "{data}", ["--lora-rank", "0"], "lora_rank=0: Input should be greater than or equal to 1"),
         ("new", "{data}", ["--lr-warmup-steps", "99"], "the rate would never reach its height"),
         ("new", "{empty}", [], "holds no picture"),
-        ("new", "{broken}", [], "no whole picture"),
+        ("new", "{broken}", [], "cannot be read as a picture"),
     ],
 )
 def test_what_cannot_be_trained_is_said_in_a_line_and_nothing_is_queued(
@@ -273,6 +273,32 @@ def test_a_name_that_is_taken_is_said(nightshift, pictures):
         2,
         "producer: taken: there is a training or a batch of that name already; choose another name\n",
     )
+
+
+def test_what_is_learnt_otherwise_than_one_may_think_is_said(nightshift, tmp_path):
+    Image.new("RGB", (200, 60), "red").save(tmp_path / "small.png")
+    (tmp_path / "small.txt").write_text("a boot " * 40 + "with laces")
+    Image.new("RGB", (200, 200), "red").save(tmp_path / "large.png")
+    (tmp_path / "large.txt").write_text("a boot")
+    done = nightshift.producer("train", "otherwise", "--data", tmp_path, *flags(), "--dry-run", "--no-trial")
+    assert done.returncode == 0
+    small = tmp_path / "small.png"
+    enlarged, cut = done.stderr.splitlines()
+    assert enlarged == (
+        "producer: warning: 1 of 2 pictures are smaller than they are learnt in, and enlarged: "
+        f"{small} has 200x60 pixels"
+    )
+    assert cut.startswith(f"producer: warning: 1 of 2 captions have over 77 tokens; of {small} is cut off: ")
+    assert cut.endswith("boot with laces")
+
+
+def test_a_layer_that_is_not_there_fails_in_one_line(nightshift, pictures):
+    train(nightshift, "layers", pictures, "--lora-target-modules", "nowhere")
+    wait_until_over(nightshift, "layers")
+    found = nightshift.read_json("status", "layers")
+    assert (found["state"], found["cause"]) == ("failed", "training")
+    assert "the UNet has no layer nowhere" in found["error"]
+    assert "Traceback" not in nightshift.workers[0].log
 
 
 def test_a_configuration_as_scripts_have_it_is_taken(nightshift, pictures, tmp_path):

@@ -7,13 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
 from models.checkpoints import is_hub_id
 from models.records.trainings.segments import SegmentClaim, SegmentMeasurement, SegmentResult
 from models.settings import Settings
 from models.training.config import TrainingConfig
 from models.training.data_set import CaptionedPicture, read_data_set
+from models.training.pictures import read_picture
 from models.types.errors import BadInputError, TrainingError
 from models.types.states import Outcome
 from worker.care.retrying import Retrier
@@ -202,7 +201,6 @@ def _examples(pictures: Sequence[CaptionedPicture], heartbeat: SegmentHeartbeat)
     for one in pictures:
         heartbeat.advance()
         try:
-            with Image.open(one.file) as opened:
-                yield Example(opened.convert("RGB"), one.caption, one.repeats)
-        except OSError as error:
-            raise TrainingError(f"{one.file} cannot be read: {error}") from error
+            yield Example(read_picture(one.file), one.caption, one.repeats)
+        except BadInputError as error:
+            raise TrainingError("; ".join(error.problems)) from error

@@ -22,10 +22,9 @@ from worker.engine.processors import Processors, set_waiting  # noqa: E402
 # As a worker, which is as fast with another number of threads as these are with theirs.
 _PROCESSORS = Processors() if set_waiting() else None
 
-from PIL import Image  # noqa: E402
-
 from models.training.config import TrainingConfig  # noqa: E402
 from models.training.data_set import CaptionedPicture, read_data_set  # noqa: E402
+from models.training.pictures import read_picture  # noqa: E402
 from models.training.trial import Trial  # noqa: E402
 from models.types.causes import Cause  # noqa: E402
 from worker.engine.allocator import keep_memory  # noqa: E402
@@ -131,8 +130,7 @@ def _trial(
 
 def _examples(pictures: Sequence[CaptionedPicture]) -> Iterator[Example]:
     for one in pictures:
-        with Image.open(one.file) as opened:
-            yield Example(opened.convert("RGB"), one.caption)
+        yield Example(read_picture(one.file), one.caption)
 
 
 def main(make_engine: Callable[[Device, Settings], Engine] = Engine) -> None:

@@ -1,6 +1,6 @@
 """`producer train`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -11,13 +11,16 @@ from models.records.batches import Acceptance
 from models.records.database import Database
 from models.settings import load_settings
 from models.training.config import TrainingConfig, read_config
+from models.training.sizes import is_enlarged, nearest_size
 from models.types.errors import DeviceError
 from models.types.job import DEFAULT_PRIORITY, LOWEST_PRIORITY
+from models.types.printable import printable
 from producer.actions.machine.checkpoints import is_here, remedy
 from producer.actions.training import PlannedTraining, plan_training, start_training, try_planned
 from producer.cli import FAILED
 from producer.commands.make.job_options import given, queue_name, read_acceptance
 from producer.format import NOT_MEASURED, duration, seconds, size
+from producer.prompts.tokens import PLACES, cut_caption
 from producer.terminal.follow_training import follow_training
 from producer.terminal.progress_bar import progress_bar
 
@@ -121,6 +124,8 @@ def command(
             f"{remedy(config.model_id)}",
             err=True,
         )
+    for line in _warnings(planned):
+        click.echo(f"producer: warning: {printable(line)}", err=True)
     for line in _plan(planned):
         click.echo(line)
     is_known = planned.expected.time.seconds is not None
@@ -153,6 +158,25 @@ def _plan(planned: PlannedTraining) -> list[str]:
     ]
 
 
+def _warnings(planned: PlannedTraining) -> Iterator[str]:
+    """Yield what of the pictures and captions is learnt otherwise than a person may think."""
+    config, data = planned.config, planned.data
+    enlarged = [file for file, has in data.sizes.items() if is_enlarged(has, nearest_size(*has, config.sizes))]
+    if enlarged:
+        width, height = data.sizes[enlarged[0]]
+        yield (
+            f"{len(enlarged):,} of {len(data.sizes):,} pictures are smaller than they are learnt in, and enlarged: "
+            f"{enlarged[0]} has {width}x{height} pixels"
+        )
+    cut = [(one.file, end) for one in data.learnt + data.held_out if (end := cut_caption(config.model_id, one.caption))]
+    if cut:
+        file, end = cut[0]
+        yield (
+            f"{len(cut):,} of {len(data.learnt) + len(data.held_out):,} captions have over {PLACES} tokens; of "
+            f"{file} is cut off: {end if len(end) <= 80 else f'{end[:80]}…'}"
+        )
+
+
 def _expected(expected: ExpectedTraining) -> list[str]:
     time = expected.time
     if time.seconds is None:
@@ -174,7 +198,7 @@ def _tried(planned: PlannedTraining) -> list[str]:
     except DeviceError as error:
         return [f"time, memory and disk: {NOT_MEASURED}: {error}"]
     config = planned.config
-    pictures = planned.data.files
+    pictures = len(planned.data.sizes)
     step_s = trial.batch_s * config.gradient_accumulation_steps
     how = "; memory ran out, and was saved by gradient checkpointing" if trial.saves_memory else ""
     later = ["the loss of what is held out"] * bool(planned.data.held_out)

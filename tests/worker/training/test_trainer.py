@@ -9,6 +9,7 @@ from demo_training import SIDE, config, digest, pipeline, trainer
 from PIL import Image
 
 from models.training.sizes import sizes
+from models.types.errors import TrainingError
 from worker.engine.training.examples import EncodedExamples, Example, encode
 from worker.engine.training.parts import Parts
 from worker.engine.training.trainer import NotFiniteError, Trainer
@@ -79,6 +80,12 @@ def test_what_is_trained_has_no_effect_at_first_and_the_weights_stay_as_they_are
         after = part.state_dict()
         assert set(after) == set(known)
         assert all(torch.equal(after[name], value) for name, value in known.items())
+
+
+@pytest.mark.parametrize("layers", [("to_q", "to_k.nowhere"), ("nowhere",), ("attn1",)])
+def test_a_layer_that_the_unet_does_not_have_is_said_whatever_else_is_named(encoded, layers):
+    with pytest.raises(TrainingError, match=f"lora_target_modules: the UNet has no layer {layers[-1]} that"):
+        trainer(encoded, lora_target_modules=layers)
 
 
 def test_it_learns(encoded):

@@ -1,6 +1,6 @@
 """What is trained: a low-rank change beside each of the named layers, in float32 whatever the weights are in."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from diffusers.utils import recurse_remove_peft_layers
@@ -9,6 +9,7 @@ from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from torch import Tensor, nn
 
 from models.training.config import TrainingConfig
+from models.types.errors import TrainingError
 from worker.engine.training.parts import Parts
 
 NAME = "trained"
@@ -20,12 +21,17 @@ class Adapters:
     """Adds them to a pipeline's parts; the weights beside them are left alone."""
 
     def __init__(self, parts: Parts, config: TrainingConfig) -> None:
-        """Add those that the configuration names; drawn by torch's own generator, and without effect at first."""
+        """Add those that the configuration names; drawn by torch's own generator, and without effect at first.
+
+        Raises:
+            TrainingError: a part has no such layer.
+        """
         self.configs = {"unet": _config(config, config.lora_target_modules)}
         self._parts = {"unet": parts.unet}
         if config.train_text_encoder:
             self.configs["text_encoder"] = _config(config, _OF_TEXT_ENCODER)
             self._parts["text_encoder"] = parts.text_encoder
+        _require_layers(parts.unet, config.lora_target_modules)
         for name, part in self._parts.items():
             part.add_adapter(self.configs[name], adapter_name=NAME)
             for parameter in _trained(part):
@@ -63,6 +69,16 @@ class Adapters:
             part.peft_config = {}
             part._hf_peft_config_loaded = False
             part.eval()
+
+
+def _require_layers(unet: nn.Module, layers: Iterable[str]) -> None:
+    """Raise TrainingError for a name of which PEFT would find no layer; where it finds others, it would not say so."""
+    names = [name for name, module in unet.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+    missing = [layer for layer in layers if not any(name == layer or name.endswith(f".{layer}") for name in names)]
+    if missing:
+        raise TrainingError(
+            f"lora_target_modules: the UNet has no layer {' and none '.join(missing)} that a LoRA can change"
+        )
 
 
 def _config(config: TrainingConfig, layers: tuple[str, ...]) -> LoraConfig:
