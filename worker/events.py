@@ -31,6 +31,7 @@ class Event(StrEnum):
     DATABASE_REPLACED = "database.replaced", "The database's file is another one now; the worker begins anew."
     DEVICE_FAULTY = "device.faulty", "The device did not do what it was told; the worker ends."
     DUTY_FAILED = "duty.failed", "A duty of the worker, such as looking after the queue, failed once."
+    PICTURES_SPOILT = "pictures.spoilt", "Encoded pictures of a training were changed on the disk; encoded once more."
     FIGURES_NOT_WRITTEN = "figures.not_written", "Figures of a training could not be written for TensorBoard."
     FINISHING_FAILED = "finishing.failed", "What follows the end of an attempt failed; the attempt is recorded."
     GUARD_LIMIT_RAISED = "guard.limit_raised", "The work needs more memory than the limit; the limit was raised."

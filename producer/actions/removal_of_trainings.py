@@ -9,6 +9,7 @@ from models.pictures.store import Use, total
 from models.records.database import Database
 from models.records.trainings.trainings import KnownTraining, newest_trainings
 from models.settings import Settings
+from models.training.kept_files import ASIDE, HELD_OUT, PICTURES, STATES
 from models.types.errors import BadInputError, StorageError
 from models.types.states import FINISHED
 
@@ -16,7 +17,7 @@ from models.types.states import FINISHED
 _MOST = 1_000
 #: In a training's folder: states, pictures as the device takes them, and the data set that was made of batches. LoRAs
 #: in kohya's layout and figures for TensorBoard stay.
-_NOT_NEEDED = ("state-*.pt", "pictures.safetensors", "held-out.safetensors", ".*.aside")
+_NOT_NEEDED = (STATES, PICTURES, HELD_OUT, f".*{ASIDE}")
 _DATA = "data"
 
 

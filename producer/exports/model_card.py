@@ -35,6 +35,7 @@ def model_card(
         f"# {training.name}",
         "",
         f"A LoRA for {base}, trained by Nightshift. Licence: not settled; write it above.",
+        *(["", f"Revision of that checkpoint: `{training.revision}`."] if training.revision is not None else []),
         "",
         *(f"- {file}" for file in files),
     ]

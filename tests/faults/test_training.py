@@ -1,7 +1,10 @@
 """Trainings and what befalls them: nothing is learnt twice, nothing is lost but a segment, and each end says why."""
 
+import shutil
 import signal
 import subprocess
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from disks import mounted, root
@@ -150,24 +153,67 @@ def test_pictures_that_are_gone_end_it_with_their_names(nightshift, faults, tmp_
     assert str(data / "train" / "3.png") in over.error
 
 
-def test_a_state_that_is_gone_ends_it_with_its_name_and_one_that_is_back_goes_on(
-    nightshift, faults, pictures, undisturbed, name
-):
-    train(nightshift, name, pictures)
+@contextmanager
+def between_two_segments(nightshift, name, pictures, *flags):
+    """Do what is in the block while a training waits, a part of it done, and have a new worker go on with it."""
+    train(nightshift, name, pictures, *flags)
     worker_or_new_one(nightshift)
     nightshift.wait_until(lambda: training(nightshift, name).step >= 3, "a segment to be done")
     assert nightshift.producer("pause").returncode == 0
     nightshift.wait_until(lambda: training(nightshift, name).state == "queued", "the segment to end")
-    known = training(nightshift, name)
     end_worker(nightshift)
-    state = nightshift.data_dir / "trainings" / name / known.state_file
-    moved = state.rename(nightshift.folder / "moved")
+    yield training(nightshift, name)
     assert nightshift.producer("resume").returncode == 0
     nightshift.start_worker()
+
+
+def spoil(file):
+    """Change a bit in the middle of a file, and return what it held."""
+    kept = file.read_bytes()
+    middle = len(kept) // 2
+    file.write_bytes(kept[:middle] + bytes([kept[middle] ^ 1]) + kept[middle + 1 :])
+    return kept
+
+
+@pytest.mark.parametrize("lose", [Path.unlink, spoil], ids=["gone", "spoilt"])
+def test_a_state_that_is_lost_ends_it_with_its_name_and_one_that_is_back_goes_on(
+    nightshift, pictures, undisturbed, name, lose
+):
+    with between_two_segments(nightshift, name, pictures) as known:
+        state = nightshift.data_dir / "trainings" / name / known.state_file
+        kept = state.read_bytes()
+        lose(state)
     over = wait_until_over(nightshift, name)
     assert (over.state, over.cause, over.step) == ("failed", "training", known.step)
-    assert f"its state {state} cannot be read (No such file or directory): bring it back" in over.error
-    moved.rename(state)
+    assert f"its state {state} is gone, or not as it was written: bring it back" in over.error
+    state.write_bytes(kept)
+    nightshift.producer("retry", name)
+    assert wait_until_over(nightshift, name).state == "succeeded"
+    assert digest(nightshift, name, 12) == undisturbed
+
+
+@pytest.mark.parametrize("file", ["pictures.bin", "held-out.bin"])
+def test_encoded_pictures_that_a_disk_has_spoilt_are_encoded_once_more(nightshift, pictures, undisturbed, name, file):
+    with between_two_segments(nightshift, name, pictures):
+        spoilt = nightshift.data_dir / "trainings" / name / file
+        kept = spoil(spoilt)
+    assert wait_until_over(nightshift, name).state == "succeeded"
+    assert f"training {name}: its encoded pictures are not as they were written" in nightshift.workers[-1].log
+    assert spoilt.read_bytes() == kept
+    assert digest(nightshift, name, 12) == undisturbed
+
+
+def test_other_weights_than_it_began_with_end_it_and_those_that_are_back_go_on(nightshift, pictures, undisturbed, name):
+    checkpoint = shutil.copytree(
+        nightshift.environment["NIGHTSHIFT_CHECKPOINT"], nightshift.folder / f"{name}-checkpoint"
+    )
+    weights = checkpoint / "unet" / "diffusion_pytorch_model.safetensors"
+    with between_two_segments(nightshift, name, pictures, "--model-id", checkpoint) as known:
+        kept = spoil(weights)
+    over = wait_until_over(nightshift, name)
+    assert (over.state, over.cause, over.step) == ("failed", "training", known.step)
+    assert f"checkpoint {checkpoint} has other weights than those it began with: bring them back" in over.error
+    weights.write_bytes(kept)
     nightshift.producer("retry", name)
     assert wait_until_over(nightshift, name).state == "succeeded"
     assert digest(nightshift, name, 12) == undisturbed

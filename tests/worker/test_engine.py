@@ -241,7 +241,7 @@ def test_where_nothing_is_loaded_the_next_job_goes_alone(new_engine, spec):
 class Session:
     """Stands for a training, which is begun with a pipeline."""
 
-    def __init__(self, pipeline, device):
+    def __init__(self, pipeline, device, revision):
         self.key = ""
         self.pipeline = pipeline
 
@@ -304,7 +304,7 @@ def test_a_training_in_float16_is_one_in_float32_on_a_device_that_does_not_compu
         engine = Engine(kind("cpu", torch.float32), settings(data_dir=tmp_path))
         pipelines = []
 
-        def begin(pipeline, _device, pipelines=pipelines):
+        def begin(pipeline, _device, _revision, pipelines=pipelines):
             pipelines.append(pipeline)
             return SimpleNamespace()
 

@@ -184,13 +184,13 @@ class Engine:
         return made
 
     def session(
-        self, key: str, checkpoint: str, precision: str, begin: Callable[[Any, Device], "TrainingSession"]
+        self, key: str, checkpoint: str, precision: str, begin: Callable[[Any, Device, str], "TrainingSession"]
     ) -> "TrainingSession":
         """Return the training that is called `key`, and that has the device from now on, in place of all else.
 
-        Unless it had that already, `begin` makes it of the checkpoint's pipeline, whose weights are in `precision`:
-        fp16, bf16, no, which is float32, or auto, which is the device's own; float32 instead of fp16 where the device
-        does not compute in that.
+        Unless it had that already, `begin` makes it of the checkpoint's pipeline, the device, and the checkpoint's
+        revision. The weights are in `precision`: fp16, bf16, no, which is float32, or auto, which is the device's own;
+        float32 instead of fp16 where the device does not compute in that.
 
         Raises:
             CheckpointError: if the checkpoint cannot be loaded.
@@ -210,7 +210,7 @@ class Engine:
 
         def load() -> "TrainingSession":
             # Plain: what makes pictures the same in any company has no use here.
-            return begin(load_plain(local, self.device, dtype, self._settings), self.device)
+            return begin(load_plain(local, self.device, dtype, self._settings), self.device, local.revision)
 
         what = f"while {local.name} was loaded for a training: close other applications"
         self._session = session = memory_explained(self.device, load, what)

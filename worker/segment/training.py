@@ -12,6 +12,7 @@ from models.records.trainings.segments import SegmentClaim, SegmentMeasurement, 
 from models.settings import Settings
 from models.training.config import TrainingConfig
 from models.training.data_set import CaptionedPicture, read_data_set
+from models.training.kept_files import state_file
 from models.training.pictures import read_picture
 from models.types.errors import BadInputError, TrainingError
 from models.types.states import Outcome
@@ -69,10 +70,10 @@ class SegmentTrainer:
         # A worker that was told to end before the first step has nothing new to save, nor to compare.
         is_new = taken.step > claim.step
         lora = self._save_lora(session, claim, config, files, taken.step, heartbeat) if is_new else None
-        state_file = f"state-{taken.step:06d}-{claim.segment_id}.pt"
+        written = state_file(taken.step, claim.segment_id)
         state = session.state()
-        self.retrier.until_done(lambda: files.write_state(state_file, state), heartbeat.wait)
-        session.key = _key(claim, state_file)
+        self.retrier.until_done(lambda: files.write_state(written, state), heartbeat.wait)
+        session.key = _key(claim, written)
         measured = SegmentMeasurement(
             ready_s=ready_s,
             step_s=taken.step_s,
@@ -85,7 +86,14 @@ class SegmentTrainer:
             device_allocated_peak_bytes=taken.peak.device_allocated,
             device_driver_peak_bytes=taken.peak.device_driver,
         )
-        result = SegmentResult(Outcome.SUCCEEDED, step=taken.step, state_file=state_file, lora=lora, measured=measured)
+        result = SegmentResult(
+            Outcome.SUCCEEDED,
+            step=taken.step,
+            state_file=written,
+            revision=session.revision,
+            lora=lora,
+            measured=measured,
+        )
         tell = partial(write_figures, files.tensorboard, taken.steps, measured)
         return Trained(result, tell if config.report_to == "tensorboard" else lambda: None)
 
@@ -103,12 +111,18 @@ class SegmentTrainer:
         heartbeat: SegmentHeartbeat,
         pipeline: Any,
         device: Any,
+        revision: str,
     ) -> "TrainingSession":
         from worker.engine.training.examples import EncodedExamples
         from worker.engine.training.parts import Parts
         from worker.engine.training.session import TrainingSession, encode_all
 
         heartbeat.advance()
+        if claim.revision not in (None, revision):
+            raise TrainingError(
+                f"checkpoint {config.model_id} has other weights than those it began with: bring them back, and "
+                f"`producer retry {claim.name}`; or train once more by another name"
+            )
         state = None if claim.state_file is None else files.read_state(claim.state_file)
 
         def encoded(parts: Parts) -> tuple[EncodedExamples, EncodedExamples | None]:
@@ -131,6 +145,7 @@ class SegmentTrainer:
             pipeline,
             device,
             config,
+            revision,
             encoded=encoded,
             state=state,
             rate_share=claim.rate_share,

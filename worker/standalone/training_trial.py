@@ -94,11 +94,12 @@ def _trial(
         did(f"encoded {len(pictures)} pictures")
         return found, None
 
-    def begin(pipeline: Any, device: Device) -> TrainingSession:
+    def begin(pipeline: Any, device: Device, revision: str) -> TrainingSession:
         return TrainingSession(
             pipeline,
             device,
             config,
+            revision,
             encoded=encoded,
             state=None,
             rate_share=1.0,

@@ -11,7 +11,7 @@ from models.records.tables.trainings import Segment, Training
 from models.records.tables.workers import Attempt, Boot, GuardAction, Load, SweepLease
 
 #: The version in `migrations` that makes these tables.
-SCHEMA_VERSION = "0021"
+SCHEMA_VERSION = "0022"
 
 __all__ = [
     "SCHEMA_VERSION",

@@ -36,6 +36,8 @@ class Training(Base):
     config: Mapped[dict[str, Any]] = mapped_column(Json)
     #: Folder of pictures and captions on the worker's machine.
     data: Mapped[LongText]
+    #: Of the checkpoint that its first segment loaded, as `Load` has it; None before.
+    revision: Mapped[LongTextOrNone]
     #: As `models.training.place` names the data folder that has its files.
     place: Mapped[str] = mapped_column(String(32))
     #: How many pictures are learnt from, and how many are held out.

@@ -42,6 +42,8 @@ class SegmentClaim:
     step: int
     steps: int
     state_file: str | None
+    #: Of the weights that it began with; None in the first segment.
+    revision: str | None
     rate_share: float
     saves_memory: bool
     priority: int
@@ -83,6 +85,8 @@ class SegmentResult:
     #: Steps taken by then, and what lies on the disk of them.
     step: int | None = None
     state_file: str | None = None
+    #: Of the weights that were trained on.
+    revision: str | None = None
     lora: str | None = None
     cause: Cause | None = None
     error: str | None = None
@@ -155,6 +159,7 @@ def _claim_of(row: Training, segment: Segment) -> SegmentClaim:
         step=row.step,
         steps=row.steps,
         state_file=row.state_file,
+        revision=row.revision,
         rate_share=row.rate_share,
         saves_memory=row.saves_memory,
         priority=row.priority,
@@ -176,7 +181,8 @@ def renew_segment(session: Session, claim: SegmentClaim) -> bool | None:
 
 def advance(session: Session, claim: SegmentClaim, result: SegmentResult, ended: Ended) -> Recorded:
     """Write that steps were taken, and queue the next segment or end the training."""
-    values: dict[str, object] = {"step": result.step, "state_file": result.state_file, "losses": 0, "failures": 0}
+    values: dict[str, object] = {"step": result.step, "state_file": result.state_file, "revision": result.revision}
+    values |= {"losses": 0, "failures": 0}
     if result.step is not None and result.step >= claim.steps:
         values |= {"state": JobState.SUCCEEDED, "finished_at": ended.at, "cancel_requested": False}
     else:

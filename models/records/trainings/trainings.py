@@ -28,6 +28,7 @@ class KnownTraining:
     name: str
     config: Mapping[str, Any]
     data: str
+    revision: str | None
     pictures: int
     held_out: int
     validation_batch_id: int | None

@@ -38,6 +38,7 @@ class TrainingSession:
         pipeline: Any,
         device: Device,
         config: TrainingConfig,
+        revision: str,
         *,
         encoded: Callable[[Parts], tuple[EncodedExamples, EncodedExamples | None]],
         state: bytes | None,
@@ -45,9 +46,13 @@ class TrainingSession:
         saves_memory: bool,
         memory_sample_s: float,
     ) -> None:
-        """Have pictures to learn from, and those that are held out, be given by `encoded`, and go on from `state`."""
+        """Have pictures to learn from, and those that are held out, be given by `encoded`, and go on from `state`.
+
+        `revision` is of the pipeline's checkpoint.
+        """
         #: By which another segment knows that it can go on in this session.
         self.key = ""
+        self.revision = revision
         self._device = device
         self._config = config
         self._memory_sample_s = memory_sample_s
