@@ -97,20 +97,28 @@ def _become(
     arguments: Sequence[str],
     environment: dict[str, str],
     folder: str | Path,
-    files: Sequence[str | Path],
+    files: Sequence[str | Path | int],
     note: str | None = None,
+    *,
+    has_session: bool = True,
 ) -> None:
+    """Be a program: a script, or after `-m` a module; `files` are paths, or open."""
     # Else each collection would look through all that the server has imported.
     gc.freeze()
-    if not {"run", "workers", "bench"}.isdisjoint(arguments[1:2]):
-        keep_spares(_become, Path(arguments[0]).with_name("celery"))
-    os.setsid()
+    is_trial = arguments[1:2] == ["train"] and "--dry-run" in arguments
+    if is_trial or not {"run", "workers", "bench", "doctor", "tune"}.isdisjoint(arguments[1:2]):
+        keep_spares(_become)
+    if has_session:
+        os.setsid()
     # Modules of the product are written down as compiled, whatever whoever runs the tests does with those.
     sys.dont_write_bytecode = False
     for descriptor, file in enumerate(files):
         # A terminal among them is not to send its signals here.
         how = os.O_RDONLY if descriptor == 0 else os.O_WRONLY | os.O_APPEND
-        os.dup2(os.open(file, how | os.O_NOCTTY), descriptor)
+        opened = file if isinstance(file, int) else os.open(file, how | os.O_NOCTTY)
+        os.dup2(opened, descriptor)
+        if opened > 2:
+            os.close(opened)
     # Those of the server know whether theirs are terminals, and what those can show.
     shown_in = environment.get("PYTHONIOENCODING")
     sys.stdin, sys.stdout = os.fdopen(0), os.fdopen(1, "w", encoding=shown_in)
@@ -125,5 +133,9 @@ def _become(
         from producer.local.noted_process import note_this_process
 
         note_this_process(Path(note))
-    sys.argv = list(arguments)
-    runpy.run_path(arguments[0], run_name="__main__")
+    if arguments[0] == "-m":
+        sys.argv = list(arguments[1:])
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = list(arguments)
+        runpy.run_path(arguments[0], run_name="__main__")

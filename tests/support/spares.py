@@ -1,92 +1,101 @@
-"""Workers for a forked program that starts one: processes forked before it, so that they too have torch already.
+"""Programs for a forked program that starts some: processes forked before it, so that they too have torch already.
 
-`producer run` and the like start workers by `subprocess`, and in a forked program they get these for it, its children.
+`producer run`, `doctor` and the like start programs by `subprocess`, and in a forked program they get one of these,
+their child, in place of each that imports torch.
 """
 
+import inspect
 import json
 import os
-import signal
+import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-#: As many as one starts in any test.
+#: As many as one starts in any test, but for those that start a worker again and again.
 _NUMBER = 4
+#: Bytes of an order, which has an environment.
+_LONGEST = 1 << 17
+_NOTED = ["-m", "producer.local.noted_process"]
+
+
+class _Asked(NamedTuple):
+    """A module that is to run, and where it notes itself."""
+
+    arguments: list[str]
+    note: str | None
 
 
 class Spare:
-    """A process that waits to become a program; its methods are those of `subprocess.Popen`."""
+    """A process that waits to become a program."""
 
     def __init__(self, become: Callable[..., None], earlier: Sequence["Spare"]) -> None:
-        orders, self._orders = os.pipe()
-        self._status: int | None = None
+        # Each order arrives whole, or the end where nobody is left to give one.
+        self._orders, orders = socket.socketpair(type=socket.SOCK_SEQPACKET)
         self.pid = os.fork()
         if self.pid == 0:
             # Held open here, they would keep those waiting whose program has ended.
-            for descriptor in (self._orders, *(one._orders for one in earlier)):
-                os.close(descriptor)
-            with os.fdopen(orders) as pipe:
-                order = pipe.read()
+            for one in (self._orders, *(one._orders for one in earlier)):
+                one.close()
+            order, files, *_ = socket.recv_fds(orders, _LONGEST, 3)
+            orders.close()
             if order:
-                become(**json.loads(order))
+                become(files=files, **json.loads(order))
             sys.exit()
-        os.close(orders)
+        orders.close()
 
-    def start(self, **order: object) -> None:
-        """Have it become the program."""
-        with os.fdopen(self._orders, "w") as pipe:
-            json.dump(order, pipe)
-
-    def poll(self) -> int | None:
-        if self._status is None:
-            ended, status = os.waitpid(self.pid, os.WNOHANG)
-            self._status = os.waitstatus_to_exitcode(status) if ended else None
-        return self._status
-
-    def wait(self, timeout: float | None = None) -> int:
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while (status := self.poll()) is None:
-            if deadline is not None and time.monotonic() > deadline:
-                raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
-            time.sleep(0.02)
-        return status
-
-    def send_signal(self, number: signal.Signals) -> None:
-        if self.poll() is None:
-            os.kill(self.pid, number)
-
-    def terminate(self) -> None:
-        self.send_signal(signal.SIGTERM)
-
-    def kill(self) -> None:
-        self.send_signal(signal.SIGKILL)
+    def start(self, files: Sequence[int], **order: object) -> None:
+        """Have it become the program that an order tells, with these files as its standard ones."""
+        socket.send_fds(self._orders, [json.dumps(order).encode()], list(files))
+        self._orders.close()
 
 
-def keep_spares(become: Callable[..., None], celery: Path) -> None:
-    """Fork some, of which the program then takes one for each worker that it starts.
+def keep_spares(become: Callable[..., None]) -> None:
+    """Fork some, of which the program then takes one for each program that it starts and that imports torch.
 
-    `become` takes the arguments, the environment, the folder and the files of a program, and the file in which it notes
-    itself; `celery` is the script of it.
+    `become` takes the arguments, the environment, the folder and the files of a program, the file in which it notes
+    itself, and whether it has a session of its own.
     """
     spares: list[Spare] = []
     for _ in range(_NUMBER):
         spares.append(Spare(become, spares))
+    start = subprocess.Popen._execute_child  # type: ignore[attr-defined]
+    order_of = inspect.signature(start)
 
-    class Popen(subprocess.Popen[bytes]):
-        def __new__(cls, arguments: list[str], **options: Any) -> Any:
-            if "celery" not in arguments:
-                return super().__new__(cls)
-            spare, program, (note,) = spares.pop(), arguments.index("celery"), arguments[4:5]
-            spare.start(
-                arguments=[str(celery), *arguments[program + 1 :]],
-                environment=options["env"],
-                folder=str(options["cwd"]),
-                files=[os.devnull, options["stdout"].name, options["stdout"].name],
-                note=note,
-            )
-            return spare
+    def _execute_child(process: Any, *given: Any) -> None:
+        order = order_of.bind(process, *given).arguments
+        asked = _asked(order["args"])
+        if asked is None or not spares:
+            start(process, *given)
+            return
+        pipes = [order[name] for name in ("p2cread", "c2pwrite", "errwrite")]
+        spare = spares.pop()
+        spare.start(
+            [number if pipe == -1 else pipe for number, pipe in enumerate(pipes)],
+            arguments=asked.arguments,
+            environment=dict(os.environ if order["env"] is None else order["env"]),
+            folder=os.fspath(order["cwd"] or Path.cwd()),
+            note=asked.note,
+            has_session=order["start_new_session"],
+        )
+        process.pid = spare.pid
+        process._child_created = True
+        process._close_pipe_fds(*(order[name] for name in _PIPES))
 
-    subprocess.Popen = Popen  # type: ignore[assignment,misc]
+    subprocess.Popen._execute_child = _execute_child  # type: ignore[attr-defined]
+
+
+_PIPES = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
+
+
+def _asked(arguments: object) -> _Asked | None:
+    """Return what a command asks for, where it is a module of Python's that imports torch."""
+    if not isinstance(arguments, list) or arguments[0] != sys.executable:
+        return None
+    words, note = [word for word in map(str, arguments[1:]) if word != "-P"], None
+    if words[:2] == _NOTED:
+        note, words = words[2], words[4:]
+    is_heavy = words[:1] == ["-m"] and words[1].startswith(("celery", "faulty_", "worker.standalone."))
+    return _Asked(words, note) if is_heavy else None
