@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,12 @@ class DataSet:
 
     learnt: list[CaptionedPicture]
     held_out: list[CaptionedPicture]
+
+
+@dataclass(frozen=True)
+class CheckedDataSet(DataSet):
+    """One of which each picture was looked at."""
+
     #: Width and height in pixels of each file of both, once, however many captions it comes with.
     sizes: Mapping[Path, tuple[int, int]]
 
@@ -48,23 +54,52 @@ class DataSet:
 def read_data_set(folder: Path) -> DataSet:
     """Return the data set of a folder: imagefolder, kohya's, or pictures with a text file beside each.
 
+    No picture is opened, which takes minutes for thousands of photos.
+
     Raises:
-        BadInputError: with each picture that cannot be used, and what to do.
+        BadInputError: with each line and picture that cannot be used, and what to do.
     """
+    problems: list[str] = []
+    found = _found(folder, problems)
+    _require_none(problems)
+    return found
+
+
+def check_data_set(folder: Path, looked_at: Callable[[int], object] = lambda _: None) -> CheckedDataSet:
+    """Return the same once each picture was looked at; `looked_at` is told of how many more.
+
+    Raises:
+        BadInputError: with all that cannot be used, pictures among it, and what to do.
+    """
+    problems: list[str] = []
+    found = _found(folder, problems)
+    sizes: dict[Path, tuple[int, int]] = {}
+    # A picture may come with several captions.
+    for file in dict.fromkeys(one.file for one in found.learnt + found.held_out):
+        try:
+            sizes[file] = read_picture(file).size
+        except BadInputError as error:
+            problems += error.problems
+        looked_at(1)
+    _require_none(problems)
+    return CheckedDataSet(found.learnt, found.held_out, sizes)
+
+
+def _found(folder: Path, problems: list[str]) -> DataSet:
     if not folder.is_dir():
         raise BadInputError([f"{folder} is no folder: --data names one with pictures, or a batch"])
     train = folder / _TRAIN if (folder / _TRAIN).is_dir() else folder
-    problems: list[str] = []
-    folders = [train] + [folder / name for name in _TESTS if train != folder]
-    sizes: dict[Path, tuple[int, int]] = {}
-    learnt, *others = [_checked(_read(one, problems), sizes, problems) for one in folders]
-    held_out = [one for found in others for one in found]
+    learnt = list(_read(train, problems))
+    held_out = [one for name in _TESTS if train != folder for one in _read(folder / name, problems)]
     if not learnt and not problems:
         problems.append(f"{train} holds no picture ({', '.join(_PICTURES)})")
+    return DataSet(learnt, held_out)
+
+
+def _require_none(problems: list[str]) -> None:
     if problems:
         more = [f"… and {len(problems) - _SHOWN:,} more"] if len(problems) > _SHOWN else []
         raise BadInputError(problems[:_SHOWN] + more)
-    return DataSet(learnt, held_out, sizes)
 
 
 def _read(folder: Path, problems: list[str]) -> Iterator[CaptionedPicture]:
@@ -131,22 +166,3 @@ def _of_folder(folder: Path, repeats: int, named: str | None, problems: list[str
             problems.append(f"{beside} cannot be read: {error}")
             continue
         yield CaptionedPicture(file, caption or "", repeats)
-
-
-def _checked(
-    pictures: Iterable[CaptionedPicture], sizes: dict[Path, tuple[int, int]], problems: list[str]
-) -> list[CaptionedPicture]:
-    """Return those that can be read, and put down the size of each."""
-    found: list[CaptionedPicture] = []
-    # A picture may come with several captions.
-    refused: set[Path] = set()
-    for one in pictures:
-        if one.file not in sizes and one.file not in refused:
-            try:
-                sizes[one.file] = read_picture(one.file).size
-            except BadInputError as error:
-                refused.add(one.file)
-                problems += error.problems
-        if one.file in sizes:
-            found.append(one)
-    return found

@@ -15,7 +15,7 @@ from models.records.trainings.trainings import KnownTraining, create_training, r
 from models.records.trainings.validation import create_validation
 from models.settings import Settings
 from models.training.config import TrainingConfig
-from models.training.data_set import DataSet, read_data_set
+from models.training.data_set import CheckedDataSet, check_data_set
 from models.training.place import place_of
 from models.training.trial import Trial
 from models.types.clock import now
@@ -34,6 +34,8 @@ from worker.queue.traces import Traces
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 #: Share of prompts whose pictures are held out of a data set that is made of batches.
 _HELD_OUT = 0.1
+#: Pictures from which on progress is worth showing.
+_LONG = 100
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class PlannedTraining:
     name: str
     config: TrainingConfig
     folder: Path
-    data: DataSet
+    data: CheckedDataSet
     #: By this machine's own history.
     expected: ExpectedTraining
 
@@ -94,7 +96,8 @@ def plan_training(
         export(settings, database, data, folder, wanted, progress)
     with database.reading() as session:
         expected = expected_training(session, config, socket.gethostname())
-    return PlannedTraining(name, config, folder, read_data_set(folder), expected)
+    with progress("looking at pictures", long=_LONG) as advance:
+        return PlannedTraining(name, config, folder, check_data_set(folder, advance), expected)
 
 
 def try_planned(planned: PlannedTraining, did: Callable[[str], None], program: str = TRIAL) -> Trial:

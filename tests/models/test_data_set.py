@@ -5,7 +5,7 @@ import json
 import pytest
 from PIL import Image
 
-from models.training.data_set import CaptionedPicture, read_data_set
+from models.training.data_set import CaptionedPicture, check_data_set, read_data_set
 from models.types.errors import BadInputError
 
 
@@ -30,7 +30,7 @@ def metadata(folder, *rows):
 
 def problems(folder):
     with pytest.raises(BadInputError) as caught:
-        read_data_set(folder)
+        check_data_set(folder)
     return caught.value.problems
 
 
@@ -135,10 +135,19 @@ def test_a_caption_may_be_empty_where_that_is_said_and_a_picture_may_have_severa
     assert "it has no caption" in problems(tmp_path)[0]
 
 
-def test_a_picture_of_several_captions_is_one_file(tmp_path, put):
-    put("train/a.png")
-    put("test/b.png")
+def test_a_picture_of_several_captions_is_looked_at_once(tmp_path, put):
+    files = [put("train/a.png"), put("test/b.png")]
     metadata(tmp_path / "train", *({"file_name": "a.png", "text": f"caption {number}"} for number in range(3)))
     metadata(tmp_path / "test", {"file_name": "b.png", "text": "b"})
-    found = read_data_set(tmp_path)
-    assert (len(found.learnt), len(found.held_out), list(found.sizes.values())) == (3, 1, [(8, 8), (8, 8)])
+    told = []
+    found = check_data_set(tmp_path, told.append)
+    assert (len(found.learnt), len(found.held_out)) == (3, 1)
+    assert found.sizes == dict.fromkeys(files, (8, 8))
+    assert told == [1, 1]
+
+
+def test_what_was_checked_before_is_read_without_opening_a_picture(tmp_path, put):
+    file = put("a.png", "a")
+    file.write_text("no picture")
+    assert read_data_set(tmp_path).learnt == [CaptionedPicture(file, "a")]
+    assert len(problems(tmp_path)) == 1

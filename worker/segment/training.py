@@ -11,7 +11,7 @@ from models.checkpoints import is_hub_id
 from models.records.trainings.segments import SegmentClaim, SegmentMeasurement, SegmentResult
 from models.settings import Settings
 from models.training.config import TrainingConfig
-from models.training.data_set import CaptionedPicture, read_data_set
+from models.training.data_set import CaptionedPicture, DataSet, read_data_set
 from models.training.kept_files import state_file
 from models.training.pictures import read_picture
 from models.types.errors import BadInputError, TrainingError
@@ -120,19 +120,18 @@ class SegmentTrainer:
         heartbeat.advance()
         if claim.revision not in (None, revision):
             raise TrainingError(
-                f"checkpoint {config.model_id} has other weights than those it began with: bring them back, and "
-                f"`producer retry {claim.name}`; or train once more by another name"
+                f"checkpoint {config.model_id} has other weights than those it began with, {claim.revision}: bring "
+                f"them back, and `producer retry {claim.name}`; or train once more by another name"
             )
         state = None if claim.state_file is None else files.read_state(claim.state_file)
 
         def encoded(parts: Parts) -> tuple[EncodedExamples, EncodedExamples | None]:
             if (kept := files.read_pictures()) is None:
                 data = _read(claim.data)
-                learnt, held_out = encode_all(
-                    parts, config, _examples(data[0], heartbeat), _examples(data[1], heartbeat)
-                )
+                others = _examples(data.held_out, heartbeat) if data.held_out else None
+                learnt, held_out = encode_all(parts, config, _examples(data.learnt, heartbeat), others)
                 if config.check_autoencoder and claim.step == 0:
-                    _require_drawable(data[0], learnt, parts, config, heartbeat)
+                    _require_drawable(data.learnt, learnt, parts, config, heartbeat)
                 kept = learnt.content(), None if held_out is None else held_out.content()
                 self.retrier.until_done(partial(files.write_pictures, *kept), heartbeat.wait)
             learnt_content, held_out_content = kept
@@ -202,12 +201,11 @@ def segment_end(step: int, config: TrainingConfig) -> int:
     return min(config.max_train_steps, *(step - step % mark + mark for mark in marks))
 
 
-def _read(folder: str) -> tuple[Sequence[CaptionedPicture], Sequence[CaptionedPicture]]:
+def _read(folder: str) -> DataSet:
     try:
-        data = read_data_set(Path(folder))
+        return read_data_set(Path(folder))
     except BadInputError as error:
         raise TrainingError("; ".join(error.problems)) from error
-    return data.learnt, data.held_out
 
 
 def _examples(pictures: Sequence[CaptionedPicture], heartbeat: SegmentHeartbeat) -> Iterator[Any]:

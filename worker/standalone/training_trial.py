@@ -88,7 +88,7 @@ def _trial(
         nonlocal encode_s, picture_bytes
         begun = time.perf_counter()
         did(f"loaded {config.model_id}")
-        found, _ = encode_all(parts, config, _examples(pictures), ())
+        found, _ = encode_all(parts, config, _examples(pictures), None)
         encode_s = time.perf_counter() - begun
         picture_bytes = len(found.content()) // len(pictures)
         did(f"encoded {len(pictures)} pictures")

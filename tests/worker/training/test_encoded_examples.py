@@ -1,12 +1,16 @@
 """Pictures and captions, encoded once for a training."""
 
+import weakref
+
 import pytest
 import torch
-from demo_training import SIDE, pipeline
+from demo_training import SIDE, config, pipeline
+from PIL import Image
 
 from worker.engine.training import examples as examples_module
 from worker.engine.training.examples import EncodedExamples, Example, encode
 from worker.engine.training.parts import Parts
+from worker.engine.training.session import encode_all
 
 
 def test_pictures_are_encoded_as_diffusers_does_without_the_noise_of_the_autoencoder(examples):
@@ -39,3 +43,19 @@ def test_a_picture_with_several_captions_is_encoded_and_kept_once(examples, monk
     alone = encode(twice[1:], Parts.of(pipeline()), [(SIDE, SIDE)], mirrored=False)
     assert len(found.content()) - len(alone.content()) < found.latents[0].nbytes
     assert len(EncodedExamples.of_content(found.content())) == 3
+
+
+def test_photos_are_in_memory_one_at_a_time_held_out_ones_too():
+    seen = []
+
+    def photos():
+        for number in range(6):
+            # The one before it may be in hand still.
+            assert sum(one() is not None for one in seen) <= 1
+            picture = Image.new("RGB", (SIDE, SIDE), (number, 0, 0))
+            seen.append(weakref.ref(picture))
+            yield Example(picture, "a shoe")
+            del picture
+
+    learnt, held_out = encode_all(Parts.of(pipeline()), config(), photos(), photos())
+    assert (len(learnt), len(held_out), len(seen)) == (6, 6, 12)

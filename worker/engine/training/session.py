@@ -114,15 +114,16 @@ class TrainingSession:
 
 
 def encode_all(
-    parts: Parts, config: TrainingConfig, learnt: Iterable[Example], held_out: Iterable[Example]
+    parts: Parts, config: TrainingConfig, learnt: Iterable[Example], held_out: Iterable[Example] | None
 ) -> tuple[EncodedExamples, EncodedExamples | None]:
     """Return both kinds of pictures as a training takes them; None where none are held out.
 
+    They are taken one by one, since photos are large.
+
     Raises:
-        ValueError: there is none to learn from.
+        ValueError: there is none of a kind.
     """
-    others = list(held_out)
     return (
         encode(learnt, parts, config.sizes, mirrored=config.random_flip),
-        encode(others, parts, config.sizes, mirrored=False) if others else None,
+        None if held_out is None else encode(held_out, parts, config.sizes, mirrored=False),
     )
