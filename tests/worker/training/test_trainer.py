@@ -88,6 +88,41 @@ def test_a_layer_that_the_unet_does_not_have_is_said_whatever_else_is_named(enco
         trainer(encoded, lora_target_modules=layers)
 
 
+@pytest.mark.parametrize("predicted", ["epsilon", "v_prediction"])
+def test_a_unet_that_is_always_right_has_no_loss(encoded, monkeypatch, predicted):
+    parts = Parts.of(pipeline())
+    parts.noise.register_to_config(prediction_type=predicted)
+    made = trainer(encoded, parts, train_text_encoder=False)
+    drawn, normal = [], made._normal
+
+    def kept_in_mind(shape):
+        drawn.append(normal(shape))
+        return drawn[-1]
+
+    monkeypatch.setattr(made, "_normal", kept_in_mind)
+
+    def answer(_unet, given, output):
+        noisy, times, _ = given
+        kept = parts.noise.alphas_cumprod[times].view(-1, 1, 1, 1)
+        noise = drawn[-1]
+        picture = (noisy - (1 - kept).sqrt() * noise) / kept.sqrt()
+        right = noise if predicted == "epsilon" else kept.sqrt() * noise - (1 - kept).sqrt() * picture
+        output.sample = output.sample * 0 + right
+        return output
+
+    parts.unet.register_forward_hook(answer)
+    losses = []
+    made.train(3, lambda step: losses.append(step.loss))
+    assert losses == pytest.approx([0, 0, 0], abs=1e-6)
+
+
+def test_a_unet_that_predicts_something_else_is_refused():
+    made = pipeline()
+    made.scheduler.register_to_config(prediction_type="sample")
+    with pytest.raises(TrainingError, match="prediction_type is sample; it has to be epsilon or v_prediction"):
+        Parts.of(made)
+
+
 def test_it_learns(encoded):
     made = trainer(encoded, max_train_steps=40, lora_rank=16)
     losses = []

@@ -8,6 +8,11 @@ import torch
 from diffusers import DDPMScheduler
 from torch import Tensor
 
+from models.types.errors import TrainingError
+
+#: What a UNet may say of a noisy picture: the noise in it, or its velocity.
+PREDICTED = ("epsilon", "v_prediction")
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -22,10 +27,18 @@ class Parts:
 
     @classmethod
     def of(cls, pipeline: Any) -> "Parts":
-        """Return those of a loaded pipeline of diffusers; nothing of them is trained but what is added."""
+        """Return those of a loaded pipeline of diffusers; nothing of them is trained but what is added.
+
+        Raises:
+            TrainingError: its UNet predicts what no loss is known of here.
+        """
         for part in (pipeline.unet, pipeline.text_encoder, pipeline.vae):
             part.requires_grad_(False)
         noise = DDPMScheduler.from_config(pipeline.scheduler.config)
+        if (predicted := noise.config["prediction_type"]) not in PREDICTED:
+            raise TrainingError(
+                f"the checkpoint's prediction_type is {predicted}; it has to be {' or '.join(PREDICTED)}"
+            )
         return cls(pipeline.unet, pipeline.text_encoder, pipeline.tokenizer, pipeline.vae, noise, pipeline.unet.device)
 
     def without_autoencoder(self) -> "Parts":
