@@ -143,7 +143,7 @@ def _problem(error: Any) -> str:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInputError([f"{file} cannot be read: {error}"]) from None
     if file.suffix == ".py":

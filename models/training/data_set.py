@@ -137,7 +137,7 @@ def _of_metadata(file: Path, problems: list[str]) -> Iterator[CaptionedPicture]:
 
 def _rows(file: Path, problems: list[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
     try:
-        with file.open(encoding="utf-8", newline="" if file.suffix == ".csv" else None) as lines:
+        with file.open(encoding="utf-8-sig", newline="" if file.suffix == ".csv" else None) as lines:
             if file.suffix == ".csv":
                 # An empty place says nothing; in JSON an empty caption is one.
                 for number, row in enumerate(csv.DictReader(lines), start=2):
@@ -161,7 +161,7 @@ def _of_folder(folder: Path, repeats: int, named: str | None, problems: list[str
             continue
         try:
             # Kohya's scripts take the folder's words where a picture has none of its own.
-            caption = named if beside is None else " ".join(beside.read_text(encoding="utf-8").split())
+            caption = named if beside is None else " ".join(beside.read_text(encoding="utf-8-sig").split())
         except (OSError, UnicodeDecodeError) as error:
             problems.append(f"{beside} cannot be read: {error}")
             continue

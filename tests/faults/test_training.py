@@ -175,6 +175,18 @@ def spoil(file):
     return kept
 
 
+def assert_it_waits_for_a_file(nightshift, known, said):
+    over = wait_until_over(nightshift, known.name)
+    assert (over.state, over.cause, over.step) == ("failed", "training", known.step)
+    assert said in over.error
+
+
+def assert_it_goes_on(nightshift, name, undisturbed):
+    nightshift.producer("retry", name)
+    assert wait_until_over(nightshift, name).state == "succeeded"
+    assert digest(nightshift, name, 12) == undisturbed
+
+
 @pytest.mark.parametrize("lose", [Path.unlink, spoil], ids=["gone", "spoilt"])
 def test_a_state_that_is_lost_ends_it_with_its_name_and_one_that_is_back_goes_on(
     nightshift, pictures, undisturbed, name, lose
@@ -183,13 +195,9 @@ def test_a_state_that_is_lost_ends_it_with_its_name_and_one_that_is_back_goes_on
         state = nightshift.data_dir / "trainings" / name / known.state_file
         kept = state.read_bytes()
         lose(state)
-    over = wait_until_over(nightshift, name)
-    assert (over.state, over.cause, over.step) == ("failed", "training", known.step)
-    assert f"its state {state} is gone, or not as it was written: bring it back" in over.error
+    assert_it_waits_for_a_file(nightshift, known, f"its state {state} is gone, or not as it was written: bring it back")
     state.write_bytes(kept)
-    nightshift.producer("retry", name)
-    assert wait_until_over(nightshift, name).state == "succeeded"
-    assert digest(nightshift, name, 12) == undisturbed
+    assert_it_goes_on(nightshift, name, undisturbed)
 
 
 @pytest.mark.parametrize("file", ["pictures.bin", "held-out.bin"])
@@ -210,13 +218,11 @@ def test_other_weights_than_it_began_with_end_it_and_those_that_are_back_go_on(n
     weights = checkpoint / "unet" / "diffusion_pytorch_model.safetensors"
     with between_two_segments(nightshift, name, pictures, "--model-id", checkpoint) as known:
         kept = spoil(weights)
-    over = wait_until_over(nightshift, name)
-    assert (over.state, over.cause, over.step) == ("failed", "training", known.step)
-    assert f"checkpoint {checkpoint} has other weights than those it began with, sha256:" in over.error
+    assert_it_waits_for_a_file(
+        nightshift, known, f"checkpoint {checkpoint} has other weights than those it began with, sha256:"
+    )
     weights.write_bytes(kept)
-    nightshift.producer("retry", name)
-    assert wait_until_over(nightshift, name).state == "succeeded"
-    assert digest(nightshift, name, 12) == undisturbed
+    assert_it_goes_on(nightshift, name, undisturbed)
 
 
 def test_a_training_is_cancelled_at_its_next_step_and_goes_on_from_its_last_state(

@@ -151,3 +151,15 @@ def test_what_was_checked_before_is_read_without_opening_a_picture(tmp_path, put
     file.write_text("no picture")
     assert read_data_set(tmp_path).learnt == [CaptionedPicture(file, "a")]
     assert len(problems(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("name", ["metadata.jsonl", "metadata.csv", "a.txt"])
+def test_what_windows_programs_write_before_a_text_is_no_part_of_it(tmp_path, put, name):
+    file = put("a.png")
+    text = {
+        "metadata.jsonl": '{"file_name": "a.png", "text": "a shoe"}\n',
+        "metadata.csv": "file_name,text\na.png,a shoe\n",
+        "a.txt": "a shoe",
+    }
+    (tmp_path / name).write_text(text[name], encoding="utf-8-sig")
+    assert read_data_set(tmp_path).learnt == [CaptionedPicture(file, "a shoe")]

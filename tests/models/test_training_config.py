@@ -86,6 +86,13 @@ def test_nothing_of_such_a_file_is_run(written, tmp_path):
     assert not (tmp_path / "made").exists()
 
 
+@pytest.mark.parametrize("name", ["config.toml", "config.py"])
+def test_what_windows_programs_write_before_a_text_is_no_part_of_it(written, name):
+    text = {"config.toml": "lora_rank = 16\n", "config.py": "config = {'lora_rank': 16}\n"}
+    file = written(name, "\ufeff" + text[name])
+    assert read_config(file, {})[0].lora_rank == 16
+
+
 def test_flags_win_over_the_file(written):
     file = written("config.toml", TOML)
     assert read_config(file, {})[0].lora_rank == 16
