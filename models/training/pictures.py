@@ -1,6 +1,5 @@
 """Pictures as a training takes them, which is as a person sees them."""
 
-import struct
 from pathlib import Path
 
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -16,13 +15,16 @@ def read_picture(file: Path) -> Image.Image:
     """
     try:
         with Image.open(file) as opened:
+            opened.getexif()
+            # Known by now. In the turned picture they would be written anew, which fails for odd notes of cameras.
+            opened.info.pop("exif", None)
             return _in_rgb(ImageOps.exif_transpose(opened))
     except FileNotFoundError:
         what = "is not there"
     except UnidentifiedImageError:
         what = "cannot be read as a picture: save it anew, as PNG or JPEG"
     # Pillow raises what its decoders do, of a picture that is cut short or spoiled.
-    except (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         what = f"is no whole picture: {error}"
     raise BadInputError([f"{file} {what}"])
 

@@ -35,13 +35,21 @@ def test_transparency_is_known_in_other_modes(tmp_path, mode):
     assert pixels(saved(tmp_path, shown)) == [[WHITE, [0, 0, 0]]]
 
 
-def test_a_photo_stands_as_its_camera_was_held(tmp_path):
+@pytest.mark.parametrize("is_odd", [False, True])
+def test_a_photo_stands_as_its_camera_was_held_whatever_else_that_noted(tmp_path, is_odd):
     exif = Image.Exif()
+    exif[0x010F] = "the camera's maker"
     # Turned by a quarter: what lies on the left was above.
     exif[0x0112] = 6
     held = Image.new("RGB", (32, 16), "red")
     held.paste("white", (16, 0, 32, 16))
-    found = read_picture(saved(tmp_path, held, "a.jpg", exif=exif, quality=100, subsampling=0))
+    file = saved(tmp_path, held, "a.jpg", exif=exif, quality=100, subsampling=0)
+    if is_odd:
+        # The maker's words are under a number that asks for numbers.
+        noted = file.read_bytes()
+        assert noted.count(b"\x01\x0f\x00\x02") == 1
+        file.write_bytes(noted.replace(b"\x01\x0f\x00\x02", b"\x01\x21\x00\x02"))
+    found = read_picture(file)
     assert found.size == (16, 32)
     above, below = found.getpixel((8, 4)), found.getpixel((8, 28))
     assert above == pytest.approx(RED, abs=3)
