@@ -50,6 +50,17 @@ def is_hub_id(name: str) -> bool:
     return _HUB_ID.fullmatch(name) is not None
 
 
+def public_name(name: str) -> str:
+    """Return what others know a checkpoint by: its hub id, or what its file or folder is called, without the place."""
+    if is_hub_id(name):
+        return name
+    path = Path(name)
+    # As the hub's library calls its folders: models--owner--name/snapshots/COMMIT.
+    if path.parent.name == "snapshots" and path.parent.parent.name.startswith("models--"):
+        return path.parent.parent.name.removeprefix("models--").replace("--", "/", 1)
+    return path.name
+
+
 def local_path(name: str) -> Path:
     """Return where a checkpoint that is no hub id lies: a folder or a file, which need not be there."""
     return DEMO_FOLDER if name == DEMO else Path(name)

@@ -62,7 +62,8 @@ class Settings(BaseSettings):
     checkpoint: str = Field(STABLE_DIFFUSION_1_5, description="hub id, folder, `.safetensors` file, or `demo`")
     checkpoint_folders: str = Field(
         "",
-        description="folders that jobs may take checkpoints from, `:` between; empty: `checkpoints` in the data folder",
+        description="folders that jobs may take checkpoints from beside the hub's cache, `:` between; "
+        "empty: `checkpoints` in the data folder",
     )
     lora_folders: str = Field(
         "", description="folders that jobs may take LoRAs from, `:` between; empty: `loras` in the data folder"
@@ -263,10 +264,13 @@ class Settings(BaseSettings):
         """
         if checkpoint in (self.checkpoint, DEMO) or is_hub_id(checkpoint):
             return
+        # `producer download` fetched what lies in the hub's cache: a name of the hub may be said with its revision so.
+        from huggingface_hub.constants import HF_HUB_CACHE
+
         folders = self.places_of_checkpoints
         # Resolved, so that neither `..` nor a link leads out of them.
         place = Path(checkpoint).resolve()
-        if not any(place.is_relative_to(folder.resolve()) for folder in folders):
+        if not any(place.is_relative_to(folder.resolve()) for folder in [*folders, Path(HF_HUB_CACHE)]):
             raise CheckpointError(
                 f"checkpoint {checkpoint} lies outside of {', '.join(map(str, folders))}, which is where jobs may take "
                 "checkpoints from: move it there, or set NIGHTSHIFT_CHECKPOINT_FOLDERS for the worker"

@@ -3,6 +3,7 @@
 import ast
 import tomllib
 from collections.abc import Mapping
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,14 +17,10 @@ from models.types.job import MAX_SEED
 #: Where a UNet of diffusers mixes what it draws with itself and with the prompt.
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 _Share = Annotated[float, Field(ge=0, le=1)]
-#: Keys of other programs that change nothing here, and why.
-_WITHOUT_EFFECT = {
-    "revision": "the checkpoint is taken as it lies on this disk; `producer download --revision` fetches one",
-    "checkpoints_total_limit": "all stay until they were compared; `producer compare NAME --keep 5` removes the others",
-    "num_train_epochs": "max_train_steps says how long it takes",
-    "validation_epochs": "validation_steps says when pictures are made",
-    "logging_dir": "figures are rows, and lie in the data folder",
-}
+#: What may be told in passes through all pictures, or in steps, which win.
+_IN_PASSES = {"num_train_epochs": "max_train_steps", "validation_epochs": "validation_steps"}
+#: The branch of a hub's repository that is meant by its name alone.
+MAIN = "main"
 
 
 class TrainingConfig(BaseModel):
@@ -32,11 +29,15 @@ class TrainingConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model_id: str = Field(STABLE_DIFFUSION_1_5, description="Checkpoint to train on.")
+    revision: str = Field(MAIN, min_length=1, description="Of a checkpoint of the hub: its branch, tag or commit.")
     train_data_dir: str | None = Field(None, description="Folder of pictures and captions.")
     resolution: int = Field(512, ge=64, le=2048, multiple_of=8, description="Pixels of a picture's shorter side.")
     train_batch_size: int = Field(2, ge=1, le=256, description="Pictures that go through the UNet at once.")
     gradient_accumulation_steps: int = Field(8, ge=1, le=1024, description="Such batches for each step.")
     max_train_steps: int = Field(3000, ge=1, le=1_000_000, description="Steps in all.")
+    num_train_epochs: int | None = Field(
+        None, ge=1, description="Passes through all pictures, in place of --max-train-steps."
+    )
     learning_rate: float = Field(1e-4, gt=0, le=1, description="Of the UNet's LoRA.")
     text_encoder_lr: float | None = Field(None, gt=0, le=1, description="Of the text encoder's; as the UNet's.")
     train_text_encoder: bool = Field(False, description="Train a LoRA of the text encoder, too: for new words.")
@@ -50,17 +51,26 @@ class TrainingConfig(BaseModel):
     gradient_checkpointing: bool = Field(
         True, description="Where memory runs out, compute again what the way back needs: less memory, more time."
     )
-    use_8bit_adam: Literal[False] = Field(False, description="Only false: no library has it for Metal.")
+    use_8bit_adam: bool = Field(False, description="Only off: no library has it for Metal.")
     lora_rank: int = Field(8, ge=1, le=1024, description="Rank of each layer's change.")
     lora_alpha: float = Field(16.0, gt=0, description="Each change is scaled by alpha / rank.")
     lora_dropout: _Share = Field(0.0, lt=1, description="Share of values that are left out at random in each step.")
     lora_target_modules: tuple[str, ...] = Field(ATTENTION, min_length=1, description="Layers of the UNet, by name.")
     validation_prompt: tuple[str, ...] = Field((), description="Prompts of the pictures that are made on the way.")
     validation_steps: int = Field(500, ge=1, description="Steps from one set of those to the next.")
+    validation_epochs: int | None = Field(
+        None, ge=1, description="Passes from one set of those to the next, in place of --validation-steps."
+    )
     num_validation_images: int = Field(4, ge=0, le=1000, description="Pictures of each prompt.")
     checkpointing_steps: int = Field(500, ge=1, description="Steps from one checkpoint of the LoRA to the next.")
+    checkpoints_total_limit: int = Field(
+        5, ge=1, description="Checkpoints that `producer compare NAME --keep` leaves, once all were compared."
+    )
     segment_steps: int = Field(50, ge=1, le=100_000, description="Steps at one go; what is urgent comes between two.")
     report_to: Literal["none", "tensorboard"] = Field("none", description="Where figures go beside the record.")
+    logging_dir: str | None = Field(
+        None, min_length=1, description="Folder of TensorBoard's files; those of NAME go into its folder NAME."
+    )
     seed: int = Field(0, ge=0, le=MAX_SEED, description="Of the weights' start, the order, noise and times.")
     center_crop: bool = Field(
         True, description="Cut each picture to a square; off: those of other shapes are learnt from in sizes of theirs."
@@ -91,9 +101,23 @@ class TrainingConfig(BaseModel):
     def _nowhere(cls, value: object) -> object:
         return "none" if value in (None, "") else value
 
+    @field_validator("use_8bit_adam")
+    @classmethod
+    def _of_32_bits(cls, value: bool) -> bool:
+        if value:
+            raise ValueError("use_8bit_adam: no library has that for Metal; leave it off")
+        return value
+
+    @field_validator("logging_dir")
+    @classmethod
+    def _absolute(cls, value: str | None) -> str | None:
+        # A worker runs in another folder.
+        return None if value is None else str(Path(value).expanduser().resolve())
+
     @model_validator(mode="after")
     def _warms_up_before_the_end(self) -> "TrainingConfig":
-        if self.lr_warmup_steps >= self.max_train_steps:
+        is_counted = self.num_train_epochs is None or "max_train_steps" in self.model_fields_set
+        if is_counted and self.lr_warmup_steps >= self.max_train_steps:
             raise ValueError("lr_warmup_steps: the rate would never reach its height before max_train_steps")
         return self
 
@@ -107,26 +131,52 @@ class TrainingConfig(BaseModel):
         """Pictures that each step of the optimiser learns from."""
         return self.train_batch_size * self.gradient_accumulation_steps
 
+    def of_passes(self, pictures: int) -> "TrainingConfig":
+        """Return it with passes through so many pictures told in steps.
+
+        Raises:
+            BadInputError: they are too many.
+        """
+        counted = {
+            steps: ceil(passes * pictures / self.pictures_a_step)
+            for name, steps in _IN_PASSES.items()
+            if (passes := getattr(self, name)) is not None and steps not in self.model_fields_set
+        }
+        return _validated(self.model_dump() | counted) if counted else self
+
 
 def read_config(
     file: Path | None, flags: Mapping[str, object], usual: Mapping[str, object] | None = None
 ) -> tuple[TrainingConfig, list[str]]:
-    """Return the configuration of a file and of flags, which win over it, and what of the file has no effect.
+    """Return the configuration of a file and of flags, which win over it, and what of both has no effect.
 
     `usual` is taken where neither says anything.
 
-    The file is TOML, or the dictionary that such a script has in Python, whose values stand there as they are.
+    The file is TOML, or the dictionary that such a script has in Python, whose values stand there as they are; None
+    says nothing.
 
     Raises:
         BadInputError: with each key that cannot be used.
     """
-    told = {} if file is None else _read(file)
-    said = [f"{key} has no effect: {why}" for key, why in _WITHOUT_EFFECT.items() if key in told]
-    values = {**(usual or {}), **{key: value for key, value in told.items() if key not in _WITHOUT_EFFECT}, **flags}
+    told = {} if file is None else {key: value for key, value in _read(file).items() if value is not None}
+    values = {**(usual or {}), **told, **flags}
+    said = []
+    for passes, steps in _IN_PASSES.items():
+        if passes in flags and steps not in flags:
+            values.pop(steps, None)
+        elif passes in values and steps in values:
+            del values[passes]
+            said.append(f"{passes} has no effect: {steps} is told, too")
+    config = _validated(values, "" if file is None else f"{file}: ")
+    if config.logging_dir is not None and config.report_to == "none":
+        said.append("logging_dir has no effect: report_to=tensorboard writes files there")
+    return config, said
+
+
+def _validated(values: Mapping[str, object], place: str = "") -> TrainingConfig:
     try:
-        return TrainingConfig.model_validate(values), said
+        return TrainingConfig.model_validate(values)
     except ValidationError as error:
-        place = "" if file is None else f"{file}: "
         raise BadInputError([f"{place}{_problem(one)}" for one in error.errors(include_url=False)]) from None
 
 

@@ -42,6 +42,11 @@ class DataSet:
     learnt: list[CaptionedPicture]
     held_out: list[CaptionedPicture]
 
+    @property
+    def pictures_a_pass(self) -> int:
+        """Pictures of a pass through all that is learnt from, each as often as it comes."""
+        return sum(one.repeats for one in self.learnt)
+
 
 @dataclass(frozen=True)
 class CheckedDataSet(DataSet):

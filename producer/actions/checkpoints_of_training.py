@@ -1,4 +1,4 @@
-"""The LoRAs that a training left: which are kept once they were compared, and the card of the last."""
+"""The LoRAs that a training left: which are kept once they were compared, and the card of the best."""
 
 import shutil
 from collections.abc import Sequence
@@ -23,16 +23,21 @@ def files_of(settings: Settings, lora: str) -> list[Path]:
     ]
 
 
-def checkpoints_left(settings: Settings, progress: TrainingProgress) -> list[str]:
-    """Return the names of those LoRAs of a training that are there, in the order of their steps."""
-    names = [one.lora for one in progress.segments if one.lora is not None]
-    return [name for name in dict.fromkeys(names) if files_of(settings, name)[0].is_file()]
+def best_first(settings: Settings, progress: TrainingProgress, comparison: Comparison) -> list[str]:
+    """Return the names of those LoRAs of a training that are there, by how many pictures were accepted of each.
+
+    Of several with as many, the last comes first.
+    """
+    names = dict.fromkeys(one.lora for one in progress.segments if one.lora is not None)
+    there = [name for name in names if files_of(settings, name)[0].is_file()]
+    accepted = {one.variant: one.accepted for one in comparison.variants}
+    return sorted(there, key=lambda name: (accepted.get(name, 0), there.index(name)), reverse=True)
 
 
 def keep_best(
     settings: Settings, progress: TrainingProgress, comparison: Comparison, keep: int, left: int
 ) -> Sequence[str]:
-    """Remove all checkpoints but so many, the ones of which most pictures were accepted and then the last; return them.
+    """Remove all checkpoints but the best, so many; return which were removed.
 
     `left` of the pictures are yet to be made.
 
@@ -43,17 +48,15 @@ def keep_best(
     if not progress.is_over or left:
         why = f"{left:,} of its pictures are yet to be made" if left else "its training goes on"
         raise BadInputError([f"--keep: {name} is not compared yet, {why}; nothing was removed"])
-    accepted = {one.variant: one.accepted for one in comparison.variants}
-    there = checkpoints_left(settings, progress)
-    best = sorted(there, key=lambda name: (accepted.get(name, 0), there.index(name)), reverse=True)
-    for lora in best[keep:]:
+    others = best_first(settings, progress, comparison)[keep:]
+    for lora in others:
         for file in files_of(settings, lora):
             file.unlink(missing_ok=True)
-    return sorted(best[keep:])
+    return sorted(others)
 
 
-def write_card(settings: Settings, folder: Path, progress: TrainingProgress, verdict: str, sheet: str) -> str:
-    """Write the card of a training, its last LoRA in both layouts beside it, and return that one's name.
+def write_card(settings: Settings, folder: Path, progress: TrainingProgress, comparison: Comparison, sheet: str) -> str:
+    """Write the card of a training, its best LoRA in both layouts beside it, and return that one's name.
 
     `sheet` is what the sheet of its pictures is called, which somebody else draws.
 
@@ -61,21 +64,23 @@ def write_card(settings: Settings, folder: Path, progress: TrainingProgress, ver
         BadInputError: no LoRA is there.
         StorageError: the folder cannot be written.
     """
-    training, there = progress.training, checkpoints_left(settings, progress)
-    if not there:
+    training = progress.training
+    best = next(iter(best_first(settings, progress, comparison)), None)
+    if best is None:
         raise BadInputError([f"{training.name}: no LoRA of it is there"])
     layouts = ("", "as diffusers reads it"), ("-kohya", "as A1111, ComfyUI and InvokeAI do")
     said = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for file, (ending, readers) in zip(files_of(settings, there[-1]), layouts, strict=True):
+        for file, (ending, readers) in zip(files_of(settings, best), layouts, strict=True):
             copy = f"{training.name}{ending}{LORA_SUFFIX}"
             shutil.copyfile(file, folder / copy)
             said.append(f"`{copy}`, {readers}")
     except OSError as error:
         raise StorageError(f"{folder} cannot be written ({error.strerror or error}); name another folder") from error
-    write_text(folder / "README.md", model_card(progress, _captions(training.data), verdict, sheet, said))
-    return there[-1]
+    card = model_card(progress, best, _captions(training.data), comparison.verdict, sheet, said)
+    write_text(folder / "README.md", card)
+    return best
 
 
 def _captions(folder: str) -> list[str]:

@@ -14,7 +14,7 @@ from models.records.database import Database
 from models.records.trainings.trainings import KnownTraining, create_training, require_free_name
 from models.records.trainings.validation import create_validation
 from models.settings import Settings
-from models.training.config import TrainingConfig
+from models.training.config import MAIN, TrainingConfig
 from models.training.data_set import CheckedDataSet, check_data_set
 from models.training.place import place_of
 from models.training.trial import Trial
@@ -24,6 +24,7 @@ from models.types.message import SegmentMessage
 from producer.actions.enqueue import publish_jobs
 from producer.actions.export import DataSet as ExportedSet
 from producer.actions.export import export
+from producer.actions.machine.checkpoints import hub_folder
 from producer.actions.progress import Progress, unseen
 from producer.exports.captions import Caption
 from producer.local.probe import TRIAL, try_training
@@ -52,8 +53,7 @@ class PlannedTraining:
     @property
     def epochs(self) -> float:
         """How often each picture is learnt from."""
-        a_pass = sum(one.repeats for one in self.data.learnt)
-        return self.config.max_train_steps * self.config.pictures_a_step / a_pass
+        return self.config.max_train_steps * self.config.pictures_a_step / self.data.pictures_a_pass
 
 
 def plan_training(
@@ -67,7 +67,7 @@ def plan_training(
     """Look at what a training is to learn from; of batches, a data set is made in the training's folder.
 
     Raises:
-        BadInputError: with every problem of the name, which may be taken, and the pictures.
+        BadInputError: with every problem of the name, which may be taken, the checkpoint's revision, and the pictures.
         NotFoundError: if there is no such folder and no such batch.
         StorageError: if the data set cannot be written.
     """
@@ -76,28 +76,36 @@ def plan_training(
     if settings.pictures_url:
         what = "a training keeps its state in the data folder, and NIGHTSHIFT_PICTURES_URL names an object store"
         raise BadInputError([f"{what}: train where pictures lie in a folder, from one that `producer export` wrote"])
+    if config.revision != MAIN:
+        config = config.model_copy(update={"model_id": str(hub_folder(config.model_id, config.revision))})
     settings.require_allowed(config.model_id)
     with database.reading() as session:
         require_free_name(session, name)
     if config.report_to == "tensorboard" and find_spec("tensorboardX") is None:
         raise BadInputError(["report_to=tensorboard needs its library: pip install 'nightshift[tensorboard]'"])
-    folders = [Path(one).expanduser() for one in data]
-    if len(folders) == 1 and folders[0].is_dir():
-        folder = folders[0].resolve()
-    else:
-        if (wrong := next((one for one in folders if one.exists()), None)) is not None:
-            raise BadInputError([f"--data {wrong}: name one folder of pictures, or batches"])
-        if (missing := next((one for one in data if "/" in one), None)) is not None:
-            raise BadInputError([f"--data {missing}: there is no such folder"])
-        folder = settings.data_dir / "trainings" / name / "data"
-        # What was looked at before, when fewer pictures may have been there; no training learns from it.
-        shutil.rmtree(folder, ignore_errors=True)
-        wanted = ExportedSet(layout="imagefolder", caption=Caption("{prompt}"), test=_HELD_OUT)
-        export(settings, database, data, folder, wanted, progress)
+    folder = _data_folder(settings, database, name, data, progress)
+    with progress("looking at pictures", long=_LONG) as advance:
+        checked = check_data_set(folder, advance)
+    config = config.of_passes(checked.pictures_a_pass)
     with database.reading() as session:
         expected = expected_training(session, config, socket.gethostname())
-    with progress("looking at pictures", long=_LONG) as advance:
-        return PlannedTraining(name, config, folder, check_data_set(folder, advance), expected)
+    return PlannedTraining(name, config, folder, checked, expected)
+
+
+def _data_folder(settings: Settings, database: Database, name: str, data: Sequence[str], progress: Progress) -> Path:
+    folders = [Path(one).expanduser() for one in data]
+    if len(folders) == 1 and folders[0].is_dir():
+        return folders[0].resolve()
+    if (wrong := next((one for one in folders if one.exists()), None)) is not None:
+        raise BadInputError([f"--data {wrong}: name one folder of pictures, or batches"])
+    if (missing := next((one for one in data if "/" in one), None)) is not None:
+        raise BadInputError([f"--data {missing}: there is no such folder"])
+    folder = settings.data_dir / "trainings" / name / "data"
+    # What was looked at before, when fewer pictures may have been there; no training learns from it.
+    shutil.rmtree(folder, ignore_errors=True)
+    wanted = ExportedSet(layout="imagefolder", caption=Caption("{prompt}"), test=_HELD_OUT)
+    export(settings, database, data, folder, wanted, progress)
+    return folder
 
 
 def try_planned(planned: PlannedTraining, did: Callable[[str], None], program: str = TRIAL) -> Trial:

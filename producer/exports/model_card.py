@@ -1,9 +1,8 @@
 """The card of a LoRA: what it was trained on, how, what that measured, and what its pictures show."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from models.checkpoints import is_hub_id
+from models.checkpoints import is_hub_id, public_name
 from models.figures.trainings import TrainingProgress
 from models.training.config import TrainingConfig
 from producer.exports.card import plain
@@ -11,22 +10,28 @@ from producer.format import duration, number, seconds, size
 
 _SHOWN = 20
 #: Of the configuration, what says nothing to others.
-_LEFT_OUT = {"model_id", "train_data_dir", "validation_prompt", "report_to", "segment_steps", "check_autoencoder"}
+_LEFT_OUT = {
+    *("model_id", "revision", "train_data_dir", "validation_prompt", "report_to", "logging_dir", "segment_steps"),
+    *("check_autoencoder", "checkpoints_total_limit"),
+}
 
 
 def model_card(
-    progress: TrainingProgress, captions: Sequence[str], verdict: str | None, sheet: str | None, files: Sequence[str]
+    progress: TrainingProgress, lora: str, captions: Sequence[str], verdict: str, sheet: str, files: Sequence[str]
 ) -> str:
-    """Return the card as Markdown, as the hub reads it; `verdict` says what the comparison of its checkpoints does.
+    """Return the card of one LoRA of a training as Markdown, as the hub reads it.
+
+    `verdict` is of the comparison of all its checkpoints, and `sheet` the file with their pictures.
 
     The licence is left to the person: it depends on the pictures.
     """
     training = progress.training
     config = TrainingConfig.model_validate(training.config)
-    base = config.model_id if is_hub_id(config.model_id) else Path(config.model_id).name
+    base = public_name(config.model_id)
+    step = next(one.ended_step for one in progress.segments if one.lora == lora)
     lines = [
         "---",
-        *([f"base_model: {base}"] if is_hub_id(config.model_id) else []),
+        *([f"base_model: {base}"] if is_hub_id(base) else []),
         "license: ",
         "tags:",
         "- lora",
@@ -34,15 +39,14 @@ def model_card(
         "---",
         f"# {training.name}",
         "",
-        f"A LoRA for {base}, trained by Nightshift. Licence: not settled; write it above.",
+        f"A LoRA for {base}, trained by Nightshift: step {step:,} of {config.max_train_steps:,}.",
+        "",
+        "Licence: not settled; write it above.",
         *(["", f"Revision of that checkpoint: `{training.revision}`."] if training.revision is not None else []),
         "",
         *(f"- {file}" for file in files),
     ]
-    if sheet is not None:
-        lines += ["", f"![Pictures without it and with each checkpoint]({sheet})"]
-    if verdict is not None:
-        lines += ["", verdict]
+    lines += ["", f"![Pictures without it and with each checkpoint]({sheet})", "", verdict]
     held_out = f"; {training.held_out:,} more were held out" if training.held_out else ""
     lines += ["", "## Pictures", "", f"{training.pictures:,} were learnt from{held_out}. Captions:", ""]
     lines += [f"- {plain(caption)}" for caption in captions[:_SHOWN]] or ["- not there any more"]

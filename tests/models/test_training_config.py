@@ -1,5 +1,6 @@
 """What a training is told: by a file in the words of other scripts, and by flags, which win over it."""
 
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
@@ -73,10 +74,64 @@ def test_the_dictionary_of_a_script_is_read_as_it_stands(written):
     assert (config.mixed_precision, config.gradient_checkpointing, config.report_to) == ("fp16", True, "tensorboard")
     assert config.lora_target_modules == ("to_q", "to_k", "to_v", "to_out.0")
     assert len(config.validation_prompt) == 2
-    # What it says of epochs and folders for logs is told of, and not left out in silence.
-    assert [line.split()[0] for line in said] == [
-        *("revision", "checkpoints_total_limit", "num_train_epochs", "validation_epochs", "logging_dir"),
+    assert (config.revision, config.checkpoints_total_limit) == ("main", 5)
+    assert config.logging_dir == str(Path("training/logs").resolve())
+    # It says twice how long it takes; which counts is told, as it is by diffusers' scripts.
+    assert said == [
+        "num_train_epochs has no effect: max_train_steps is told, too",
+        "validation_epochs has no effect: validation_steps is told, too",
     ]
+    assert (config.max_train_steps, config.num_train_epochs, config.validation_epochs) == (3000, None, None)
+
+
+PASSES = "num_train_epochs = 4\nvalidation_epochs = 2\n"
+
+
+def test_passes_are_counted_in_steps(written):
+    config, said = read_config(written("config.toml", PASSES + "lr_warmup_steps = 3500\n"), {})
+    counted = config.of_passes(15_000)
+    assert said == []
+    # 16 pictures a step.
+    assert (counted.max_train_steps, counted.validation_steps) == (3750, 1875)
+    # It stands in a row so, and is read from there.
+    assert TrainingConfig.model_validate(counted.model_dump(mode="json")).of_passes(99) == counted
+
+
+def test_passes_too_few_for_the_rate_to_reach_its_height_are_refused(written):
+    config, _ = read_config(written("config.toml", PASSES + "lr_warmup_steps = 3750\n"), {})
+    with pytest.raises(BadInputError, match="lr_warmup_steps: the rate would never"):
+        config.of_passes(15_000)
+
+
+@pytest.mark.parametrize(
+    ("told", "flags", "counted", "said"),
+    [
+        ("max_train_steps = 7\n", {"num_train_epochs": 3}, (3, 500), 0),
+        ("num_train_epochs = 3\n", {"max_train_steps": 7}, (7, 500), 1),
+        ("", {"max_train_steps": 7, "num_train_epochs": 3}, (7, 500), 1),
+        ("validation_steps = 7\n", {"validation_epochs": 3}, (3000, 3), 0),
+        ("", {"max_train_steps": 7}, (7, 500), 0),
+    ],
+)
+def test_steps_win_over_passes_and_flags_over_the_file(written, told, flags, counted, said):
+    config, lines = read_config(written("config.toml", told), flags)
+    config = config.of_passes(16)
+    assert (config.max_train_steps, config.validation_steps) == counted
+    assert len(lines) == said
+
+
+def test_none_in_a_script_says_nothing(written):
+    asked = {"max_train_steps": None, "num_train_epochs": 2, "report_to": None, "snr_gamma": None}
+    config, said = read_config(written("config.py", f"args = {asked!r}"), {})
+    assert said == []
+    assert config.of_passes(160).max_train_steps == 20
+
+
+def test_a_folder_for_figures_that_nobody_writes_is_said():
+    _, said = read_config(None, {"logging_dir": "~/logs"})
+    assert said == ["logging_dir has no effect: report_to=tensorboard writes files there"]
+    config, said = read_config(None, {"logging_dir": "~/logs", "report_to": "tensorboard"})
+    assert (config.logging_dir, said) == (str(Path("~/logs").expanduser()), [])
 
 
 def test_nothing_of_such_a_file_is_run(written, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import struct
 from statistics import fmean
 
@@ -60,7 +61,7 @@ def test_from_accepted_pictures_to_a_lora_and_its_pictures(nightshift, tmp_path)
     )
     assert "boots: 6 pictures from" in again.stdout
     asked = ("--validation-prompt", "a red boot", "--num-validation-images", 2, "--checks", "product")
-    train(nightshift, "boots", batch, *asked, validation_steps=6)
+    train(nightshift, "boots", batch, *asked, validation_steps=6, checkpoints_total_limit=1)
     over = wait_until_over(nightshift, "boots")
     assert (over.state, over.step, over.pictures, over.held_out) == ("succeeded", 12, 4, 2)
     nightshift.wait_until_finished("boots-validation")
@@ -79,7 +80,7 @@ def test_from_accepted_pictures_to_a_lora_and_its_pictures(nightshift, tmp_path)
     text = page.read_text()
     assert all(said in text for said in ("Loss, the mean of each segment", "Seconds a step", "held out"))
     card = tmp_path / "card"
-    done = nightshift.producer("compare", "boots", "--card", card, "--keep", 1)
+    done = nightshift.producer("compare", "boots", "--card", card, "--keep")
     assert "removed 1 checkpoints: boots/boots-0000" in done.stdout
     (kept,) = (file.stem for file in (nightshift.data_dir / "loras" / "boots").iterdir())
     assert f"{card}: the card of boots/{kept}, and both of its files" in done.stdout.replace("\n", "")
@@ -236,7 +237,7 @@ def test_a_configuration_as_scripts_have_it_is_taken(nightshift, pictures, tmp_p
         "train", "script", "--data", pictures, "--config", tmp_path / "config.py", "--train-batch-size", 1, "--follow"
     )
     assert done.returncode == 0
-    assert "num_train_epochs has no effect" in done.stderr
+    assert "num_train_epochs has no effect: max_train_steps is told, too" in done.stderr
     assert "script: step 3 of 3; succeeded" in done.stderr
     stored = json.loads(nightshift.producer("status", "script", "--json").stdout)
     assert (stored["state"], stored["config"]["train_batch_size"], stored["config"]["model_id"]) == (
@@ -246,12 +247,48 @@ def test_a_configuration_as_scripts_have_it_is_taken(nightshift, pictures, tmp_p
     )
 
 
-def test_figures_are_written_for_tensorboard_where_that_is_asked(nightshift, pictures):
-    train(nightshift, "board", pictures, "--report-to", "tensorboard")
-    wait_until_over(nightshift, "board")
+def test_it_is_told_in_passes_and_by_a_revision_of_the_hub(nightshift, pictures, tmp_path):
+    repository = nightshift.folder / "hub" / "hub" / "models--somebody--demo"
+    snapshot = repository / "snapshots" / ("c0ffee" * 6 + "c0ff")
+    shutil.copytree(DEMO_FOLDER, snapshot)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "shoes").write_text(snapshot.name)
+    asked = ("--model-id", "somebody/demo", "--revision")
+    passes = {"max_train_steps": None, "num_train_epochs": 2, "validation_epochs": 1}
+    one = ("--validation-prompt", "a boot", "--num-validation-images", 1)
+    train(nightshift, "passes", pictures, *asked, "shoes", *one, **passes)
+    over = wait_until_over(nightshift, "passes")
+    # 5 pictures, 2 a step: 3 steps a pass.
+    assert (over.state, over.step, over.config["model_id"]) == ("succeeded", 5, str(snapshot))
+    made = nightshift.wait_until_finished("passes-validation")
+    assert [(job.state, job.lora) for job in made] == [
+        ("succeeded", lora) for lora in ("", "passes/passes-000003", "passes/passes-000005")
+    ]
+    card = tmp_path / "card"
+    nightshift.producer("compare", "passes", "--card", card)
+    text = (card / "README.md").read_text()
+    assert "base_model: somebody/demo\n" in text
+    assert "trained by Nightshift: step 5 of 5." in text
+    for revision, model, why in (
+        ("boots", "somebody/demo", "`producer download somebody/demo --revision boots` fetches it"),
+        ("../..", "somebody/demo", "revision ../.."),
+        ("boots", "demo", "checkpoint demo is none of the hub"),
+    ):
+        done = nightshift.producer(
+            "train", "refused", "--data", pictures, *flags(), "--model-id", model, "--revision", revision
+        )
+        assert (done.returncode, why in done.stderr, "Traceback" in done.stderr) == (2, True, False)
+
+
+@pytest.mark.parametrize("is_elsewhere", [False, True])
+def test_figures_are_written_for_tensorboard_where_that_is_asked(nightshift, pictures, tmp_path, is_elsewhere):
+    name = "elsewhere" if is_elsewhere else "board"
+    train(nightshift, name, pictures, "--report-to", "tensorboard", logging_dir=tmp_path if is_elsewhere else None)
+    wait_until_over(nightshift, name)
+    folder = tmp_path / name if is_elsewhere else nightshift.data_dir / "trainings" / name / "tensorboard"
 
     def read():
-        return [scalar for file in _event_files(nightshift, "board") for scalar in _scalars(file)]
+        return [scalar for file in sorted(folder.glob("events.out.tfevents.*")) for scalar in _scalars(file)]
 
     def losses():
         return [(step, value) for name, step, value in read() if name == "train/loss"]
@@ -259,13 +296,9 @@ def test_figures_are_written_for_tensorboard_where_that_is_asked(nightshift, pic
     # They are written once the segment is recorded.
     nightshift.wait_until(lambda: len(losses()) == 12, "the figures of all steps")
     assert sorted(step for step, _ in losses()) == list(range(1, 13))
-    means = [one.loss for one in segments(nightshift, "board")]
+    means = [one.loss for one in segments(nightshift, name)]
     assert sum(value for _, value in losses()) / 12 == pytest.approx(sum(means) / 4, rel=1e-5)
     assert {name for name, _, _ in read()} >= {"validation/loss", "speed/seconds_a_step", "train/learning_rate"}
-
-
-def _event_files(nightshift, name):
-    return sorted((nightshift.data_dir / "trainings" / name / "tensorboard").glob("events.out.tfevents.*"))
 
 
 def _scalars(file):

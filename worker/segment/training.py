@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models.checkpoints import is_hub_id
+from models.checkpoints import public_name
 from models.records.trainings.segments import SegmentClaim, SegmentMeasurement, SegmentResult
 from models.settings import Settings
 from models.training.config import TrainingConfig
@@ -94,7 +94,8 @@ class SegmentTrainer:
             lora=lora,
             measured=measured,
         )
-        tell = partial(write_figures, files.tensorboard, taken.steps, measured)
+        board = files.tensorboard if config.logging_dir is None else Path(config.logging_dir) / claim.name
+        tell = partial(write_figures, board, taken.steps, measured)
         return Trained(result, tell if config.report_to == "tensorboard" else lambda: None)
 
     def _session(
@@ -163,8 +164,7 @@ class SegmentTrainer:
     ) -> str | None:
         if step % config.checkpointing_steps and step % config.validation_steps and step < config.max_train_steps:
             return None
-        # Where it lies on this disk is nobody else's business.
-        base = config.model_id if is_hub_id(config.model_id) else Path(config.model_id).name
+        base = public_name(config.model_id)
         about = {"nightshift_training": claim.name, "nightshift_step": str(step), "nightshift_base": base}
         of_diffusers, of_kohya = session.lora(about)
         write = partial(files.write_lora, step, claim.segment_id, of_diffusers, of_kohya)

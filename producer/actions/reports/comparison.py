@@ -108,7 +108,8 @@ def _verdict(variants: Sequence[VariantFigures], *, is_judged: bool) -> str:
     if len(variants) < 2 or not all(one.judged for one in variants):
         return "Not every variant has a picture that is judged yet."
     first, *others = variants
-    best = max(others, key=lambda one: one.won - one.lost)
+    # Of several, the last: of a training, it learnt the longest.
+    best = max(reversed(others), key=lambda one: one.won - one.lost)
     pictures = min(best.judged, first.judged)
     if best.won <= best.lost:
         return f"No variant is better than {first.variant} by the {pictures} pictures of each."

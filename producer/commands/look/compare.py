@@ -19,6 +19,7 @@ from models.records.database import Database
 from models.records.trainings.trainings import find_training
 from models.records.trainings.validation import validation_name
 from models.settings import load_settings
+from models.training.config import TrainingConfig
 from models.types.errors import BadInputError, StorageError
 from models.types.printable import printable
 from models.types.states import FINISHED, MADE, JobState
@@ -41,6 +42,16 @@ from producer.terminal.tables import console
 _ROWS, _MOST_PICTURES = 200, 5_000
 #: Of a card, beside it.
 _SHEET = "sheet.png"
+#: What `--keep` without a number stands for.
+_AS_TRAINED = object()
+
+
+class _Kept(click.IntRange):
+    """How many checkpoints stay."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number, or what stands for that of the training."""
+        return value if value is _AS_TRAINED else super().convert(value, param, ctx)
 
 
 @click.command
@@ -61,12 +72,16 @@ _SHEET = "sheet.png"
     "--card",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Of a training: write its card, its sheet and its last LoRA into a folder, to be given away.",
+    help="Of a training: write its card, its sheet and its best LoRA into a folder, to be given away.",
 )
 @click.option(
     "--keep",
-    type=click.IntRange(1),
-    help="Of a training: remove all checkpoints but so many, the best by their pictures.",
+    type=_Kept(1),
+    is_flag=False,
+    flag_value=_AS_TRAINED,
+    metavar="[N]",
+    help="Of a training: remove all checkpoints but the best N by their pictures; without N, all but its "
+    "--checkpoints-total-limit.",
 )
 @click.option("--inline", is_flag=True, help=f"With --html: all in one file, up to {MOST_INLINE:,} pictures.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
@@ -79,7 +94,7 @@ def command(
     sheet: Path | None,
     html: Path | None,
     card: Path | None,
-    keep: int | None,
+    keep: Any,
     inline: bool,
     as_json: bool,
     **options: Any,
@@ -124,7 +139,7 @@ class _Wanted:
     sheet: Path | None
     html: Path | None
     card: Path | None
-    keep: int | None
+    keep: Any
     inline: bool
     as_json: bool
 
@@ -151,7 +166,9 @@ def _show(batch: str | None, wanted: _Wanted) -> None:
         console().print(printable(comparison.verdict), soft_wrap=True)
     if learnt is not None and wanted.keep is not None:
         left = sum(trial.state not in FINISHED for trial in made)
-        removed = keep_best(settings, learnt, comparison, wanted.keep, left)
+        limit = TrainingConfig.model_validate(learnt.training.config).checkpoints_total_limit
+        keep = limit if wanted.keep is _AS_TRAINED else wanted.keep
+        removed = keep_best(settings, learnt, comparison, keep, left)
         click.echo(f"removed {len(removed):,} checkpoints" + (f": {', '.join(removed)}" if removed else ""))
     if wanted.sheet is None and wanted.html is None and wanted.card is None:
         return
@@ -163,7 +180,7 @@ def _show(batch: str | None, wanted: _Wanted) -> None:
     if wanted.sheet is not None:
         _draw(wanted.sheet, rows, variants, store)
     if wanted.card is not None and learnt is not None:
-        written = write_card(settings, wanted.card, learnt, comparison.verdict, _SHEET)
+        written = write_card(settings, wanted.card, learnt, comparison, _SHEET)
         _draw(wanted.card / _SHEET, rows, variants, store)
         click.echo(f"{wanted.card}: the card of {written}, and both of its files")
     if (html := wanted.html) is not None:

@@ -25,8 +25,8 @@ from producer.terminal.follow_training import follow_training
 from producer.terminal.progress_bar import progress_bar
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-#: Given by --data, and settled by what there is.
-_NO_FLAG = {"train_data_dir", "use_8bit_adam"}
+#: Another word for --data.
+_NO_FLAG = {"train_data_dir"}
 
 
 def _option(name: str) -> Callable[[_Function], _Function]:
@@ -61,6 +61,8 @@ def _config_options(function: _Function) -> _Function:
 @click.argument("name")
 @click.option(
     "--data",
+    "--train-data-dir",
+    "data",
     multiple=True,
     metavar="FOLDER|BATCH",
     help="Pictures and captions: a folder, or batches, whose accepted pictures are taken. May be repeated.",
@@ -113,15 +115,16 @@ def command(
     asked = {name: value for name, value in given(flags).items() if value != ()}
     config, said = read_config(file, asked, {"model_id": settings.checkpoint})
     for line in said:
-        click.echo(f"producer: {file}: {line}", err=True)
+        click.echo(f"producer: {line}", err=True)
     sources = data or ((config.train_data_dir,) if config.train_data_dir else ())
     if not sources:
         raise click.UsageError("--data names the pictures: a folder, or batches")
     planned = plan_training(settings, database, name, sources, config, progress_bar)
-    if not is_here(config.model_id):
+    checkpoint = planned.config.model_id
+    if not is_here(checkpoint):
         click.echo(
-            f"producer: warning: checkpoint {config.model_id} is not on this machine; unless the worker's has it, "
-            f"{remedy(config.model_id)}",
+            f"producer: warning: checkpoint {checkpoint} is not on this machine; unless the worker's has it, "
+            f"{remedy(checkpoint)}",
             err=True,
         )
     for line in _warnings(planned):
