@@ -45,6 +45,8 @@ _CONTEXT.set_forkserver_preload(
         "sqlalchemy.dialects.postgresql",
         "sqlalchemy.dialects.sqlite.pysqlite",
         "sqlalchemy.orm",
+        # What workers with faults import beside: it imports pytest.
+        "time_machine",
     ]
 )
 
