@@ -6,7 +6,7 @@ from models.records.control import batch_scope, job_scope, replace_rejected
 from models.records.control import cancel as cancel_jobs
 from models.records.control import retry as retry_jobs
 from models.records.database import Database
-from models.records.trainings.trainings import cancel_training, find_training, retry_training
+from models.records.trainings.trainings import KnownTraining, cancel_training, find_training, retry_training
 from models.settings import Settings
 from models.types.errors import BrokerError
 from models.types.states import FAULTY, JobState
@@ -55,6 +55,25 @@ def cancel_training_of(database: Database, name: str) -> tuple[JobState, JobStat
         return None if training is None else (training.state, cancel_training(session, training.id))
 
 
+def retry_training_of(
+    settings: Settings, database: Database, name: str, *, cancelled: bool
+) -> tuple[KnownTraining, bool] | None:
+    """Queue the training of that name again where it failed, or, if `cancelled`, was; None where there is none.
+
+    Returns what it was before, and whether it was queued.
+
+    Raises:
+        BrokerError: as `publish_training` does.
+    """
+    with database.writing() as session:
+        training = find_training(session, name)
+        again = training is not None and retry_training(session, training.id, cancelled=cancelled)
+    if training is None:
+        return None
+    publish_training(settings, database, training.uid)
+    return training, again
+
+
 @dataclass(frozen=True)
 class Retried:
     """What was queued again: a batch or a job by its name, in which states jobs were looked for, and how many."""
@@ -80,12 +99,6 @@ def retry(
         BrokerError: as `publish_jobs` does.
     """
     states = (*FAULTY, JobState.CANCELLED) if cancelled else FAULTY
-    with database.writing() as session:
-        training = None if batch is None else find_training(session, batch)
-        again = training is not None and retry_training(session, training.id, cancelled=cancelled)
-    if training is not None:
-        publish_training(settings, database, training.uid)
-        return Retried(training.name, states, int(again))
     with database.writing() as session:
         scope = batch_scope(session, batch) if job is None else job_scope(session, job)
         count = retry_jobs(session, scope, states) + replace_rejected(session, scope)

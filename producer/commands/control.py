@@ -54,6 +54,13 @@ def retry(batch: str | None, job_id: int | None, cancelled: bool) -> None:
         raise click.UsageError("name a BATCH or a --job, and not both")
     settings = load_settings()
     database = Database(settings.database)
+    if batch is not None and (found := control.retry_training_of(settings, database, batch, cancelled=cancelled)):
+        training, again = found
+        what = (
+            f"queued, and goes on from step {training.step:,}" if again else f"nothing to retry: it is {training.state}"
+        )
+        click.echo(f"training {batch}: {what}")
+        return
     done = control.retry(settings, database, batch=batch, job=job_id, cancelled=cancelled, progress=progress_bar)
     what = f"{done.count:,} jobs queued" if done.count else f"no {' or '.join(done.states)} jobs"
     click.echo(f"{done.name}: {what}")

@@ -111,8 +111,10 @@ def test_a_loss_that_is_never_finite_ends_the_training_with_the_reason(nightshif
     assert worker.status is None
     # It goes on once a person has mended what there was.
     done = nightshift.producer("retry", name)
-    assert done.stdout == f"{name}: 1 jobs queued\n"
+    assert done.stdout == f"training {name}: queued, and goes on from step 0\n"
     assert wait_until_over(nightshift, name).state == "succeeded"
+    done = nightshift.producer("retry", name)
+    assert (done.returncode, done.stdout) == (0, f"training {name}: nothing to retry: it is succeeded\n")
 
 
 def test_memory_that_runs_out_is_saved_once_and_waited_for_then(nightshift, faults, pictures, name):
