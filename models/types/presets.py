@@ -19,7 +19,8 @@ class Preset:
 
 
 #: Of Stable Diffusion 1.5 and what is trained from it. Fewer steps of a scheduler that needs fewer come nearer to the
-#: picture of many steps than leaving parts of the denoiser out does: `python -m benchmarks.presets` has the figures.
+#: picture of many steps than leaving parts of the denoiser out does, or guidance in the last steps: `python -m
+#: benchmarks.presets` and docs/decisions.md have the figures.
 #: A draft is another picture: its LoRA was trained to need 2 to 8 steps and no guidance (Luo et al., 2023, LCM-LoRA;
 #: steps and guidance as the model's card has them).
 PRESETS: Final[Mapping[str, Preset]] = {
