@@ -16,10 +16,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import psutil
 from PIL import Image
 
 from benchmarks.sides import PRODUCER, database_of, seconds_of_newest
@@ -180,19 +180,23 @@ def _seconds_of_newest(run: Run) -> float | None:
 def _killed_twice(run: Run, command: Sequence[str], count: int) -> Part:
     """Kill the worker of `producer run` at a quarter and at two thirds of the pictures: all are there in the end."""
     begun, variables = time.monotonic(), run.data_dir("killed")
-    pictures = Path(variables["NIGHTSHIFT_DATA_DIR"]) / "pictures"
+    data_dir = Path(variables["NIGHTSHIFT_DATA_DIR"])
+    pictures = data_dir / "pictures"
+    killed: list[int | None] = [None]
     if run.left_s < _FEWEST_S:
         return Part("killed twice", None, 0.0, ["no time left"])
     with subprocess.Popen(
         [str(PRODUCER), *command], env={**os.environ, **variables}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         for at in (count // 4, 2 * count // 3):
-            while process.poll() is None and run.left_s > 0 and len(list(pictures.rglob("*.png"))) < at:
+            worker = None
+            while process.poll() is None and run.left_s > 0 and worker in killed:
                 time.sleep(0.05)
-            for child in psutil.Process(process.pid).children(recursive=True) if process.poll() is None else ():
-                if "celery" in " ".join(child.cmdline()):
-                    child.send_signal(signal.SIGKILL)
-                    break
+                worker = _worker_of(data_dir) if len(list(pictures.rglob("*.png"))) >= at else None
+            if worker is not None and process.poll() is None:
+                with suppress(ProcessLookupError):
+                    os.kill(worker, signal.SIGKILL)
+                killed.append(worker)
         try:
             status = process.wait(max(0.0, run.left_s))
         except subprocess.TimeoutExpired:
@@ -200,6 +204,13 @@ def _killed_twice(run: Run, command: Sequence[str], count: int) -> Part:
             return Part("killed twice", None, time.monotonic() - begun, ["no time left"])
     there = len(list(pictures.rglob("*.png")))
     return Part("killed twice", status, time.monotonic() - begun, [f"{there} of {count} pictures"])
+
+
+def _worker_of(data_dir: Path) -> int | None:
+    """Return the number of the process that `producer run` has noted as its worker, None while there is none."""
+    with suppress(OSError, ValueError):
+        return int(json.loads((data_dir / "run" / "worker.pid").read_text())["pid"])
+    return None
 
 
 def _make_in_a_loop(checkpoint: str, prompts: str, size: int, steps: int, a_call: int) -> None:

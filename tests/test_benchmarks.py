@@ -3,11 +3,12 @@
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from forked import Files
+from programs import run
 
 from benchmarks.sides import queue
 from benchmarks.simulation import Fleet, simulate
@@ -76,16 +77,16 @@ def test_the_run_for_a_machine_with_a_card_does_all_its_parts_on_one_without(tmp
         "--a-call",
         "2",
     )
-    done = subprocess.run(
+    said = tmp_path / "said.txt"
+    done = run(
         [sys.executable, "-m", "benchmarks.gpu", str(tmp_path), *small],
-        env={**os.environ, "NIGHTSHIFT_DEVICE": "cpu", "HF_HUB_OFFLINE": "1"},
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
+        {**os.environ, "NIGHTSHIFT_DEVICE": "cpu", "HF_HUB_OFFLINE": "1"},
+        ROOT,
+        Files(Path(os.devnull), said, said),
     )
+    status = done.wait(900)
     parts = {part["name"]: part for part in json.loads((tmp_path / "results.json").read_text())}
-    assert done.returncode == 0, done.stdout
+    assert status == 0, said.read_text()
     assert {part["status"] for part in parts.values()} == {0}
     assert parts["killed twice"]["said"] == ["4 of 4 pictures"]
     assert parts["round 1"]["figures"]["producer run / plain loop"] > 0

@@ -107,9 +107,10 @@ def _become(
     """Be a program: a script, or after `-m` a module; `files` are paths, or open."""
     # Else each collection would look through all that the server has imported.
     gc.freeze()
-    is_trial = arguments[1:2] == ["train"] and "--dry-run" in arguments
-    if is_trial or not {"run", "workers", "bench", "doctor", "tune"}.isdisjoint(arguments[1:2]):
-        keep_spares(_become)
+    if arguments[0] == sys.executable:
+        arguments = arguments[1:]
+    if (number := _programs_of(arguments)) > 0:
+        keep_spares(number, _become)
     if has_session:
         os.setsid()
     # Modules of the product are written down as compiled, whatever whoever runs the tests does with those.
@@ -141,3 +142,11 @@ def _become(
     else:
         sys.argv = list(arguments)
         runpy.run_path(arguments[0], run_name="__main__")
+
+
+def _programs_of(arguments: Sequence[str]) -> int:
+    """Return how many programs that import torch one starts in any test, but for a worker again and again."""
+    if arguments[1:2] == ["benchmarks.gpu"] and "--loop" not in arguments:
+        return 14
+    is_trial = arguments[1:2] == ["train"] and "--dry-run" in arguments
+    return 4 if is_trial or not {"run", "workers", "bench", "doctor", "tune"}.isdisjoint(arguments[1:2]) else 0

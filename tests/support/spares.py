@@ -1,7 +1,7 @@
 """Programs for a forked program that starts some: processes forked before it, so that they too have torch already.
 
-`producer run`, `doctor` and the like start programs by `subprocess`, and in a forked program they get one of these,
-their child, in place of each that imports torch.
+`producer run`, `doctor` and the like, and the benchmark that runs all of those, start programs by `subprocess`, and in
+a forked program they get one of these, their child, in place of each that imports torch.
 """
 
 import inspect
@@ -14,8 +14,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-#: As many as one starts in any test, but for those that start a worker again and again.
-_NUMBER = 4
 #: Bytes of an order, which has an environment.
 _LONGEST = 1 << 17
 _NOTED = ["-m", "producer.local.noted_process"]
@@ -52,14 +50,14 @@ class Spare:
         self._orders.close()
 
 
-def keep_spares(become: Callable[..., None]) -> None:
-    """Fork some, of which the program then takes one for each program that it starts and that imports torch.
+def keep_spares(number: int, become: Callable[..., None]) -> None:
+    """Fork so many, of which the program then takes one for each program that it starts and that imports torch.
 
     `become` takes the arguments, the environment, the folder and the files of a program, the file in which it notes
     itself, and whether it has a session of its own.
     """
     spares: list[Spare] = []
-    for _ in range(_NUMBER):
+    for _ in range(number):
         spares.append(Spare(become, spares))
     start = subprocess.Popen._execute_child  # type: ignore[attr-defined]
     order_of = inspect.signature(start)
@@ -91,11 +89,15 @@ _PIPES = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
 
 
 def _asked(arguments: object) -> _Asked | None:
-    """Return what a command asks for, where it is a module of Python's that imports torch."""
-    if not isinstance(arguments, list) or arguments[0] != sys.executable:
+    """Return what a command asks for, where it is `producer`, or a module of Python's that imports torch."""
+    if not isinstance(arguments, list):
+        return None
+    if Path(arguments[0]).name == "producer":
+        return _Asked(list(map(str, arguments)), None)
+    if arguments[0] != sys.executable:
         return None
     words, note = [word for word in map(str, arguments[1:]) if word != "-P"], None
     if words[:2] == _NOTED:
         note, words = words[2], words[4:]
-    is_heavy = words[:1] == ["-m"] and words[1].startswith(("celery", "faulty_", "worker.standalone."))
+    is_heavy = words[:1] == ["-m"] and words[1].startswith(("celery", "faulty_", "worker.standalone.", "benchmarks."))
     return _Asked(words, note) if is_heavy else None
