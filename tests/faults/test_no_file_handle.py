@@ -79,8 +79,7 @@ def test_a_worker_that_has_nothing_to_do_lasts(nightshift, worker):
 
 
 def test_an_idle_worker_whose_link_to_redis_breaks_meanwhile_begins_anew_later(nightshift, own_server):
-    # What it begins anew with is the command that it was started by.
-    worker = nightshift.wait_until_ready(nightshift.start_worker_anew())
+    worker = nightshift.wait_until_ready(nightshift.start_worker())
     enqueue_and_wait_for_the_first(nightshift, "--count", 1)
     with no_file_handle(worker):
         own_server.kill()
@@ -97,7 +96,7 @@ def test_an_idle_worker_whose_link_to_redis_breaks_meanwhile_begins_anew_later(n
 
 
 def test_a_worker_at_work_whose_link_to_redis_breaks_meanwhile_loses_nothing(nightshift, own_server):
-    worker = nightshift.wait_until_ready(nightshift.start_worker_anew())
+    worker = nightshift.wait_until_ready(nightshift.start_worker())
     batch = enqueue_and_wait_for_the_first(nightshift)
     with no_file_handle(worker):
         own_server.kill()
@@ -114,7 +113,7 @@ def test_a_worker_at_work_whose_link_to_redis_breaks_meanwhile_loses_nothing(nig
 
 def test_a_worker_that_can_open_nothing_at_its_start_begins_anew_later(nightshift, faults):
     faults.hold("loading")
-    worker = nightshift.start_worker_anew()
+    worker = nightshift.start_worker()
     faults.wait_until_held("loading")
     with no_file_handle(worker):
         faults.release("loading")

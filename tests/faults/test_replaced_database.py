@@ -26,8 +26,7 @@ def files(nightshift):
 
 @pytest.mark.parametrize("how", ["moved away", "brought back"])
 def test_it_goes_on_with_the_one_that_is_there(nightshift, tmp_path, how):
-    # By its own command, which it gives itself again.
-    worker = nightshift.wait_until_ready(nightshift.start_worker_anew())
+    worker = nightshift.wait_until_ready(nightshift.start_worker())
     nightshift.wait_until_finished(nightshift.enqueue("--prompt", "a red boot"))
     nightshift.close_database()
     if how == "brought back":

@@ -17,7 +17,8 @@ def browser() -> Iterator[Browser]:
     """Start the browser that is installed on this machine."""
     with sync_playwright() as playwright:
         # As root, which containers run as, Chromium has no sandbox; what it would ask its makers for is left out.
-        arguments = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
+        # A card that draws is made up for in software, at a third of all the work, unless it is told to do without.
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
         started = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         try:
             yield started

@@ -132,6 +132,8 @@ def _become(
     # The one module that reads what tests change: where the hub is, and what was downloaded.
     importlib.reload(huggingface_hub.constants)
     sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
+    # By which a worker begins itself anew: from there on it is a program of its own.
+    sys.orig_argv = [sys.executable, *arguments]
     if note is not None:
         from producer.local.noted_process import note_this_process
 

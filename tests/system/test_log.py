@@ -45,7 +45,9 @@ def nights(installation, settings):
         for log_format, night in nights.items():
             (night.folder / "jobs.jsonl").write_text("\n".join(map(json.dumps, JOBS)))
             night.enqueue("--prompts", night.folder / "jobs.jsonl", "--batch", "night")
-            night.start_worker_anew(NIGHTSHIFT_LOG_FORMAT=log_format)
+            # What libraries say as they are imported would be seen in the first.
+            start = night.start_worker_anew if log_format == "text" else night.start_worker
+            start(NIGHTSHIFT_LOG_FORMAT=log_format)
         for night in nights.values():
             night.wait_until_finished()
             with make_app(settings(broker_url=night.environment["NIGHTSHIFT_BROKER_URL"])) as app:

@@ -134,7 +134,7 @@ def test_load_and_warm_up_are_recorded_before_the_first_job(started):
 
 
 def test_a_second_worker_on_the_device_is_refused_and_the_first_goes_on(started):
-    second = started.start_worker_anew()
+    second = started.start_worker()
     assert second.wait() == 1
     assert_one_critical_line(second, "another worker has the device cpu", "NIGHTSHIFT_DEVICE")
     assert len(started.rows(Boot)) == 1
