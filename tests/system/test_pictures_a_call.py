@@ -22,7 +22,7 @@ def made(nightshift):
     """Return two batches of the same jobs: of a worker that finds out, and of one that makes one at a time."""
     batches = []
     for tuning, count in (("true", COUNT), ("false", AGAIN)):
-        asked = ("--prompt", "a red boot", "--count", count, "--steps", 4, "--seed", 1)
+        asked = ("--prompt", "a red boot", "--count", count, "--steps", 4, "--width", 64, "--height", 64, "--seed", 1)
         batches.append(nightshift.enqueue_at_once(*asked))
         worker = nightshift.start_worker(NIGHTSHIFT_TUNING=tuning)
         nightshift.wait_until_finished(batches[-1])

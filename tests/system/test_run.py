@@ -21,19 +21,12 @@ from models.tuning import FILE, Candidate, read_trials
 from models.types.states import JobState, Outcome
 
 JOBS = 8
-ARGUMENTS = ("run", "--prompt", "a red shoe", "--count", str(JOBS), "--seed", "1", "--steps", "16")
+SMALL = ("--width", "64", "--height", "64")
+ARGUMENTS = ("run", "--prompt", "a red shoe", "--count", str(JOBS), "--seed", "1", "--steps", "16", *SMALL)
 
 
 def made(nightshift: Installation) -> int:
     return sum(job.state == JobState.SUCCEEDED for job in nightshift.jobs()) if nightshift.data_dir.exists() else 0
-
-
-def wait_until_made(nightshift: Installation, process: subprocess.Popen[str], count: int) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while made(nightshift) < count:
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def outcomes(nightshift: Installation) -> Counter[str]:
@@ -51,8 +44,8 @@ def test_it_makes_every_picture_and_leaves_nothing_running(nightshift: Installat
 
 
 def test_it_tunes_unless_it_is_told_not_to(nightshift: Installation):
-    asked = ("run", "--prompt", "a red shoe", "--steps", "8", "--new")
-    assert nightshift.producer(*asked, "--count", "8", "--no-tune", NIGHTSHIFT_TUNING="true").returncode == 0
+    asked = ("run", "--prompt", "a red shoe", "--steps", "4", *SMALL, "--new")
+    assert nightshift.producer(*asked, "--count", "4", "--no-tune", NIGHTSHIFT_TUNING="true").returncode == 0
     assert {attempt.pictures_a_call for attempt in nightshift.rows(Attempt)} == {1}
     assert not (nightshift.data_dir / FILE).exists()
     assert nightshift.producer(*asked, "--count", "40", NIGHTSHIFT_TUNING="true").returncode == 0
@@ -61,11 +54,11 @@ def test_it_tunes_unless_it_is_told_not_to(nightshift: Installation):
 
 
 def test_ctrl_c_finishes_the_picture_and_the_same_command_goes_on(nightshift: Installation):
-    first = nightshift.start_producer_anew(*ARGUMENTS)
-    wait_until_made(nightshift, first, 2)
-    first.send_signal(signal.SIGINT)
-    said = first.communicate(timeout=PATIENCE_S)[0]
-    assert first.returncode == 1, said
+    first = nightshift.start_producer(*ARGUMENTS)
+    nightshift.wait_until(lambda: made(nightshift) >= 2, "two pictures")
+    first.send(signal.SIGINT)
+    said = first.wait()
+    assert first.status == 1, said
     assert "the same command goes on with it" in said
     assert nightshift.left_running() == []
     assert set(outcomes(nightshift)) == {Outcome.SUCCEEDED}

@@ -62,15 +62,15 @@ def test_what_was_never_taught_cannot_be_drawn(kind, colour):
 
 
 def test_the_same_seed_draws_the_same_pictures_and_another_seed_others():
-    first, again, other = (gathered(list(drawn(96, seed))) for seed in (1, 1, 2))
+    first, again, other = (gathered(list(drawn(48, seed))) for seed in (1, 1, 2))
     assert torch.equal(first.pixels, again.pixels)
     assert not torch.equal(first.pixels, other.pixels)
-    assert not torch.equal(first.pixels[:48], first.pixels[48:])
-    assert first.pixels.shape == (96, 3, 128, 128)
+    assert first.pixels.shape == (48, 3, 128, 128)
 
 
 def test_every_class_is_drawn_as_often_as_any_other():
     pictures = gathered(list(drawn(96, 0)))
+    assert not torch.equal(pictures.pixels[:48], pictures.pixels[48:])
     pairs = list(zip(pictures.colours.tolist(), pictures.kinds.tolist(), strict=True))
     assert sorted(pairs) == sorted([*itertools.product(range(len(COLOURS)), range(len(KINDS)))] * 2)
     for picture, colour, _ in pictures.labelled():

@@ -24,7 +24,7 @@ def short():
         ):
             patch.setattr(module, name, 2)
         patch.setattr(autoencoder, "STEPS", 6)
-        patch.setattr(recipe, "_PICTURES", 96)
+        patch.setattr(recipe, "_PICTURES", 48)
         patch.setattr(recipe, "_HELD_OUT", 48)
         patch.setattr(recipe, "_CAPTIONS", 2)
         asked = list(evaluation.prompts())[::48]
