@@ -53,10 +53,11 @@ pytest: $(VENV)/.dev ## The tests of `make test` alone; make pytest ARGS="-k cla
 # make faults ARGS="--database postgresql" has all.
 ON_POSTGRESQL := $(addprefix tests/faults/test_,kill.py late_owner.py sweep.py)
 
-# Three at a time, these and the next, since each waits for what a fault does more than others do.
+# Four at a time, these and the next, since each waits for what a fault does more than others do; of the few files of the
+# second line, test by test.
 test-slow: $(VENV)/.dev ## The tests that `make test` leaves out: many faults, whole systems, training
-	$(PYTEST) -n 3 -m "slow and not smoke" $(ARGS)
-	$(PYTEST) -n 3 $(ON_POSTGRESQL) --database postgresql -k "not objects" $(ARGS)
+	$(PYTEST) -n 4 -m "slow and not smoke" $(ARGS)
+	$(PYTEST) -n 4 --dist load $(ON_POSTGRESQL) --database postgresql -k "not objects" $(ARGS)
 
 faults: $(VENV)/.dev ## The fault tests alone: within ten minutes on two cores
 	$(PYTEST) -n 3 tests/faults $(ARGS)

@@ -396,7 +396,7 @@ _FOLDERS = count(1)
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("orders", [15, pytest.param(45, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("orders", [15, pytest.param(30, marks=pytest.mark.slow)])
 def test_in_whatever_order_things_happen_the_record_holds(records, tmp_path, orders):
     machine = type("Machine", (RecordMachine,), {"records": records, "folder": tmp_path / "pictures"})
     run_state_machine_as_test(
