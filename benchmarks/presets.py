@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from models.checkpoints import DEMO, CheckpointDefaults
 from models.settings import Settings
 from models.types.job import JobSpec
 from models.types.presets import EXACT, PRESETS
+from producer.actions.reports.similarity import similarity
 from training import kind
 from training.evaluation import STABLE_DIFFUSION, Drawn, figures, prompts
 from training.pictures import drawn as pictures_drawn
@@ -117,9 +117,8 @@ def _quality(preset: str, drawn: dict[str, list[Drawn]], passes: dict[str, int],
         (np.asarray(one.picture), np.asarray(other.picture))
         for one, other in zip(drawn[preset], drawn[EXACT], strict=True)
     ]
-    alike = [float(structural_similarity(one, other, channel_axis=2)) for one, other in pairs]
-    # Two equal pictures have no noise between them; 60 dB is a thousandth of the scale.
-    noise = [60.0 if (one == other).all() else float(peak_signal_noise_ratio(one, other)) for one, other in pairs]
+    similar = similarity(pairs)
+    assert similar is not None
     seconds = {name: float(np.median([one.seconds for one in ones])) for name, ones in drawn.items()}
     shown = figures(drawn[preset], measure)
     return Quality(
@@ -128,10 +127,10 @@ def _quality(preset: str, drawn: dict[str, list[Drawn]], passes: dict[str, int],
         settled.steps,
         shown.colour_right,
         shown.kind_right,
-        float(np.mean(alike)),
-        float(np.percentile(alike, 5)),
-        float(np.mean(noise)),
-        float(np.percentile(noise, 5)),
+        similar.ssim,
+        similar.ssim_p5,
+        similar.psnr,
+        similar.psnr_p5,
         passes[EXACT] / passes[preset],
         seconds[EXACT] / seconds[preset],
     )

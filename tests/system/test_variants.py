@@ -82,6 +82,18 @@ def test_it_says_what_was_accepted_and_whether_that_is_more_than_chance(nightshi
     assert found["verdict"] in shown
 
 
+def test_it_says_how_similar_the_pictures_are_where_that_is_asked(nightshift, compared):
+    assert "similarity" not in nightshift.read_json("compare", compared)["variants"][0]
+    found = nightshift.read_json("compare", compared, "--similarity")["variants"]
+    first, little, *others = (one["similarity"] for one in found)
+    assert first is None
+    assert little["pairs"] == 8
+    assert 0.9 < little["ssim_p5"] <= little["ssim"] < 1
+    assert all(one["ssim"] < little["ssim"] and one["psnr"] < little["psnr"] for one in others)
+    shown = nightshift.producer("compare", "--similarity").stdout
+    assert f"{little['ssim']:.3f}, {little['ssim_p5']:.3f}" in shown
+
+
 def test_a_sheet_has_a_column_for_each_variant(nightshift, compared, tmp_path):
     done = nightshift.producer("compare", compared, "--sheet", tmp_path / "s.png")
     assert done.returncode == 0

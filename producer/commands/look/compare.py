@@ -25,8 +25,9 @@ from models.types.printable import printable
 from models.types.states import FINISHED, MADE, JobState
 from producer.actions.checkpoints_of_training import keep_best, write_card
 from producer.actions.enqueue import publish_jobs, record_batch
-from producer.actions.reports.comparison import compare
+from producer.actions.reports.comparison import Comparison, compare
 from producer.actions.reports.side_by_side import SameSeed, side_by_side
+from producer.actions.reports.similarity import Similarity, similarities
 from producer.commands.make.enqueue import amount, warn_of_prompts
 from producer.commands.make.job_options import job_options, read_order
 from producer.exports.contact_sheet import Cell, Row, pages
@@ -40,6 +41,8 @@ from producer.terminal.tables import console
 
 #: Rows of a sheet, and pictures of a page: more would not be looked through.
 _ROWS, _MOST_PICTURES = 200, 5_000
+#: Rows whose pictures are opened before a person waits for them.
+_LONG = 20
 #: Of a card, beside it.
 _SHEET = "sheet.png"
 #: What `--keep` without a number stands for.
@@ -69,6 +72,11 @@ class _Kept(click.IntRange):
     "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="A page with a column for each."
 )
 @click.option(
+    "--similarity",
+    is_flag=True,
+    help="Measure how similar the pictures are to those of the first variant, by SSIM and PSNR; it opens them all.",
+)
+@click.option(
     "--card",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
@@ -93,6 +101,7 @@ def command(
     axes: tuple[str, ...],
     sheet: Path | None,
     html: Path | None,
+    similarity: bool,
     card: Path | None,
     keep: Any,
     inline: bool,
@@ -108,9 +117,9 @@ def command(
     if inline and html is None:
         raise click.UsageError("--inline is for --html FILE")
     if not axes:
-        _show(batch, _Wanted(sheet, html, card, keep, inline, as_json))
+        _show(batch, _Wanted(sheet, html, similarity, card, keep, inline, as_json))
         return
-    if batch is not None or sheet is not None or html is not None or card is not None or keep is not None or as_json:
+    if any(said not in (None, False) for said in (batch, sheet, html, similarity, card, keep, as_json)):
         raise click.UsageError("--axis queues a comparison; name BATCH or a file for one that is there")
     settings = load_settings()
     database = Database(settings.database)
@@ -138,10 +147,16 @@ class _Wanted:
 
     sheet: Path | None
     html: Path | None
+    similarity: bool
     card: Path | None
     keep: Any
     inline: bool
     as_json: bool
+
+    @property
+    def looks_at_pictures(self) -> bool:
+        """Whether it takes more than the rows of the record."""
+        return self.similarity or any(file is not None for file in (self.sheet, self.html, self.card))
 
 
 def _show(batch: str | None, wanted: _Wanted) -> None:
@@ -159,10 +174,14 @@ def _show(batch: str | None, wanted: _Wanted) -> None:
         raise BadInputError([f"{found.name} compares nothing: `producer compare --axis` queues a batch that does"])
     judged = found.checks is not None or any(trial.state == JobState.REJECTED for trial in made)
     comparison = compare(made, is_judged=judged)
+    variants = [one.variant for one in comparison.variants]
+    store = open_store(settings)
+    rows = side_by_side(all_made_pictures(database, found.id, MADE), variants) if wanted.looks_at_pictures else []
+    similar = _similar(rows, variants, store) if wanted.similarity else None
     if wanted.as_json:
-        click.echo(json.dumps(asdict(comparison), indent=2))
+        click.echo(json.dumps(_json(comparison, similar), indent=2))
     else:
-        console().print(comparison_table(comparison, f"Comparison {printable(found.name)}"))
+        console().print(comparison_table(comparison, f"Comparison {printable(found.name)}", similar))
         console().print(printable(comparison.verdict), soft_wrap=True)
     if learnt is not None and wanted.keep is not None:
         left = sum(trial.state not in FINISHED for trial in made)
@@ -172,11 +191,8 @@ def _show(batch: str | None, wanted: _Wanted) -> None:
         click.echo(f"removed {len(removed):,} checkpoints" + (f": {', '.join(removed)}" if removed else ""))
     if wanted.sheet is None and wanted.html is None and wanted.card is None:
         return
-    variants = [one.variant for one in comparison.variants]
-    rows = side_by_side(all_made_pictures(database, found.id, MADE), variants)
     if not rows:
         raise BadInputError([f"{found.name}: no picture is there yet"])
-    store = open_store(settings)
     if wanted.sheet is not None:
         _draw(wanted.sheet, rows, variants, store)
     if wanted.card is not None and learnt is not None:
@@ -191,6 +207,18 @@ def _show(batch: str | None, wanted: _Wanted) -> None:
         left_out = len(rows) - len(of_page)
         write_comparison(html, found.name, comparison, of_page, shown, plots=plots, left_out=left_out)
         click.echo(where_it_is(html, pictures, inline=wanted.inline))
+
+
+def _similar(rows: Sequence[SameSeed], variants: Sequence[str], store: PictureStore) -> list[Similarity | None]:
+    with progress_bar("comparing pictures", len(rows), _LONG) as looked_at:
+        return similarities(rows, store, looked_at) or [None] * len(variants)
+
+
+def _json(comparison: Comparison, similar: Sequence[Similarity | None] | None) -> dict[str, Any]:
+    found = asdict(comparison)
+    for variant, one in zip(found["variants"], similar or (), strict=similar is not None):
+        variant["similarity"] = None if one is None else asdict(one)
+    return found
 
 
 def _draw(file: Path, rows: Sequence[SameSeed], variants: Sequence[str], store: PictureStore) -> None:
