@@ -49,18 +49,13 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --dist loadfile --no-loadscope-reorder
 pytest: $(VENV)/.dev ## The tests of `make test` alone; make pytest ARGS="-k claim" picks some of them
 	$(PYTEST) -n 2 -m "smoke or not slow" $(ARGS)
 
-# The faults that are most about the database, once more on the other one, with pictures in a folder;
-# make faults ARGS="--database postgresql" has all.
-ON_POSTGRESQL := $(addprefix tests/faults/test_,kill.py late_owner.py sweep.py)
-
-# Four at a time, these and the next, since each waits for what a fault does more than others do; of the few files of the
-# second line, test by test.
+# Four at a time, these and the next, since each waits for what a fault does more than others do.
 test-slow: $(VENV)/.dev ## The tests that `make test` leaves out: many faults, whole systems, training
 	$(PYTEST) -n 4 -m "slow and not smoke" $(ARGS)
-	$(PYTEST) -n 4 --dist load $(ON_POSTGRESQL) --database postgresql -k "not objects" $(ARGS)
 
+# Those that are most about the database are tried with both; make faults ARGS="--database postgresql" tries all with that.
 faults: $(VENV)/.dev ## The fault tests alone: within ten minutes on two cores
-	$(PYTEST) -n 3 tests/faults $(ARGS)
+	$(PYTEST) -n 4 tests/faults $(ARGS)
 
 docs: $(VENV)/.dev ## Bring up to date what the manual has of the program: commands, settings, causes, log events
 	$(BIN)/python docs/generated.py

@@ -40,32 +40,49 @@ _SLOW_FOLDERS = ("compose", "faults", "system", "training")
 #: Files that take longest, the longest first: begun last, each would keep one process at work while others have nothing
 #: to do.
 _LONG_FILES = (
-    *("test_manual.py", "test_benchmarks.py", "test_train.py", "test_no_file_handle.py", "test_run.py"),
-    *("test_doctor.py", "test_producer.py", "test_recipe.py", "test_page.py", "test_faulty_device.py"),
-    *("test_tune.py", "test_cut_links.py", "test_kill.py", "test_shutdown.py", "test_fleet.py", "test_denoiser.py"),
-    *("test_demo.py", "test_pictures_a_call.py", "test_record_machine.py", "test_tuned_calls.py", "test_trainer.py"),
+    *("test_manual.py", "test_sweep.py", "test_training.py", "test_train.py", "test_no_file_handle.py", "test_kill.py"),
+    *("test_recipe.py", "test_producer.py", "test_demo.py", "test_late_owner.py", "test_shutdown.py", "test_run.py"),
+    *("test_page.py", "test_doctor.py", "test_redis.py", "test_benchmarks.py", "test_denoiser.py", "test_kept.py"),
+    *("test_record_machine.py", "test_fleet.py", "test_tuned_calls.py", "test_trainer.py"),
 )
+
+
+_POSTGRESQL = "postgresql"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--database", choices=("sqlite", "postgresql"), default="sqlite", help="where installations have their record"
+        "--database", choices=("sqlite", _POSTGRESQL), default="sqlite", help="where installations have their record"
     )
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what `make test` leaves to `make test-all`, and put the longest files first.
 
     What is marked `smoke` is one of its kind for all others, and `make test` has it.
     """
     on_sqlite = config.getoption("--database") == "sqlite"
+    # Where pictures are kept is tried with one of the databases.
+    dropped = [item for item in items if _kept_in(item) == (_POSTGRESQL, "objects")]
+    config.hook.pytest_deselected(items=dropped)
+    items[:] = [item for item in items if item not in dropped]
     for item in items:
         if not on_sqlite and item.get_closest_marker("of_sqlite"):
             item.add_marker(pytest.mark.skip(reason="it is about SQLite's file"))
         if item.path.relative_to(Path(__file__).parent).parts[0] in _SLOW_FOLDERS:
             item.add_marker("slow")
     place = {name: number for number, name in enumerate(_LONG_FILES)}
-    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+    # What is of one database and one store can have its workers in common.
+    items.sort(
+        key=lambda item: (place[item.path.name], *_kept_in(item)) if item.path.name in place else (len(place), "", "")
+    )
+
+
+def _kept_in(item: pytest.Item) -> tuple[str, str]:
+    """Return which database and which store a test asks for, if it does."""
+    parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    return str(parameters.get("database", "")), str(parameters.get("store", ""))
 
 
 def pytest_collection_finish() -> None:
@@ -110,19 +127,33 @@ def new_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
 
 
 @pytest.fixture(scope="session")
+def numbers() -> Iterator[int]:
+    """Give numbers of databases of the server that most tests share."""
+    return itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def database(request: pytest.FixtureRequest) -> object:
+    """Say where installations have their record; modules that are most about that have both."""
+    return getattr(request, "param", request.config.getoption("--database"))
+
+
+@pytest.fixture(scope="module")
 def installation(
-    server: RedisServer, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+    server: RedisServer,
+    numbers: Iterator[int],
+    database: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
 ) -> Callable[..., AbstractContextManager[Installation]]:
     """Return a context manager that yields an `Installation` and stops its workers at the end.
 
     For fixtures of any scope: tests that can share a worker do, since each takes seconds to start.
     """
-    numbers = itertools.count(1)
-    on_postgresql = request.config.getoption("--database") == "postgresql"
 
     @contextmanager
     def make(broker_url: str | None = None, **settings: str) -> Iterator[Installation]:
-        if on_postgresql and "NIGHTSHIFT_DATABASE_URL" not in settings:
+        if database == _POSTGRESQL and "NIGHTSHIFT_DATABASE_URL" not in settings:
             server_of_it = request.getfixturevalue("postgres")
             settings["NIGHTSHIFT_DATABASE_URL"] = server_of_it.create(request.getfixturevalue("migrated_template"))
         made = Installation(tmp_path_factory.mktemp("nightshift"), broker_url or server.url(next(numbers)), **settings)

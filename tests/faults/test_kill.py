@@ -24,6 +24,9 @@ OF_STORE = list(PLACES)[list(PLACES).index("writing") :]
 #: Each place with pictures in a folder, and those that have to do with the store with one of objects too.
 EACH = [*(("folder", place) for place in PLACES), *(("objects", place) for place in OF_STORE)]
 
+#: It is most about the database.
+pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True, scope="module")
+
 
 @pytest.fixture(scope="module")
 def store():

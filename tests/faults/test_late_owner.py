@@ -9,6 +9,9 @@ from freezing import freeze_at
 from models.records.tables import Attempt
 from models.types.states import JobState
 
+#: It is most about the database.
+pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True, scope="module")
+
 
 @pytest.mark.parametrize("place", ["step", "decoding", "writing", "written", "settling"])
 def test_the_late_one_settles_nothing_and_leaves_no_stray_file(nightshift, faults, elsewhere, place):

@@ -15,6 +15,9 @@ from models.types.message import VERSION, JobMessage
 from models.types.states import JobState
 from worker.queue.app import TASK, make_app
 
+#: It is most about the database.
+pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True, scope="module")
+
 
 @pytest.fixture
 def own_server(new_server):
