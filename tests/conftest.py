@@ -56,12 +56,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what `make test` leaves to `make test-all`, and put the longest files first.
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what `make test` leaves to `make test-all`, before tests are chosen by their marks.
 
     What is marked `smoke` is one of its kind for all others, and `make test` has it.
     """
+    if item.path.relative_to(Path(__file__).parent).parts[0] in _SLOW_FOLDERS:
+        item.add_marker("slow")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the longest files first, last of all, since pytest has an order of its own."""
     on_sqlite = config.getoption("--database") == "sqlite"
     # Where pictures are kept is tried with one of the databases.
     dropped = [item for item in items if _kept_in(item) == (_POSTGRESQL, "objects")]
@@ -70,8 +76,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if not on_sqlite and item.get_closest_marker("of_sqlite"):
             item.add_marker(pytest.mark.skip(reason="it is about SQLite's file"))
-        if item.path.relative_to(Path(__file__).parent).parts[0] in _SLOW_FOLDERS:
-            item.add_marker("slow")
     place = {name: number for number, name in enumerate(_LONG_FILES)}
     # What is of one database and one store can have its workers in common.
     items.sort(

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from models.checkpoints import STABLE_DIFFUSION_1_5, canonical_checkpoint
 from models.training.sizes import sizes
 from models.types.errors import BadInputError
-from models.types.job import MAX_SEED
+from models.types.job import MAX_SEED, Prompt
 
 #: Where a UNet of diffusers mixes what it draws with itself and with the prompt.
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
@@ -56,7 +56,9 @@ class TrainingConfig(BaseModel):
     lora_alpha: float = Field(16.0, gt=0, description="Each change is scaled by alpha / rank.")
     lora_dropout: _Share = Field(0.0, lt=1, description="Share of values that are left out at random in each step.")
     lora_target_modules: tuple[str, ...] = Field(ATTENTION, min_length=1, description="Layers of the UNet, by name.")
-    validation_prompt: tuple[str, ...] = Field((), description="Prompts of the pictures that are made on the way.")
+    validation_prompt: tuple[Prompt, ...] = Field(
+        (), description="Prompts of the pictures that are made on the way; none: some of the captions."
+    )
     validation_steps: int = Field(500, ge=1, description="Steps from one set of those to the next.")
     validation_epochs: int | None = Field(
         None, ge=1, description="Passes from one set of those to the next, in place of --validation-steps."
@@ -105,7 +107,7 @@ class TrainingConfig(BaseModel):
     @classmethod
     def _of_32_bits(cls, value: bool) -> bool:
         if value:
-            raise ValueError("use_8bit_adam: no library has that for Metal; leave it off")
+            raise ValueError("no library has that for Metal; leave it off")
         return value
 
     @field_validator("logging_dir")
@@ -186,7 +188,7 @@ def _problem(error: Any) -> str:
         case "extra_forbidden":
             return f"{name} is no key of a training"
         case "value_error":
-            return str(error["ctx"]["error"])
+            return f"{name}: {error['ctx']['error']}" if name else str(error["ctx"]["error"])
         case _:
             return f"{name}={error['input']!r}: {error['msg']}"
 

@@ -18,6 +18,7 @@ from models.training.config import MAIN, TrainingConfig
 from models.training.data_set import CheckedDataSet, check_data_set
 from models.training.place import place_of
 from models.training.trial import Trial
+from models.training.validation import captions_to_show
 from models.types.clock import now
 from models.types.errors import BadInputError, BrokerError
 from models.types.message import SegmentMessage
@@ -87,6 +88,8 @@ def plan_training(
     with progress("looking at pictures", long=_LONG) as advance:
         checked = check_data_set(folder, advance)
     config = config.of_passes(checked.pictures_a_pass)
+    if not config.validation_prompt:
+        config = config.model_copy(update={"validation_prompt": captions_to_show(checked)})
     with database.reading() as session:
         expected = expected_training(session, config, socket.gethostname())
     return PlannedTraining(name, config, folder, checked, expected)

@@ -182,6 +182,12 @@ def test_one_that_is_not_there_is_said(tmp_path):
     assert "none.toml cannot be read" in problem
 
 
+@pytest.mark.parametrize("prompt", ["boot " * 5000, "a boot\0"])
+def test_a_prompt_that_no_picture_can_be_made_of_is_refused(prompt):
+    (problem,) = problems(None, {"validation_prompt": ("a boot", prompt)})
+    assert problem.startswith("validation_prompt.1")
+
+
 def test_a_rate_that_never_reaches_its_height_is_refused():
     (problem,) = problems(None, {"lr_warmup_steps": 100, "max_train_steps": 100})
     assert problem.startswith("lr_warmup_steps: the rate would never reach its height")

@@ -23,6 +23,7 @@ QUICK_FLAGS = {
     "learning-rate": 1e-3,
     "lora-dropout": 0.1,
     "caption-dropout": 0.2,
+    "num-validation-images": 0,
 }
 _COLOURS = ("red", "green", "blue", "white", "black")
 

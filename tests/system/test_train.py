@@ -123,7 +123,7 @@ def test_plain_diffusers_takes_what_comes_of_it(nightshift, pictures):
 
 def test_nothing_is_removed_before_all_is_compared(nightshift, pictures):
     assert nightshift.producer("pause").returncode == 0
-    train(nightshift, "early", pictures, "--validation-prompt", "a boot")
+    train(nightshift, "early", pictures, "--validation-prompt", "a boot", num_validation_images=4)
     done = nightshift.producer("compare", "early", "--keep", 1)
     assert done.returncode == 2
     assert "--keep: early is not compared yet, 4 of its pictures are yet to be made; nothing was removed" in done.stderr
@@ -231,7 +231,8 @@ def test_a_layer_that_is_not_there_fails_in_one_line(nightshift, pictures):
 
 
 def test_a_configuration_as_scripts_have_it_is_taken(nightshift, pictures, tmp_path):
-    asked = {"resolution": 64, "max_train_steps": 3, "num_train_epochs": 1, "gradient_checkpointing": True}
+    asked: dict[str, object] = {"resolution": 64, "max_train_steps": 3, "num_train_epochs": 1}
+    asked |= {"gradient_checkpointing": True, "num_validation_images": 1}
     (tmp_path / "config.py").write_text(f"training_config = {asked!r}\n")
     done = nightshift.producer(
         "train", "script", "--data", pictures, "--config", tmp_path / "config.py", "--train-batch-size", 1, "--follow"
@@ -239,6 +240,13 @@ def test_a_configuration_as_scripts_have_it_is_taken(nightshift, pictures, tmp_p
     assert done.returncode == 0
     assert "num_train_epochs has no effect: max_train_steps is told, too" in done.stderr
     assert "script: step 3 of 3; succeeded" in done.stderr
+    # It names no prompts: what is held out has some.
+    when = "before it, every 500 steps, and at its end"
+    assert f"2 pictures {when}: 'a red square', 'a green square'\n" in done.stdout
+    made = nightshift.wait_until_finished("script-validation")
+    assert [(job.prompt, job.lora) for job in made] == [
+        (f"a {colour} square", lora) for lora in ("", "script/script-000003") for colour in ("red", "green")
+    ]
     stored = json.loads(nightshift.producer("status", "script", "--json").stdout)
     assert (stored["state"], stored["config"]["train_batch_size"], stored["config"]["model_id"]) == (
         "succeeded",

@@ -20,6 +20,7 @@ from producer.actions.training import PlannedTraining, plan_training, start_trai
 from producer.cli import FAILED
 from producer.commands.make.job_options import given, queue_name, read_acceptance
 from producer.format import NOT_MEASURED, duration, seconds, size
+from producer.prompts.problems import visible
 from producer.prompts.tokens import PLACES, cut_caption
 from producer.terminal.follow_training import follow_training
 from producer.terminal.progress_bar import progress_bar
@@ -154,11 +155,21 @@ def _plan(planned: PlannedTraining) -> list[str]:
     batch = f"{config.train_batch_size} x {config.gradient_accumulation_steps}"
     size = f"{config.resolution}x{config.resolution}"
     steps = f"{config.max_train_steps:,} steps of {config.pictures_a_step} pictures ({batch})"
-    return [
+    lines = [
         f"{planned.name}: {len(data.learnt):,} pictures from {planned.folder}{held_out}",
         f"{steps}, each picture {planned.epochs:,.1f} times; rank {config.lora_rank}, alpha {config.lora_alpha:g}",
         f"on {config.model_id} at {size}",
     ]
+    if pictures := _pictures(config):
+        prompts = ", ".join(map(visible, config.validation_prompt))
+        when = f"before it, every {config.validation_steps:,} steps, and at its end"
+        lines.append(f"{pictures:,} pictures {when}: {prompts}")
+    return lines
+
+
+def _pictures(config: TrainingConfig) -> int:
+    """Return how many pictures are made each time, by which checkpoints are compared."""
+    return len(config.validation_prompt) * config.num_validation_images
 
 
 def _warnings(planned: PlannedTraining) -> Iterator[str]:
@@ -205,7 +216,7 @@ def _tried(planned: PlannedTraining) -> list[str]:
     step_s = trial.batch_s * config.gradient_accumulation_steps
     how = "; memory ran out, and was saved by gradient checkpointing" if trial.saves_memory else ""
     later = ["the loss of what is held out"] * bool(planned.data.held_out)
-    later += ["validation pictures"] * bool(config.validation_prompt)
+    later += ["validation pictures"] * bool(_pictures(config))
     more = f"; {' and '.join(later)} on top" if later else ""
     return [
         f"time by 3 steps taken now: {duration(trial.seconds(config, pictures))}, {seconds(step_s)} a step{more}",
