@@ -86,7 +86,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _kept_in(item: pytest.Item) -> tuple[str, str]:
     """Return which database and which store a test asks for, if it does."""
     parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-    return str(parameters.get("database", "")), str(parameters.get("store", ""))
+    return str(parameters.get("database_kind", "")), str(parameters.get("store", ""))
 
 
 def pytest_collection_finish() -> None:
@@ -137,7 +137,7 @@ def numbers() -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def database(request: pytest.FixtureRequest) -> object:
+def database_kind(request: pytest.FixtureRequest) -> object:
     """Say where installations have their record; modules that are most about that have both."""
     return getattr(request, "param", request.config.getoption("--database"))
 
@@ -146,7 +146,7 @@ def database(request: pytest.FixtureRequest) -> object:
 def installation(
     server: RedisServer,
     numbers: Iterator[int],
-    database: str,
+    database_kind: str,
     tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
 ) -> Callable[..., AbstractContextManager[Installation]]:
@@ -157,7 +157,7 @@ def installation(
 
     @contextmanager
     def make(broker_url: str | None = None, **settings: str) -> Iterator[Installation]:
-        if database == _POSTGRESQL and "NIGHTSHIFT_DATABASE_URL" not in settings:
+        if database_kind == _POSTGRESQL and "NIGHTSHIFT_DATABASE_URL" not in settings:
             server_of_it = request.getfixturevalue("postgres")
             settings["NIGHTSHIFT_DATABASE_URL"] = server_of_it.create(request.getfixturevalue("migrated_template"))
         made = Installation(tmp_path_factory.mktemp("nightshift"), broker_url or server.url(next(numbers)), **settings)

@@ -25,7 +25,7 @@ OF_STORE = list(PLACES)[list(PLACES).index("writing") :]
 EACH = [*(("folder", place) for place in PLACES), *(("objects", place) for place in OF_STORE)]
 
 #: It is most about the database.
-pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True, scope="module")
+pytestmark = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module")

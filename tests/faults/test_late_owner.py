@@ -10,7 +10,7 @@ from models.records.tables import Attempt
 from models.types.states import JobState
 
 #: It is most about the database.
-pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True, scope="module")
+pytestmark = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True, scope="module")
 
 
 @pytest.mark.parametrize("place", ["step", "decoding", "writing", "written", "settling"])

@@ -16,7 +16,7 @@ from models.types.states import JobState
 from worker.queue.app import TASK, make_app
 
 #: It is most about the database.
-pytestmark = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True, scope="module")
+pytestmark = pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True, scope="module")
 
 
 @pytest.fixture
