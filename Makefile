@@ -29,7 +29,7 @@ demo-lora: $(VENV)/.runtime ## Teach the demo checkpoint a colour by a LoRA, and
 
 test: lint types imports pytest ## Lint, types, imports, and the tests that show the whole way: within eight minutes
 
-test-all: test test-slow ## Everything CI runs: some 23 minutes on two cores
+test-all: test test-slow ## Everything CI runs: within twenty minutes on two cores
 
 lint: $(VENV)/.dev ## Ruff: rules and formatting; deptry: whether every import is declared
 	$(BIN)/ruff check .
