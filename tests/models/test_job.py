@@ -7,7 +7,14 @@ import diffusers
 import pytest
 from pydantic import ValidationError
 
-from models.checkpoints import DEMO, STABLE_DIFFUSION_1_5, canonical_checkpoint, checkpoint_defaults, is_hub_id
+from models.checkpoints import (
+    DEMO,
+    STABLE_DIFFUSION_1_5,
+    canonical_checkpoint,
+    checkpoint_defaults,
+    is_hub_id,
+    public_name,
+)
 from models.pictures.names import picture_name
 from models.types.errors import CheckpointError
 from models.types.job import MAX_KEY, MAX_PROMPT, MAX_SEED
@@ -95,6 +102,21 @@ def test_a_hub_id_is_recognised(name):
 )  # fmt: skip
 def test_a_path_is_no_hub_id(name):
     assert not is_hub_id(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "public"),
+    [
+        ("demo", "demo"),
+        ("owner/model", "owner/model"),
+        ("/home/ana/weights/shoes.safetensors", "shoes.safetensors"),
+        ("/hub/models--owner--model/snapshots/c0ffee", "owner/model"),
+        ("/hub/models--owner--a--b/snapshots/c0ffee", "owner/a--b"),
+        ("/home/ana/snapshots/c0ffee", "c0ffee"),
+    ],
+)
+def test_what_others_know_a_checkpoint_by_says_nothing_of_where_it_lies(name, public):
+    assert public_name(name) == public
 
 
 @pytest.fixture

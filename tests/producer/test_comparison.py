@@ -41,6 +41,11 @@ def test_how_often_chance_does_so_much(won, lost, chance):
     assert chance_of(lost, won) == pytest.approx(chance)
 
 
+def test_of_several_that_are_as_good_the_last_is_named():
+    found = compare(pictures(none="000000", early="111111", late="111111"), is_judged=True)
+    assert found.verdict.startswith("late and none are not told apart") or found.verdict.startswith("late is better")
+
+
 def test_thousands_of_pairs_are_no_trouble():
     assert chance_of(3_000, 2_000) < 1e-40
 
