@@ -7,7 +7,7 @@ import pytest
 from models.checkpoints import STABLE_DIFFUSION_1_5
 from models.records.database import Database
 from models.settings import Settings, load_settings, told_by_env_file, unknown_names, without_password
-from models.types.errors import DatabaseError, SettingsError
+from models.types.errors import CheckpointError, DatabaseError, SettingsError
 
 SECRET = "hidden-word"
 
@@ -218,3 +218,13 @@ def test_what_a_file_sets_of_weight_is_said(monkeypatch, here):
     # Whoever sets it in the environment knows of it.
     monkeypatch.setenv("NIGHTSHIFT_BROKER_URL", "redis://other/0")
     assert told_by_env_file() == f"NIGHTSHIFT_DATA_DIR: set by {here / '.env'}"
+
+
+def test_jobs_may_take_what_lies_in_the_hubs_cache_and_nothing_beside_it(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    found = settings(data_dir=tmp_path / "data")
+    found.require_allowed(str(tmp_path / "hub" / "models--owner--name" / "snapshots" / "c0ffee"))
+    found.require_allowed(str(tmp_path / "data" / "checkpoints" / "shoes"))
+    for outside in ("hub-2/shoes", "shoes", "hub/../shoes"):
+        with pytest.raises(CheckpointError, match="lies outside of"):
+            found.require_allowed(str(tmp_path / outside))
