@@ -15,7 +15,9 @@ DEMO = "demo"
 DEMO_FOLDER = Path(__file__).parent / DEMO
 #: The hub moved the repository; the old name still stands in many scripts.
 _MOVED = {"runwayml/stable-diffusion-v1-5": STABLE_DIFFUSION_1_5}
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w-]*(?:\.[\w-]+)*/[A-Za-z0-9][\w-]*(?:\.[\w-]+)*", re.ASCII)
+_HUB_NAME = r"[A-Za-z0-9](?:[\w.-]{0,94}\w)?"
+#: No more than the hub's library takes, which raises an error for all others.
+_HUB_ID = re.compile(rf"(?!.*(?:--|\.\.|\.git$)){_HUB_NAME}/{_HUB_NAME}", re.ASCII)
 #: A folder may carry its own defaults in this file.
 DEFAULTS_FILE = "nightshift.json"
 #: A folder in diffusers' layout says in this file what it is made of.
@@ -57,7 +59,7 @@ def public_name(name: str) -> str:
     path = Path(name)
     # As the hub's library calls its folders: models--owner--name/snapshots/COMMIT.
     if path.parent.name == "snapshots" and path.parent.parent.name.startswith("models--"):
-        return path.parent.parent.name.removeprefix("models--").replace("--", "/", 1)
+        return path.parent.parent.name.removeprefix("models--").replace("--", "/")
     return path.name
 
 

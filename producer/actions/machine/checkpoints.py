@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from huggingface_hub import try_to_load_from_cache
-from huggingface_hub.errors import HFValidationError
 
 from models.checkpoints import INDEX_FILE, is_hub_id, local_path
 from models.types.errors import BadInputError
@@ -24,10 +23,7 @@ def hub_folder(checkpoint: str, revision: str) -> Path:
     """
     if not is_hub_id(checkpoint):
         raise BadInputError([f"revision {revision}: checkpoint {checkpoint} is none of the hub, and has no revisions"])
-    try:
-        found = try_to_load_from_cache(checkpoint, INDEX_FILE, revision=revision)
-    except HFValidationError as error:
-        raise BadInputError([f"revision {revision}: {error}"]) from None
+    found = try_to_load_from_cache(checkpoint, INDEX_FILE, revision=revision)
     if not isinstance(found, str):
         how = f"`producer download {checkpoint} --revision {revision}` fetches it"
         raise BadInputError([f"revision {revision} of checkpoint {checkpoint} is not on this machine: {how}"])
