@@ -90,6 +90,9 @@ class Trials:
     of: dict[Candidate, Trial] = field(default_factory=dict)
     #: The candidate that is being tried: where a worker finds one at its start, that ended the worker before.
     trying: Candidate | None = None
+    #: Seconds of all calls, and what of them trials have cost beside the pictures that came of them.
+    worked_s: float = 0.0
+    spent_s: float = 0.0
 
     def next(self, sizes: Sequence[int], forms: Sequence[str], worth: Worth | None = None) -> Candidate:
         """Return how to make the next call, where as many jobs wait.
@@ -178,6 +181,8 @@ class Trials:
         return {
             "candidates": [asdict(candidate) | asdict(trial) for candidate, trial in self.of.items()],
             "trying": self.trying and asdict(self.trying),
+            "worked_s": self.worked_s,
+            "spent_s": self.spent_s,
         }
 
     @classmethod
@@ -198,7 +203,8 @@ class Trials:
             for row in kept["candidates"]
         }
         trying = kept["trying"]
-        return cls(found, None if trying is None else Candidate(int(trying["size"]), str(trying["form"])))
+        tried = None if trying is None else Candidate(int(trying["size"]), str(trying["form"]))
+        return cls(found, tried, float(kept["worked_s"]), float(kept["spent_s"]))
 
 
 def _float(kept: Any) -> float | None:

@@ -206,7 +206,7 @@ def test_trials_cost_no_more_than_a_fiftieth_of_what_waits(new_engine, jobs, for
     budget_s = 0.02 * waiting * 3
     assert (Candidate(2) in tried) is (budget_s > 2.1)
     assert (Candidate(2, "slow to make") in tried) is (budget_s > 80)
-    assert engine._calls._tuner.spent_s(next(iter(read_trials(tmp_path)))) <= max(budget_s, 0.1) + 6
+    assert trials(tmp_path).spent_s <= max(budget_s, 0.1) + 6
 
 
 def test_a_slow_moment_before_any_trial_costs_no_trial(new_engine, jobs, clock, tmp_path):
@@ -219,12 +219,14 @@ def test_a_slow_moment_before_any_trial_costs_no_trial(new_engine, jobs, clock, 
     assert Candidate(2) in trials(tmp_path).of
 
 
-def test_many_small_batches_repay_a_trial_together(new_engine, jobs, tmp_path, monkeypatch):
+@pytest.mark.parametrize("batches_a_worker", [30, 3], ids=["of one worker", "of many"])
+def test_many_small_batches_repay_a_trial_together(new_engine, jobs, tmp_path, monkeypatch, batches_a_worker):
     """Four pictures at a time wait, which repay nothing by themselves."""
-    engine = new_engine()
     monkeypatch.setattr(time, "perf_counter", count(step=0.5).__next__)
     tried = []
-    for _ in range(30):
+    for number in range(30):
+        if number % batches_a_worker == 0:
+            engine = new_engine()
         call(engine, jobs, waiting=4)
         tried.append(Candidate(2) in trials(tmp_path).of)
     assert (tried[3], tried[-1]) == (False, True)

@@ -168,13 +168,13 @@ def test_all_that_is_known_of_a_candidate_is_kept(tuners, kind):
     work = Work(candidate, is_compared=True, last_pass=0, made_ready=True, ready_s=3.0, difference=1e-4)
     first.note(kind(), work, 0.5, 1.0)
     first.drop(kind(), Candidate(4), "gives NaN or infinity", 2.0)
-    assert first.spent_s(kind()) == 3.0
+    first.note_work(kind(), 7.0)
+    first.note_work(kind(), 8.0)
+    assert (first.known(kind()).spent_s, first.known(kind()).worked_s) == (3.0, 15.0)
     other = tuners()
     assert other.known(kind()) == first.known(kind())
     trial = other.known(kind()).of[candidate]
     assert (trial.calls, trial.seconds, trial.ready_s, trial.difference) == (1, 0.5, 3.0, 1e-4)
-    # What this worker's trials cost is no matter of the next one's.
-    assert other.spent_s(kind()) == 0.0
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"x": 1}', "[3]", "\x00"], ids=repr)

@@ -38,20 +38,18 @@ class _Worth:
     known: Trials
     steps: int
     waiting: Callable[[], int]
-    spent_s: float
-    worked_s: float
 
     def trial(self, candidate: Candidate) -> bool:
         """Compare what trials have cost, and this one does before its pictures are made, with the budget."""
         fastest_s, trial = self.known.fastest_s, self.known.of.get(candidate, Trial())
         if fastest_s is None:
             return False
-        cost_s = self.spent_s + self._until_ready_s(candidate, trial)
+        cost_s = self.known.spent_s + self._until_ready_s(candidate, trial)
         if not trial.calls:
             # Two passes of one picture, to compare with.
             cost_s += 2 * (self.known.seconds(Candidate(1)) or fastest_s)
         # What was made counts too: of many small batches each lets little be tried, and all together what they repay.
-        return cost_s <= budget_s(self.worked_s + self.waiting() * self.steps * fastest_s)
+        return cost_s <= budget_s(self.known.worked_s + self.waiting() * self.steps * fastest_s)
 
     def use(self, candidate: Candidate) -> bool:
         """Compare what it wins with what it takes to make it ready."""
@@ -86,8 +84,7 @@ class TunedCalls:
             return sizes[-1]
         kind = self._kind(loaded, spec)
         known = self._tuner.known(kind)
-        spent_s, worked_s = self._tuner.spent_s(kind), self._tuner.worked_s(kind)
-        worth = _Worth(loaded.denoiser, known, spec.steps, waiting, spent_s, worked_s)
+        worth = _Worth(loaded.denoiser, known, spec.steps, waiting)
         self._planned[kind] = known.next(sizes, loaded.denoiser.forms, worth)
         return self._planned[kind].size
 
@@ -123,7 +120,8 @@ class TunedCalls:
             if is_new or not (error.__cause__ and is_out_of_memory(error.__cause__)):
                 self._tuner.drop(kind, candidate, str(error), time.perf_counter() - begun)
         else:
-            self._tuner.note_work(kind, time.perf_counter() - begun)
+            if not self.is_tuned(loaded, specs[0]):
+                self._tuner.note_work(kind, time.perf_counter() - begun)
             self._learn(loaded, kind, specs[0], work, found)
             form = candidate.form if work.passes else USUAL
             return Call(found, form, is_cold=work.made_ready or work.is_compared)

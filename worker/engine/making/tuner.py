@@ -33,8 +33,6 @@ class Tuner:
         self._folder = folder
         self._libraries = libraries
         self._trials: dict[CallKind, Trials] = {}
-        self._spent_s: dict[CallKind, float] = {}
-        self._worked_s: dict[CallKind, float] = {}
 
     def kind(self, spec: JobSpec, family: str) -> CallKind:
         """Return what calls with jobs like this one are compared within."""
@@ -64,17 +62,10 @@ class Tuner:
                     self._say_dropped(kind, candidate, trial.dropped)
         return self._trials[kind]
 
-    def spent_s(self, kind: CallKind) -> float:
-        """Return the seconds that this worker's trials have cost beside the pictures that came of them."""
-        return self._spent_s.get(kind, 0.0)
-
-    def worked_s(self, kind: CallKind) -> float:
-        """Return the seconds of this worker's calls."""
-        return self._worked_s.get(kind, 0.0)
-
     def note_work(self, kind: CallKind, seconds: float) -> None:
-        """Note how long a call took, trial or not."""
-        self._worked_s[kind] = self.worked_s(kind) + seconds
+        """Note how long a call took, trial or not, for as long as there is something to find out."""
+        self.known(kind).worked_s += seconds
+        self._write()
 
     @contextmanager
     def trying(self, kind: CallKind, candidate: Candidate) -> Iterator[None]:
@@ -90,8 +81,8 @@ class Tuner:
 
     def note(self, kind: CallKind, work: Work, seconds: float, cost_s: float) -> None:
         """Note how many seconds a step of a call took for each picture, and what the call cost beside its pictures."""
-        self._spent_s[kind] = self.spent_s(kind) + cost_s
         trials, candidate = self.known(kind), work.candidate
+        trials.spent_s += cost_s
         trials.note(candidate, seconds)
         if work.made_ready:
             trials.of[candidate].ready_s = work.ready_s
@@ -112,7 +103,7 @@ class Tuner:
 
     def drop(self, kind: CallKind, candidate: Candidate, reason: str, cost_s: float) -> None:
         """Have a candidate not be tried again, after a call that cost so much."""
-        self._spent_s[kind] = self.spent_s(kind) + cost_s
+        self.known(kind).spent_s += cost_s
         self.known(kind).drop(candidate, reason)
         self._write()
         self._say_dropped(kind, candidate, reason)
