@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from models.settings import told_by_env_file
 from models.types.errors import BadInputError, NightshiftError, NotFoundError, SettingsError
 from models.types.printable import printable
 
@@ -86,6 +85,9 @@ class _Program(click.Group):
         return super().main(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> object:
+        # Four times as long as the list of commands takes without them, and a shell asks for that with each Tab.
+        from models.settings import told_by_env_file
+
         try:
             if (said := told_by_env_file()) is not None:
                 click.echo(f"producer: {printable(said)}", err=True)

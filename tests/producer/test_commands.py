@@ -78,7 +78,7 @@ def test_every_command_names_a_wrong_setting_in_one_line(nightshift: Installatio
     assert line.startswith("producer: NIGHTSHIFT_DEVICE='tpu': ")
 
 
-def test_help_itself_imports_neither_torch_nor_the_database(nightshift: Installation):
+def test_help_itself_imports_neither_torch_nor_the_database_nor_settings(nightshift: Installation):
     done = subprocess.run(
         [sys.executable, "-X", "importtime", str(PRODUCER), "--help"],
         env=nightshift.environment,
@@ -87,7 +87,7 @@ def test_help_itself_imports_neither_torch_nor_the_database(nightshift: Installa
     )
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert {"producer.cli", "click"} <= imported
-    assert imported.isdisjoint({*HEAVY, "sqlalchemy", "celery", "rich"})
+    assert imported.isdisjoint({*HEAVY, "sqlalchemy", "celery", "rich", "pydantic"})
 
 
 @pytest.mark.parametrize(
