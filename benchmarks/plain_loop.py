@@ -2,10 +2,10 @@
 
 The plain loop is what a person writes without a queue: load the pipeline, one picture a call, save the PNG, next. Both
 sides make the same pictures of the demo with the same settings, in turn; each turn's seconds are those from the start
-of its first picture to the end of its last. The queue makes as many a call as are fastest, which its first turns find
-out; `--a-call 1` has it make one, as the loop does. `--beside 1` keeps a processor busy with another program all the
-while, and `--run` takes `producer run` with its bar on a terminal in place of a worker. `--preset fast` is the queue's
-alone, against a loop of 25 steps of PNDM; `--stable-diffusion` takes its architecture in place of the demo.
+of its first picture to the end of its last. The queue makes as many a call as are fastest, which `producer tune` finds
+out before; `--a-call 1` has it make one, as the loop does. `--beside 1` keeps a processor busy with another program all
+the while, and `--run` takes `producer run` with its bar on a terminal in place of a worker. `--preset fast` is the
+queue's alone, against a loop of 25 steps of PNDM; `--stable-diffusion` takes its architecture in place of the demo.
 Prints the rounds, the ratio with its spread, and JSON last.
 """
 
@@ -79,11 +79,10 @@ def main() -> None:
         if asked.run:
             queued = partial(_run, folder / "queued", work)
         else:
-            made = stack.enter_context(queue(folder / "queued", worker=True))
+            # A worker finds it out itself, with pictures of a batch of some thousand.
+            tune = () if asked.a_call else ("tune", *work.flags())
+            made = stack.enter_context(queue(folder / "queued", worker=True, first=tune))
             queued = partial(made.make, more=work.flags())
-        # Found out over some turns, and kept by the worker.
-        for _ in range(0 if asked.a_call or asked.run else 4):
-            queued(asked.pictures)
         # The first turn of each is a warm-up.
         rounds = [(plain(asked.pictures), queued(asked.pictures)) for _ in range(asked.rounds + 1)][1:]
     ratios = [by_loop / by_queue for by_loop, by_queue in rounds]

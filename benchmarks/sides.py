@@ -117,8 +117,8 @@ def database_of(data_dir: Path) -> Database:
 
 
 @contextmanager
-def queue(folder: Path, *, worker: bool) -> Iterator[Queue]:
-    """Give a queue, and a worker that has loaded the demo if that is asked for."""
+def queue(folder: Path, *, worker: bool, first: Sequence[str] = ()) -> Iterator[Queue]:
+    """Give a queue, and a worker that has loaded the demo if that is asked for, after a first command of `producer`."""
     folder.mkdir()
     socket = folder / "redis.sock"
     environment = {
@@ -133,6 +133,8 @@ def queue(folder: Path, *, worker: bool) -> Iterator[Queue]:
         stack.enter_context(running(*server))
         while not socket.exists():
             time.sleep(0.01)
+        if first:
+            made.producer(*first)
         if worker:
             celery = [sys.executable, "-m", "celery", "-A", "worker", "worker"]
             process = stack.enter_context(running(*celery, cwd=folder, variables=environment, log=made.log))
