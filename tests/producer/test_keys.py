@@ -1,40 +1,14 @@
 """What columns, keys and options of prompts may be called, and what becomes of those of other names."""
 
 import json
-from pathlib import Path
 
 import pytest
-
-from models.types.errors import BadInputError
-from producer.prompts.problems import Problems
-from producer.prompts.reading import read_requests
+from prompt_files import problems_of, read, requests_of, written
 
 
 @pytest.fixture(autouse=True)
 def _in_tmp_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-
-def written(name: str, content: str) -> str:
-    Path(name).write_text(content)
-    return name
-
-
-def requests_of(source, **options):
-    problems = Problems()
-    requests = list(read_requests(source, problems, **options))
-    problems.refuse()
-    return requests
-
-
-def read(name, content):
-    return [(request.line, dict(request.values)) for request in requests_of(written(name, content))]
-
-
-def problems_of(source, **options):
-    with pytest.raises(BadInputError) as caught:
-        requests_of(source, **options)
-    return caught.value.problems
 
 
 ALIASES = {

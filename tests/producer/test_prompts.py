@@ -7,8 +7,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from prompt_files import problems_of, read, requests_of, written
 
-from models.types.errors import BadInputError
 from models.types.job import MAX_PROMPT
 from producer.prompts.keys import KEYS
 from producer.prompts.problems import Problems
@@ -26,28 +26,6 @@ def _in_tmp_path(tmp_path, monkeypatch):
 
 def short(value):
     return ascii(value)[:40]
-
-
-def written(name, content):
-    Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    return name
-
-
-def requests_of(source, **options):
-    problems = Problems()
-    requests = list(read_requests(source, problems, **options))
-    problems.refuse()
-    return requests
-
-
-def read(name, content):
-    return [(request.line, dict(request.values)) for request in requests_of(written(name, content))]
-
-
-def problems_of(source, **options):
-    with pytest.raises(BadInputError) as caught:
-        requests_of(source, **options)
-    return caught.value.problems
 
 
 TEXT = [
