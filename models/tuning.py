@@ -12,9 +12,12 @@ SIZES: Final = (1, 2, 4, 8, 16)
 #: The form that a denoiser has when it is loaded.
 USUAL: Final = "usual"
 #: Calls of a candidate before another is tried, and before it is found to be no faster: other programs make some slow.
-_CALLS, _CALLS_TO_STOP = 2, 4
+#: One that takes hardly longer costs nothing to look at, and a call that others leave alone may come yet.
+_CALLS, _CALLS_TO_STOP, _CALLS_IF_NEAR = 2, 4, 8
 #: What a candidate has to win, as a share of the time: more pictures cost memory and come later.
 _GAIN = 0.03
+#: What one may lose and still be near.
+_NEAR = 0.05
 #: What trials may take longer than the fastest that is known, as a share of the time that all jobs take.
 _SHARE = 0.02
 
@@ -134,7 +137,8 @@ class Trials:
         fewest = self.seconds(best)
         if candidate == best or fewest is None or trial.seconds <= fewest * (1 - _GAIN):
             return True
-        return False if trial.calls >= _CALLS_TO_STOP else None
+        calls = _CALLS_IF_NEAR if trial.seconds <= fewest * (1 + _NEAR) else _CALLS_TO_STOP
+        return False if trial.calls >= calls else None
 
     def seconds(self, candidate: Candidate) -> float | None:
         """Return the fewest that a step took for each picture; None where it was not tried."""
@@ -160,7 +164,7 @@ class Trials:
     def wants(self, candidate: Candidate) -> bool:
         """Tell whether there is anything to learn of another call of it."""
         trial = self.of.get(candidate, Trial())
-        return not trial.dropped and trial.calls < _CALLS_TO_STOP
+        return not trial.dropped and trial.calls < _CALLS_IF_NEAR
 
     def is_new(self, candidate: Candidate) -> bool:
         """Tell whether no call of it was ever made."""

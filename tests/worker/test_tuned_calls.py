@@ -219,6 +219,17 @@ def test_a_slow_moment_before_any_trial_costs_no_trial(new_engine, jobs, clock, 
     assert Candidate(2) in trials(tmp_path).of
 
 
+def test_what_other_programs_cost_a_call_of_a_trial_is_no_cost_of_trials(new_engine, jobs, clock, tmp_path):
+    engine = new_engine()
+    for _ in range(3):
+        call(engine, jobs)
+    spent_s = trials(tmp_path).spent_s
+    clock(lambda _each: 30.0)
+    assert how(call(engine, jobs)) == Candidate(2)
+    assert trials(tmp_path).of[Candidate(2)].calls == 2
+    assert trials(tmp_path).spent_s == spent_s
+
+
 @pytest.mark.parametrize("batches_a_worker", [30, 3], ids=["of one worker", "of many"])
 def test_many_small_batches_repay_a_trial_together(new_engine, jobs, tmp_path, monkeypatch, batches_a_worker):
     """Four pictures at a time wait, which repay nothing by themselves."""

@@ -176,7 +176,9 @@ class TunedCalls:
         seconds, lost_s = (denoise_s - extra_s / size) / spec.steps, 0.0
         # What the others are held against is no trial, whatever it takes, nor is a call for which no more jobs waited.
         if fastest is not None and work.candidate == self._planned.get(kind) != Candidate(sizes[0]):
-            lost_s = max(0.0, seconds - fastest) * spec.steps * size
+            # By its fewest seconds: what a call took beyond those, other programs cost.
+            fewest = min(seconds, known.seconds(work.candidate) or seconds)
+            lost_s = max(0.0, fewest - fastest) * spec.steps * size
         self._tuner.note(kind, work, seconds, extra_s + lost_s)
         if known.is_settled(sizes, forms) and not was_settled:
             self._tuner.found(kind, known.next(sizes, forms))
