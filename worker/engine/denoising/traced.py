@@ -16,24 +16,11 @@ from worker.engine.denoising.form import Form, Pass
 _KEPT = 4
 
 
-class _Recorded(nn.Module):
-    """A pass as torch records it: with the UNet's weights as its own."""
-
-    def __init__(self, unet: nn.Module, usual: Pass) -> None:
-        super().__init__()
-        self.unet = unet
-        self._usual = usual
-
-    def forward(self, sample: Tensor, step: Tensor, texts: Tensor) -> Tensor:
-        """Run the pass."""
-        return self._usual(sample, step, texts)
-
-
 class Traced(Form):
     """A recording for each shape."""
 
     name = "traced"
-    expected_s = 0.5
+    expected_s = 0.3
 
     def __init__(self) -> None:
         self._recordings: OrderedDict[object, Pass] = OrderedDict()
@@ -46,10 +33,13 @@ class Traced(Form):
             return
         if len(self._recordings) == _KEPT:
             self._recordings.popitem(last=False)
+        # A recording holds the weights themselves, and cannot hold what gradients are wanted of. Recorded as a module,
+        # each layer would first be compiled, which takes longer than the pass.
+        unet.requires_grad_(requires_grad=False)
         with warnings.catch_warnings():
             # Of what depends on the shape, for which there is a recording each; and that torch has newer ways.
             warnings.simplefilter("ignore")
-            recorded = torch.jit.trace(_Recorded(unet, usual), (sample, step, texts), check_trace=False)  # type: ignore[no-untyped-call]
+            recorded = torch.jit.trace(usual, (sample, step, texts), check_trace=False)  # type: ignore[no-untyped-call]
         self._recordings[shape] = recorded
 
     def run(self, usual: Pass, sample: Tensor, step: Tensor, texts: Tensor) -> Tensor:
