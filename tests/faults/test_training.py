@@ -86,6 +86,24 @@ def test_a_worker_killed_again_and_again_comes_to_the_same_weights(nightshift, f
     assert digest(nightshift, name, 12) == undisturbed
 
 
+def test_an_error_while_an_end_is_recorded_costs_a_segment_and_not_what_was_learnt_before(
+    nightshift, faults, pictures, undisturbed, name
+):
+    faults.hold("segment-settling")
+    train(nightshift, name, pictures)
+    worker_or_new_one(nightshift)
+    faults.wait_until_held("segment-settling")
+    # Of the next segment, whose end is that of an error then.
+    faults.at("segment-settling", "raise RuntimeError nobody foresaw it")
+    faults.release("segment-settling")
+    assert wait_until_over(nightshift, name).state == "succeeded"
+    ends = [(segment.outcome, segment.cause) for segment in segments(nightshift, name)]
+    assert ends == [("succeeded", None), ("failed", "driver"), *[("succeeded", None)] * 3]
+    assert digest(nightshift, name, 12) == undisturbed
+    states = list((nightshift.data_dir / "trainings" / name).glob("state-*"))
+    assert [state.name for state in states] == [training(nightshift, name).state_file]
+
+
 @pytest.mark.smoke
 def test_a_loss_that_is_not_finite_is_had_again_with_half_the_rate(nightshift, faults, pictures, name):
     faults.at("loss", "twice spoil")

@@ -1,6 +1,7 @@
 """Freezing a worker, as a laptop that sleeps does."""
 
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,16 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
 
 
-def freeze_at(nightshift: Installation, faults: Faults, place: str) -> WorkerProcess:
-    """Return a worker that stands still at that place of a job, and does not know it."""
+def freeze_at(
+    nightshift: Installation, faults: Faults, place: str, ask: Callable[[], object] | None = None
+) -> WorkerProcess:
+    """Return a worker that stands still at that place of a job, or of what `ask` asks for, and does not know it."""
     worker = nightshift.wait_until_ready(nightshift.start_worker())
     faults.hold(place)
-    nightshift.enqueue("--prompt", "a red boot", "--seed", 7)
+    if ask is None:
+        nightshift.enqueue("--prompt", "a red boot", "--seed", 7)
+    else:
+        ask()
     faults.wait_until_held(place)
     _freeze(nightshift, worker)
     faults.release(place)

@@ -52,6 +52,10 @@ class TrainingFiles:
             for file in folder.glob(f"*{ASIDE}"):
                 file.unlink(missing_ok=True)
 
+    def forget_state(self, name: str) -> None:
+        """Remove a state."""
+        (self._folder / name).unlink(missing_ok=True)
+
     def read_pictures(self) -> tuple[bytes, bytes | None] | None:
         """Return what is learnt from and what is held out, as they were written; None where that is gone."""
         files = self._folder / PICTURES, self._folder / HELD_OUT

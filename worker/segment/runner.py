@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 
 from models.records.trainings.segments import SegmentClaim, SegmentResult
@@ -67,14 +67,15 @@ class SegmentRunner:
         with about(**claim.ids), ExitStack() as stack:
             heartbeat = self._heartbeat(claim)
             trained = self._trained(claim, heartbeat, stack)
-            result = trained.result
-            is_owned = self._settle(claim, result, heartbeat)
-            _tell(claim, result, is_owned=is_owned)
-            if is_owned and result.state_file is not None:
-                self._files(claim.name).keep_state(result.state_file)
+            ended = self._settle(claim, trained.result, heartbeat)
+            _tell(ended)
+            if ended.is_owned and ended.result.state_file is not None:
+                self._files(claim.name).keep_state(ended.result.state_file)
                 _tell_others(claim, trained)
+            elif trained.result.state_file is not None:
+                self._forget_state(claim, trained.result.state_file)
         for told in self._afterwards:
-            told(EndedSegment(claim, result, is_owned))
+            told(ended)
         if self._guard.after_job(read_memory(self._engine.device)) is GuardStep.RESTART:
             self._shutdown.ask(ExitStatus.MEMORY)
 
@@ -99,13 +100,21 @@ class SegmentRunner:
     def _count(self, claim: SegmentClaim, result: SegmentResult) -> bool:
         return self._breaker.is_one_too_many(f"training {claim.name}", claim.ids, result.cause, result.error)
 
-    def _settle(self, claim: SegmentClaim, result: SegmentResult, heartbeat: SegmentHeartbeat) -> bool:
+    def _settle(self, claim: SegmentClaim, result: SegmentResult, heartbeat: SegmentHeartbeat) -> EndedSegment:
         try:
-            return self._settler.settle(claim, result, heartbeat.wait)
+            return EndedSegment(claim, result, self._settler.settle(claim, result, heartbeat.wait))
         except DatabaseError:
             raise
         except BaseException as error:  # noqa: BLE001 - as above
-            return self._settler.settle(claim, self._ended_by(claim, error), lambda _: None)
+            instead = self._ended_by(claim, error)
+            return EndedSegment(claim, instead, self._settler.settle(claim, instead, lambda _: None))
+
+    def _forget_state(self, claim: SegmentClaim, written: str) -> None:
+        """Remove a state that nobody goes on from, as that of a worker whose training another one has taken."""
+        # The end may be recorded, and the answer to that lost. If not, nobody will name it: its claim is over.
+        with suppress(DatabaseError):
+            if not self._settler.is_gone_on_from(claim, written):
+                self._files(claim.name).forget_state(written)
 
 
 def _begin(heartbeat: SegmentHeartbeat, stack: ExitStack) -> None:
@@ -125,10 +134,11 @@ def _tell_others(claim: SegmentClaim, trained: Trained) -> None:
         )
 
 
-def _tell(claim: SegmentClaim, result: SegmentResult, *, is_owned: bool) -> None:
+def _tell(ended: EndedSegment) -> None:
     """Write the one line that the log has of a segment."""
+    claim, result = ended.claim, ended.result
     fields = {"outcome": result.outcome, "cause": result.cause, "step": result.step} | asdict(result.measured)
-    if not is_owned:
+    if not ended.is_owned:
         log.warning(
             "training %s: not settled, it is no longer this segment's",
             claim.name,

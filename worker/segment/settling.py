@@ -12,6 +12,7 @@ from models.records.trainings.segments import (
     lose_segment,
     try_again,
 )
+from models.records.trainings.trainings import require_training
 from models.records.trainings.validation import add_validation
 from models.settings import Settings
 from models.training.config import TrainingConfig
@@ -42,6 +43,15 @@ class SegmentSettler:
         # Once for all tries: an earlier one whose answer was lost is known by it.
         ended = Ended.now()
         return bool(self._retrier.until_done(lambda: self._write(claim, result, ended), wait))
+
+    def is_gone_on_from(self, claim: SegmentClaim, state_file: str) -> bool:
+        """Tell whether the record has it that the training goes on from that state.
+
+        Raises:
+            DatabaseError: the record cannot be read.
+        """
+        with self._database.reading() as session:
+            return require_training(session, claim.name).state_file == state_file
 
     def _write(self, claim: SegmentClaim, result: SegmentResult, ended: Ended) -> Recorded:
         config = TrainingConfig.model_validate(claim.config)
