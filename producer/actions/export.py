@@ -26,6 +26,7 @@ from producer.exports.layouts import LAYOUTS
 from producer.exports.resizing import Resizing
 from producer.exports.sample import TEST, TRAIN, Sample, prompts_for_testing
 from producer.files import write_text
+from producer.prompts.problems import Problems
 
 #: Pictures from which on progress is worth showing.
 _LONG = 200
@@ -154,17 +155,15 @@ def _samples(
     """Return the samples.
 
     Raises:
-        BadInputError: naming the first whose caption or file is not to be had.
+        BadInputError: naming the first files that are not there, or the caption that cannot be had.
     """
     tested = prompts_for_testing({made.spec.prompt for made in pictures}, test)
-    problems: list[str] = []
+    problems = Problems()
     samples = []
     for made, columns in zip(pictures, columns_of(pictures), strict=True):
         if not store.has(made.picture):
-            problems.append(
-                f"job {made.job_id}: {store.shown(made.picture)} is not there any more; bring it back, or "
-                f"`producer reject {made.job_id}`"
-            )
+            gone = f"{store.shown(made.picture)} is not there any more"
+            problems.add(f"job {made.job_id}", f"{gone}; bring it back, or `producer reject {made.job_id}`")
             continue
         try:
             text = template.of(made.spec.prompt, made.attributes)
@@ -174,8 +173,7 @@ def _samples(
         # WebDataset ends a sample's key at the first dot, and a batch may be called after `shoes v1.5.txt`.
         key = f"{made.batch.replace('.', '_')}-{made.job_id:08d}"
         samples.append(Sample(key, store, made.picture, plain_text(text), split, columns, resizing))
-    if problems:
-        raise BadInputError(problems)
+    problems.refuse()
     return samples
 
 

@@ -98,6 +98,14 @@ def test_a_batch_that_no_export_has_stays(nightshift: Installation, name, said):
     assert pictures(nightshift) == before
 
 
+def test_of_many_pictures_that_are_gone_an_export_names_some(nightshift: Installation):
+    write_batch(nightshift, "gone", [Made(seed=seed) for seed in range(30)], files=False)
+    done = nightshift.producer("export", "gone", nightshift.folder / "set-gone")
+    *named, more = done.stderr.splitlines()
+    assert (done.returncode, len(named), more) == (2, 20, "producer: … and 10 more")
+    assert all("is not there any more; bring it back, or `producer reject " in line for line in named)
+
+
 def test_a_picture_that_is_accepted_after_the_export_is_in_none(nightshift: Installation):
     export(nightshift, "first")
     assert nightshift.producer("accept", 4).returncode == 0
