@@ -208,7 +208,8 @@ class Trials:
         }
         trying = kept["trying"]
         tried = None if trying is None else Candidate(int(trying["size"]), str(trying["form"]))
-        return cls(found, tried, float(kept["worked_s"]), float(kept["spent_s"]))
+        # Files that earlier versions wrote have neither, and name what ended a worker all the same.
+        return cls(found, tried, float(kept.get("worked_s", 0.0)), float(kept.get("spent_s", 0.0)))
 
 
 def _float(kept: Any) -> float | None:

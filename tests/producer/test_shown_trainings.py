@@ -2,71 +2,37 @@
 
 import json
 import re
-from datetime import timedelta
 
 import pytest
 from installation import Installation
 from made_rows import Made, write_batch
+from made_trainings import claim, later, write_training
 from sqlalchemy import update
 
-from models.records.attempts import Ended
-from models.records.boots import newest_boot
 from models.records.tables import Training
 from models.records.trainings import segments
-from models.records.trainings.segments import SegmentMeasurement, SegmentResult
-from models.records.trainings.trainings import create_training
-from models.training.config import TrainingConfig
+from models.records.trainings.segments import SegmentResult
 from models.types.causes import Cause
-from models.types.message import SegmentMessage
 from models.types.states import Outcome
-
-PLACE = "a" * 32
-STEPS_A_SEGMENT = 10
 
 
 @pytest.fixture(scope="module")
 def nightshift(installation):
-    """Trainings of 60 steps: one under way, and one that failed after much trouble. Nothing here changes them."""
+    """One training that is under way, and one that failed after much trouble. Nothing here changes them."""
     with installation() as made:
         write_batch(made, "shoes", [Made()])
-        train(made, "olive", segments_done=4)
-        train(made, "cut", segments_done=1)
+        write_training(made, "olive", segments_done=4)
+        write_training(made, "cut", segments_done=1)
         fail(made, "cut", "memory ran out\x1b[31m")
         yield made
 
 
-def train(made: Installation, name: str, *, segments_done: int) -> None:
-    config = TrainingConfig(model_id="demo", max_train_steps=60).model_dump(mode="json")
-    with made.database.writing() as session:
-        create_training(session, name, config, data="/data", place=PLACE, pictures=8, held_out=2, steps=60, priority=5)
-    for number in range(1, segments_done + 1):
-        step = number * STEPS_A_SEGMENT
-        measured = SegmentMeasurement(ready_s=0.1, step_s=2.0, pictures_a_step=4, loss=1 / number)
-        result = SegmentResult(Outcome.SUCCEEDED, step=step, state_file=f"state-{step}", measured=measured)
-        claimed, ended = claim(made, name, seconds=18 + number)
-        with made.database.writing() as session:
-            segments.advance(session, claimed, result, ended)
-    folder = made.data_dir / "trainings" / name
-    folder.mkdir(parents=True)
-    (folder / f"state-{segments_done * STEPS_A_SEGMENT:06d}.bin").write_bytes(bytes(2000))
-
-
 def fail(made: Installation, name: str, error: str) -> None:
-    claimed, ended = claim(made, name)
+    result = SegmentResult(Outcome.FAILED, cause=Cause.OUT_OF_MEMORY, error=error)
+    claimed = claim(made, name)
     with made.database.writing() as session:
-        segments.fail(session, claimed, SegmentResult(Outcome.FAILED, cause=Cause.OUT_OF_MEMORY, error=error), ended)
+        segments.fail(session, claimed, result, later(20))
         session.execute(update(Training).where(Training.name == name).values(saves_memory=True, rate_share=0.25))
-
-
-def claim(made: Installation, name: str, *, seconds: int = 20):
-    """Begin the next segment; return it and an end of it, so much later."""
-    with made.database.writing() as session:
-        row = session.query(Training).where(Training.name == name).one()
-        message = SegmentMessage(training=row.id, uid=row.uid)
-        claimed = segments.claim_segment(session, message, newest_boot(session), PLACE)
-    assert claimed is not None
-    ended = Ended.now()
-    return claimed, Ended(ended.at + timedelta(seconds=seconds), ended.s + seconds)
 
 
 @pytest.mark.parametrize("command", ["report", "status"])

@@ -181,6 +181,15 @@ def test_all_that_is_known_of_a_candidate_is_kept(tuners, kind):
     assert (trial.calls, trial.seconds, trial.ready_s, trial.difference) == (1, 0.5, 3.0, 1e-4)
 
 
+def test_what_an_earlier_version_wrote_is_known(tuners, kind, tmp_path):
+    first = tuners()
+    first.drop(kind(), TWO, "ended the worker", 1.0)
+    (row,) = json.loads((tmp_path / FILE).read_text())
+    del row["worked_s"], row["spent_s"]
+    (tmp_path / FILE).write_text(json.dumps([row]))
+    assert tuners().known(kind()).of[TWO].dropped == "ended the worker"
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"x": 1}', "[3]", "\x00"], ids=repr)
 def test_a_file_that_cannot_be_read_is_found_out_anew(tuners, kind, tmp_path, content):
     (tmp_path / FILE).write_text(content)

@@ -17,6 +17,7 @@ from models.records.trainings.validation import add_validation
 from models.settings import Settings
 from models.training.config import TrainingConfig
 from models.types.causes import Cause
+from models.types.errors import LostClaimError
 from models.types.fate import Fate, fate
 from models.types.states import Outcome
 from worker.care.retrying import Retrier, wait_before_retry
@@ -38,11 +39,19 @@ class SegmentSettler:
 
         Raises:
             DatabaseError: the worker was told to end before it worked.
-            CancelledError, LostClaimError, AttemptStoppedError: as `wait` does.
+            CancelledError, AttemptStoppedError: as `wait` does.
         """
         # Once for all tries: an earlier one whose answer was lost is known by it.
         ended = Ended.now()
-        return bool(self._retrier.until_done(lambda: self._write(claim, result, ended), wait))
+
+        def write() -> Recorded:
+            return self._write(claim, result, ended)
+
+        try:
+            return bool(self._retrier.until_done(write, wait))
+        except LostClaimError:
+            # So it looks to the heartbeat, too, where an earlier try was recorded and its answer lost.
+            return bool(self._retrier.until_done(write))
 
     def is_gone_on_from(self, claim: SegmentClaim, state_file: str) -> bool:
         """Tell whether the record has it that the training goes on from that state.
